@@ -40,7 +40,7 @@ func (System) Sleep(ctx context.Context, d time.Duration) error {
 
 // AfterFunc calls f in its own goroutine after d.
 func (System) AfterFunc(d time.Duration, f func()) func() bool {
-	return time.AfterFunc(d, f).Stop
+	return time.AfterFunc(d, f).Stop //nolint:forbidigo // this package is where the time comes from
 }
 
 // Shifted is another clock moved by an offset that may change while it runs.
