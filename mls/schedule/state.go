@@ -18,14 +18,14 @@ const stateVersion = 1
 // ErrState is returned for a saved state that does not decode.
 var ErrState = errors.New("saved key state is damaged or from a newer version")
 
-// AppendState appends the saved form of e to b. It holds secrets: seal it.
+// AppendState appends the saved form of e, without its Tree, to b: it changes
+// only when the epoch does. It holds secrets: seal it.
 //
 //	struct {
 //	    uint8 version = 1;
 //	    CipherSuite suite;
 //	    opaque sender_data<V>, exporter<V>, external<V>, confirmation<V>,
 //	           membership<V>, resumption<V>, authenticator<V>, init<V>;
-//	    SecretTree tree;
 //	} Epoch;
 func (e *Epoch) AppendState(b []byte) []byte {
 	b = syntax.AppendUint8(b, stateVersion)
@@ -33,7 +33,7 @@ func (e *Epoch) AppendState(b []byte) []byte {
 	for _, s := range e.secrets() {
 		b = syntax.AppendVector(b, s.Reveal())
 	}
-	return e.Tree.appendState(b)
+	return b
 }
 
 // secrets lists the fields in the order of the saved form.
@@ -44,26 +44,35 @@ func (e *Epoch) secrets() []*secret.Bytes {
 	}
 }
 
-// ReadEpoch reads what [Epoch.AppendState] wrote, and fails r with [ErrState]
-// otherwise. It copies: the caller may wipe the input.
+// ReadEpoch reads what [Epoch.AppendState] wrote, or fails r with [ErrState] and
+// returns nil. It copies: the caller may wipe the input. Set the Tree after it.
 func ReadEpoch(r *syntax.Reader) *Epoch {
-	if v := r.Uint8(); v != stateVersion {
-		r.Fail(fmt.Errorf("%w: version %d", ErrState, v))
-	}
-	suite, err := ciphersuite.Lookup(ciphersuite.ID(r.Uint16()))
-	if err != nil {
-		r.Fail(fmt.Errorf("%w: %w", ErrState, err))
+	suite, ok := readHead(r)
+	if !ok {
 		return nil
 	}
 	e := &Epoch{Suite: suite}
 	for _, s := range e.secrets() {
 		*s = readSecret(r, suite.HashSize(), true)
 	}
-	e.Tree = readTree(r, suite)
 	if r.Err() != nil {
 		return nil
 	}
 	return e
+}
+
+func readHead(r *syntax.Reader) (ciphersuite.Suite, bool) {
+	version, id := r.Uint8(), r.Uint16()
+	if version != stateVersion {
+		r.Fail(fmt.Errorf("%w: version %d", ErrState, version))
+		return ciphersuite.Suite{}, false
+	}
+	suite, err := ciphersuite.Lookup(ciphersuite.ID(id))
+	if err != nil {
+		r.Fail(fmt.Errorf("%w: %w", ErrState, err))
+		return ciphersuite.Suite{}, false
+	}
+	return suite, true
 }
 
 // readSecret reads a secret of n bytes, or an erased one.
@@ -79,9 +88,11 @@ func readSecret(r *syntax.Reader, n int, erasable bool) secret.Bytes {
 	return secret.New(slices.Clone(v))
 }
 
-// appendState appends
+// AppendState appends the saved form of t to b: what changes with every message.
+// It holds secrets: seal it.
 //
 //	struct {
+//	    uint8 version = 1; CipherSuite suite;
 //	    uint32 size; uint32 own;
 //	    struct { uint32 number; opaque secret<V>; } nodes<V>;   // ascending
 //	    struct { uint32 leaf; Ratchet handshake, application; } senders<V>; // ascending
@@ -92,7 +103,9 @@ func readSecret(r *syntax.Reader, n int, erasable bool) secret.Bytes {
 //	} Ratchet;
 //
 // The own ratchets are written as they will be after all reserved generations.
-func (t *SecretTree) appendState(b []byte) []byte {
+func (t *SecretTree) AppendState(b []byte) []byte {
+	b = syntax.AppendUint8(b, stateVersion)
+	b = syntax.AppendUint16(b, uint16(t.suite.ID()))
 	b = syntax.AppendUint32(b, t.size)
 	b = syntax.AppendUint32(b, t.own)
 	b = syntax.AppendVectorFunc(b, func(b []byte) []byte {
@@ -144,7 +157,13 @@ func (r *ratchet) append(b []byte) []byte {
 	})
 }
 
-func readTree(r *syntax.Reader, s ciphersuite.Suite) *SecretTree {
+// ReadSecretTree reads what [SecretTree.AppendState] wrote, or fails r with
+// [ErrState] and returns nil. It copies: the caller may wipe the input.
+func ReadSecretTree(r *syntax.Reader) *SecretTree {
+	s, ok := readHead(r)
+	if !ok {
+		return nil
+	}
 	t := &SecretTree{
 		suite: s, size: r.Uint32(), own: r.Uint32(),
 		nodes: map[uint32]secret.Bytes{}, senders: map[uint32]*sender{},
@@ -176,6 +195,9 @@ func readTree(r *syntax.Reader, s ciphersuite.Suite) *SecretTree {
 		for k := range own {
 			t.reserved[k] = own[k].next
 		}
+	}
+	if r.Err() != nil {
+		return nil
 	}
 	return t
 }
