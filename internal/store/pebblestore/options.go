@@ -1,0 +1,88 @@
+package pebblestore
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/byre-messenger/byre/internal/store"
+)
+
+// Options say how to open a store. The zero value suits a person's device.
+type Options struct {
+	// Format is the number of the records' layout that the caller knows, from
+	// 1; 0 counts as 1. A directory written under a higher one is refused.
+	Format int
+	// Migrate brings records from an older format to Format. It runs inside
+	// Open and may run again after a crash. Without it an older directory is
+	// refused.
+	Migrate func(s store.Store, from int) error
+	// Server takes memory and file handles for many writers: about 100 MiB,
+	// against 15 MiB on a device.
+	Server bool
+	// Log gets what the engine complains about; nil silences it.
+	Log *slog.Logger
+	// Fatal is called, at most once and from any goroutine, when the engine's
+	// own books can't be written and it can't go on. It must end the process;
+	// if it returns, calls under way hang. nil panics.
+	Fatal func(error)
+	// FS is where the directory stands; nil is the machine's file system.
+	FS vfs.FS
+}
+
+// engine returns Pebble's options.
+func (o Options) engine(s *Store) *pebble.Options {
+	p := &pebble.Options{
+		FS:     o.FS,
+		Lock:   s.lock,
+		Logger: logger{s},
+		// Fixed, and raised only together with Format: an older byre must
+		// refuse by our number, not by an error of the engine.
+		FormatMajorVersion: pebble.FormatTableFormatV6,
+		// Records are sealed: there is nothing to compress.
+		Levels:                      [7]pebble.LevelOptions{},
+		CacheSize:                   4 << 20,
+		MemTableSize:                4 << 20,
+		MemTableStopWritesThreshold: 2,
+		MaxOpenFiles:                128,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
+	}
+	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	for i := range p.Levels {
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	if o.Server {
+		p.CacheSize = 32 << 20
+		p.MemTableSize = 16 << 20
+		p.MemTableStopWritesThreshold = 4
+		p.MaxOpenFiles = 1024
+		p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+	}
+	return p
+}
+
+// logger hands Pebble's complaints to the log. What Pebble tells about its work
+// is dropped: it names keys.
+type logger struct{ s *Store }
+
+func (logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	if log := l.s.opts.Log; log != nil {
+		log.Error("the storage engine complains", slog.String("err", fmt.Sprintf(format, args...)))
+	}
+}
+
+// Fatalf is called where Pebble expects never to return.
+func (l logger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf("%w: %s", store.ErrFailed, fmt.Sprintf(format, args...))
+	l.s.fail(err)
+	if l.s.opts.Fatal == nil {
+		panic(err)
+	}
+	l.s.fatal.Do(func() { l.s.opts.Fatal(err) })
+	select {} // Pebble holds locks over state that is no longer true
+}
