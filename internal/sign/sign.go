@@ -58,7 +58,7 @@ func (k Key) Seed() secret.Bytes { return k.seed }
 
 // Public returns the public key.
 func (k Key) Public() []byte {
-	return ed25519.NewKeyFromSeed(k.seed.Reveal()).Public().(ed25519.PublicKey) //nolint:forcetypeassert // by contract of crypto/ed25519
+	return ed25519.NewKeyFromSeed(k.seed.Reveal()).Public().(ed25519.PublicKey) // by contract of crypto/ed25519
 }
 
 // Sign signs the parts, one behind the other. Parts of variable size must be

@@ -1,0 +1,47 @@
+// Package durafile writes small files so that a crash leaves either the old
+// contents or the new ones, whole.
+package durafile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// Write replaces the file at path by data. When it returns nil both the contents
+// and the name are durable. It leaves a file named path.new behind if it is
+// interrupted; the next Write replaces that.
+func Write(path string, data []byte, mode fs.FileMode) (err error) {
+	temp := path + ".new"
+	// 1. A crash here leaves the old file, and a .new that nobody reads.
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode) //nolint:gosec // the caller's own file
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	_, writeErr := f.Write(data)
+	if err := errors.Join(writeErr, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(temp)))
+	}
+	// 2. A crash after the rename and before the directory is synced leaves one
+	// of the two, whole.
+	if err := os.Rename(temp, path); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a directory durable. Windows has no such call and
+// journals renames itself.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir) //nolint:gosec // the directory of the caller's own file
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
