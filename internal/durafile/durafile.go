@@ -17,7 +17,7 @@ import (
 func Write(path string, data []byte, mode fs.FileMode) (err error) {
 	temp := path + ".new"
 	// 1. A crash here leaves the old file, and a .new that nobody reads.
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode) //nolint:gosec // the caller's own file
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
@@ -39,7 +39,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	d, err := os.Open(dir) //nolint:gosec // the directory of the caller's own file
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -196,7 +196,9 @@ func (l *Local) NotAfter() time.Time {
 	return l.leaf.Leaf.NotAfter
 }
 
-func newSerial() (*big.Int, error) { return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)) }
+func newSerial() (*big.Int, error) {
+	return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+}
 
 // writeFile writes a PEM file whole or not at all, and durably.
 func writeFile(path, kind string, der []byte, mode fs.FileMode) error {

@@ -1,0 +1,168 @@
+// Package cli is the small kit that both programs' commands are made of: flags
+// that may stand anywhere, help with an example for every command, one sentence
+// for every error, and the exit codes of the command contract.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Exit codes of every command.
+const (
+	ExitDone    = 0
+	ExitRefused = 1 // refused or failed
+	ExitUsage   = 2
+)
+
+// ErrUsage marks an error as one of usage: the words of the call are off.
+var ErrUsage = errors.New("usage")
+
+// ErrQuiet ends a command with [ExitRefused] when it has said all there is to
+// say on its output.
+var ErrQuiet = errors.New("said already")
+
+// Usagef returns an error of usage.
+func Usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+type usageError struct{ text string }
+
+func (e *usageError) Error() string        { return e.text }
+func (e *usageError) Is(target error) bool { return target == ErrUsage }
+
+// Env is the world of a run. Tests give their own.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Getenv reads the environment.
+	Getenv func(string) string
+	// Terminal tells whether a person looks at Stderr and can be asked.
+	Terminal bool
+	// Prompt asks for a secret at the terminal without showing it; nil where
+	// nobody can be asked.
+	Prompt func(question string) ([]byte, error)
+}
+
+// Command is one command, or a group of them.
+type Command struct {
+	Name    string // one word
+	Args    string // its arguments, as help shows them
+	Summary string // one line
+	Example string // a call to copy
+	// Hidden keeps it out of help.
+	Hidden bool
+	// Sub are the commands of a group; Run is then used where none is named.
+	Sub []*Command
+	// New declares the flags and returns what runs with them and the arguments
+	// left.
+	New func(*flag.FlagSet) func(ctx context.Context, env *Env, args []string) error
+}
+
+// Main runs the command that args name below root and returns the exit code.
+func Main(ctx context.Context, root *Command, env *Env, args []string) int {
+	path := []string{root.Name}
+	cmd := root
+	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		i := slices.IndexFunc(cmd.Sub, func(c *Command) bool { return c.Name == args[0] })
+		if i < 0 {
+			break
+		}
+		cmd, args = cmd.Sub[i], args[1:]
+		path = append(path, cmd.Name)
+	}
+	err := run(ctx, cmd, path, env, args)
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.Is(err, ErrQuiet):
+		return ExitRefused
+	case errors.Is(err, ErrUsage):
+		_, _ = fmt.Fprintf(env.Stderr, "%s: %s (see '%s --help')\n", path[0], Sentence(err), strings.Join(path, " "))
+		return ExitUsage
+	}
+	_, _ = fmt.Fprintf(env.Stderr, "%s: %s\n", path[0], Sentence(err))
+	return ExitRefused
+}
+
+func run(ctx context.Context, cmd *Command, path []string, env *Env, args []string) error {
+	flags := flag.NewFlagSet(strings.Join(path, " "), flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	var do func(context.Context, *Env, []string) error
+	if cmd.New != nil {
+		do = cmd.New(flags)
+	}
+	rest, err := parse(flags, args)
+	if errors.Is(err, flag.ErrHelp) || (do == nil && len(args) == 0) {
+		help(env.Stdout, cmd, path, flags)
+		return nil
+	}
+	if err != nil {
+		return Usagef("%v", err)
+	}
+	if do == nil || (len(cmd.Sub) > 0 && len(rest) > 0) {
+		return Usagef("there is no command %q", rest[0])
+	}
+	return do(ctx, env, rest)
+}
+
+// parse accepts flags before, between and behind the arguments; "--" ends them.
+func parse(flags *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		left := flags.Args()
+		if used := len(args) - len(left); used > 0 && args[used-1] == "--" {
+			return append(rest, left...), nil
+		}
+		if len(left) == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
+}
+
+func help(w io.Writer, cmd *Command, path []string, flags *flag.FlagSet) {
+	name := strings.Join(path, " ")
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+	p("%s\n\n", cmd.Summary)
+	if len(cmd.Sub) > 0 {
+		p("usage: %s COMMAND ...\n\n", name)
+		for _, c := range cmd.Sub {
+			if !c.Hidden {
+				p("  %-28s %s\n", strings.TrimSpace(c.Name+" "+c.Args), c.Summary)
+			}
+		}
+		p("\n'%s COMMAND --help' tells more.\n", name)
+	} else {
+		p("usage: %s\n", strings.TrimSpace(name+" [flags] "+cmd.Args))
+	}
+	first := true
+	flags.VisitAll(func(f *flag.Flag) {
+		if first {
+			p("\nflags:\n")
+			first = false
+		}
+		value, usage := flag.UnquoteUsage(f)
+		line := strings.TrimSpace("--" + f.Name + " " + value)
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0s" {
+			usage += " (default " + f.DefValue + ")"
+		}
+		p("  %-24s %s\n", line, usage)
+	})
+	if cmd.Example != "" {
+		p("\nexample:\n  %s\n", strings.ReplaceAll(cmd.Example, "\n", "\n  "))
+	}
+}
+
+// Sentence returns an error as one line.
+func Sentence(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

@@ -1,0 +1,131 @@
+// Package datadir is the server's directory: what stands in it, who may use it,
+// and the keys that everything else in it is sealed under.
+//
+//	ca.pem, ca.key   the local certificate authority (package cert)
+//	format           the format number of the whole directory
+//	root.key         the key that everything at rest is sealed under
+//	server.key       the server's identity, which clients pin
+//	relay/           the relay's store
+//	control.sock     where byred commands talk to the running server
+//	lock             held by the running server
+package datadir
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/byre-messenger/byre/internal/durafile"
+	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/sign"
+)
+
+// Format is the number of this directory layout.
+const Format = 1
+
+const rootKeySize = 32
+
+// ErrInUse says that another byred holds the directory.
+var ErrInUse = errors.New("another byred is using this data directory; stop it first, or name another one with --data")
+
+// Dir is an open data directory. Only the process that opened it uses it.
+type Dir struct {
+	path string
+	lock *os.File
+	// Root seals what is at rest (32 bytes).
+	Root secret.Bytes
+	// Identity is the server's signing key.
+	Identity sign.Key
+}
+
+// Open locks the directory, making it and its keys where they are missing.
+func Open(path string) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := lockFile(filepath.Join(path, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	d := &Dir{path: path, lock: lock}
+	if err := d.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("data directory %s: %w", path, err), lock.Close())
+	}
+	return d, nil
+}
+
+// Path returns the path of a file in the directory.
+func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
+
+// ControlSocket returns the path of the control socket of a data directory.
+func ControlSocket(data string) string { return filepath.Join(data, "control.sock") }
+
+// Close gives the directory free.
+func (d *Dir) Close() error {
+	d.Root.Wipe()
+	return d.lock.Close()
+}
+
+func (d *Dir) load() error {
+	if err := d.checkFormat(); err != nil {
+		return err
+	}
+	// A crash between these leaves an earlier key alone, which the next start
+	// keeps; nothing is stored before all are durable.
+	root, err := d.key("root.key", rootKeySize)
+	if err != nil {
+		return err
+	}
+	seed, err := d.key("server.key", sign.SeedSize)
+	if err != nil {
+		return err
+	}
+	d.Root = secret.New(root)
+	d.Identity, err = sign.KeyFromSeed(seed)
+	return err
+}
+
+// checkFormat refuses a directory that a newer byred wrote.
+func (d *Dir) checkFormat() error {
+	b, err := os.ReadFile(d.Path("format"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return durafile.Write(d.Path("format"), []byte(strconv.Itoa(Format)+"\n"), 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return errors.New("the file format is damaged; restore it from a backup")
+	}
+	if n > Format {
+		return fmt.Errorf("it has format %d and this byred knows up to %d; install a newer byred", n, Format)
+	}
+	return nil
+}
+
+// key reads a key file, or makes one. A key that is lost while the store is
+// there must not be replaced: it would read as an empty server.
+func (d *Dir) key(name string, size int) ([]byte, error) {
+	b, err := os.ReadFile(d.Path(name))
+	if err == nil {
+		if len(b) != size {
+			return nil, fmt.Errorf("%s is damaged; restore it from a backup", name)
+		}
+		return b, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if _, err := os.Stat(d.Path("relay")); err == nil {
+		return nil, fmt.Errorf("%s is missing though the store is there; restore it from a backup", name)
+	}
+	b = make([]byte, size)
+	_, _ = rand.Read(b) // never fails
+	return b, durafile.Write(d.Path(name), b, 0o600)
+}
