@@ -21,79 +21,85 @@ type integer interface {
 // text is what travels as a length and bytes.
 type text interface{ ~string | ~[]byte }
 
-// varint is v as it travels: negative numbers are sign-extended to 64 bits.
-func varint[T integer](v T) uint64 {
-	return uint64(v) //nolint:gosec // proto3 wraps negative numbers this way
+// wrapped is v as it travels: negative numbers are sign-extended to 64 bits.
+func wrapped[T integer](v T) uint64 {
+	return uint64(v)
 }
 
 func lenVarint(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 
-func lenTag(num uint64) int { return lenVarint(num << 3) }
+// lenHead is the length of a field of n bytes with its tag and its own length.
+func lenHead(num uint64, n int) int {
+	return lenVarint(num<<3) + lenVarint(uint64(n)) + n //nolint:gosec // a length is not negative
+}
 
-func lenUint(num, v uint64) int {
+func lenInteger[T integer](num uint64, v T) int {
 	if v == 0 {
 		return 0
 	}
-	return lenTag(num) + lenVarint(v)
+	return lenVarint(num<<3) + lenVarint(wrapped(v))
 }
 
 func lenBool(num uint64, v bool) int {
 	if !v {
 		return 0
 	}
-	return lenTag(num) + 1
+	return lenVarint(num<<3) + 1
 }
 
 func lenText[T text](num uint64, v T) int {
 	if len(v) == 0 {
 		return 0
 	}
-	return lenBody(num, len(v))
-}
-
-// lenBody is the length of a field of n bytes with its tag and length; unlike
-// lenText it counts an empty one too.
-func lenBody(num uint64, n int) int {
-	return lenTag(num) + lenVarint(uint64(n)) + n //nolint:gosec // a length is not negative
+	return lenHead(num, len(v))
 }
 
 func lenTexts[T text](num uint64, vs []T) (n int) {
 	for _, v := range vs {
-		n += lenBody(num, len(v))
+		n += lenHead(num, len(v))
 	}
 	return n
 }
 
-func lenPacked[T integer](num uint64, vs []T) int {
+func lenIntegers[T integer](num uint64, vs []T) int {
 	if len(vs) == 0 {
 		return 0
 	}
-	return lenBody(num, sumVarints(vs))
+	return lenHead(num, lenPacked(vs))
 }
 
-func sumVarints[T integer](vs []T) (n int) {
+func lenPacked[T integer](vs []T) (n int) {
 	for _, v := range vs {
-		n += lenVarint(varint(v))
+		n += lenVarint(wrapped(v))
 	}
 	return n
 }
 
-func appendTag(b []byte, num, wireType uint64) []byte {
-	return binary.AppendUvarint(b, num<<3|wireType)
+func appendVarint(b []byte, v uint64) []byte {
+	if v < 0x80 {
+		return append(b, byte(v))
+	}
+	return binary.AppendUvarint(b, v)
 }
 
-func appendUint(b []byte, num, v uint64) []byte {
+// appendHead writes the tag and the length of a field whose n bytes follow.
+func appendHead(b []byte, num uint64, n int) []byte {
+	b = appendVarint(b, num<<3|wireLength)
+	return appendVarint(b, uint64(n)) //nolint:gosec // a length is not negative
+}
+
+func appendInteger[T integer](b []byte, num uint64, v T) []byte {
 	if v == 0 {
 		return b
 	}
-	return binary.AppendUvarint(appendTag(b, num, wireVarint), v)
+	return appendVarint(appendVarint(b, num<<3|wireVarint), wrapped(v))
 }
 
 func appendBool(b []byte, num uint64, v bool) []byte {
 	if !v {
 		return b
 	}
-	return append(appendTag(b, num, wireVarint), 1)
+	return append(appendVarint(b, num<<3|wireVarint), 1)
 }
 
 func appendText[T text](b []byte, num uint64, v T) []byte {
@@ -103,11 +109,6 @@ func appendText[T text](b []byte, num uint64, v T) []byte {
 	return append(appendHead(b, num, len(v)), v...)
 }
 
-// appendHead writes the tag and the length of a field whose n bytes follow.
-func appendHead(b []byte, num uint64, n int) []byte {
-	return binary.AppendUvarint(appendTag(b, num, wireLength), uint64(n)) //nolint:gosec // a length is not negative
-}
-
 func appendTexts[T text](b []byte, num uint64, vs []T) []byte {
 	for _, v := range vs {
 		b = append(appendHead(b, num, len(v)), v...)
@@ -115,13 +116,13 @@ func appendTexts[T text](b []byte, num uint64, vs []T) []byte {
 	return b
 }
 
-func appendPacked[T integer](b []byte, num uint64, vs []T) []byte {
+func appendIntegers[T integer](b []byte, num uint64, vs []T) []byte {
 	if len(vs) == 0 {
 		return b
 	}
-	b = appendHead(b, num, sumVarints(vs))
+	b = appendHead(b, num, lenPacked(vs))
 	for _, v := range vs {
-		b = binary.AppendUvarint(b, varint(v))
+		b = appendVarint(b, wrapped(v))
 	}
 	return b
 }

@@ -2,10 +2,8 @@
 
 package wire
 
-import (
-	"fmt"
-	"log/slog"
-)
+import "fmt"
+import "log/slog"
 
 // DeviceKeys are the public keys of one device. The three signature keys are
 // distinct, and the device id is the start of the SHA-256 of this message.
@@ -26,7 +24,7 @@ type DeviceKeys struct {
 
 // EncodedLen implements [Message].
 func (m *DeviceKeys) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Algorithms))
+	n += lenInteger(1, m.Algorithms)
 	n += lenText(2, m.Chain)
 	n += lenText(3, m.SignIn)
 	n += lenText(4, m.Mls)
@@ -37,7 +35,7 @@ func (m *DeviceKeys) EncodedLen() (n int) {
 
 // Append implements [Message].
 func (m *DeviceKeys) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Algorithms))
+	b = appendInteger(b, 1, m.Algorithms)
 	b = appendText(b, 2, m.Chain)
 	b = appendText(b, 3, m.SignIn)
 	b = appendText(b, 4, m.Mls)
@@ -102,7 +100,7 @@ type Genesis struct {
 // EncodedLen implements [Message].
 func (m *Genesis) EncodedLen() (n int) {
 	if m.Device != nil {
-		n += lenBody(1, m.Device.EncodedLen())
+		n += lenHead(1, m.Device.EncodedLen())
 	}
 	n += lenText(2, m.Recovery)
 	n += lenText(3, m.Salt)
@@ -172,7 +170,7 @@ type AddDevice struct {
 // EncodedLen implements [Message].
 func (m *AddDevice) EncodedLen() (n int) {
 	if m.Device != nil {
-		n += lenBody(1, m.Device.EncodedLen())
+		n += lenHead(1, m.Device.EncodedLen())
 	}
 	n += lenText(2, m.Consent)
 	return n
@@ -360,28 +358,28 @@ type ChainEntry struct {
 
 // EncodedLen implements [Message].
 func (m *ChainEntry) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Algorithm))
+	n += lenInteger(1, m.Algorithm)
 	n += lenText(2, m.Parent)
-	n += lenUint(3, varint(m.Height))
+	n += lenInteger(3, m.Height)
 	n += lenText(4, m.Signer)
 	switch v := m.Action.(type) {
 	case *Genesis:
-		n += lenBody(5, v.EncodedLen())
+		n += lenHead(5, v.EncodedLen())
 	case *AddDevice:
-		n += lenBody(6, v.EncodedLen())
+		n += lenHead(6, v.EncodedLen())
 	case *RemoveDevice:
-		n += lenBody(7, v.EncodedLen())
+		n += lenHead(7, v.EncodedLen())
 	case *SetRecovery:
-		n += lenBody(8, v.EncodedLen())
+		n += lenHead(8, v.EncodedLen())
 	}
 	return n
 }
 
 // Append implements [Message].
 func (m *ChainEntry) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Algorithm))
+	b = appendInteger(b, 1, m.Algorithm)
 	b = appendText(b, 2, m.Parent)
-	b = appendUint(b, 3, varint(m.Height))
+	b = appendInteger(b, 3, m.Height)
 	b = appendText(b, 4, m.Signer)
 	switch v := m.Action.(type) {
 	case *Genesis:
@@ -530,7 +528,7 @@ type Chain struct {
 // EncodedLen implements [Message].
 func (m *Chain) EncodedLen() (n int) {
 	for i := range m.Entries {
-		n += lenBody(1, m.Entries[i].EncodedLen())
+		n += lenHead(1, m.Entries[i].EncodedLen())
 	}
 	return n
 }

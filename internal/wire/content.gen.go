@@ -2,10 +2,8 @@
 
 package wire
 
-import (
-	"fmt"
-	"log/slog"
-)
+import "fmt"
+import "log/slog"
 
 // RoomKind is what a room is for.
 type RoomKind int32
@@ -57,16 +55,16 @@ type Content struct {
 // EncodedLen implements [Message].
 func (m *Content) EncodedLen() (n int) {
 	n += lenText(1, m.Id)
-	n += lenUint(2, varint(m.Seq))
-	n += lenUint(3, varint(m.SentAt))
+	n += lenInteger(2, m.Seq)
+	n += lenInteger(3, m.SentAt)
 	for i := range m.Received {
-		n += lenBody(4, m.Received[i].EncodedLen())
+		n += lenHead(4, m.Received[i].EncodedLen())
 	}
 	switch v := m.Body.(type) {
 	case *Text:
-		n += lenBody(5, v.EncodedLen())
+		n += lenHead(5, v.EncodedLen())
 	case *Receipt:
-		n += lenBody(6, v.EncodedLen())
+		n += lenHead(6, v.EncodedLen())
 	}
 	return n
 }
@@ -74,8 +72,8 @@ func (m *Content) EncodedLen() (n int) {
 // Append implements [Message].
 func (m *Content) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Id)
-	b = appendUint(b, 2, varint(m.Seq))
-	b = appendUint(b, 3, varint(m.SentAt))
+	b = appendInteger(b, 2, m.Seq)
+	b = appendInteger(b, 3, m.SentAt)
 	for i := range m.Received {
 		b = m.Received[i].Append(appendHead(b, 4, m.Received[i].EncodedLen()))
 	}
@@ -154,14 +152,14 @@ type Received struct {
 // EncodedLen implements [Message].
 func (m *Received) EncodedLen() (n int) {
 	n += lenText(1, m.Device)
-	n += lenUint(2, varint(m.UpTo))
+	n += lenInteger(2, m.UpTo)
 	return n
 }
 
 // Append implements [Message].
 func (m *Received) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Device)
-	b = appendUint(b, 2, varint(m.UpTo))
+	b = appendInteger(b, 2, m.UpTo)
 	return b
 }
 
@@ -323,7 +321,7 @@ type Box struct {
 func (m *Box) EncodedLen() (n int) {
 	switch v := m.Body.(type) {
 	case *WelcomeBox:
-		n += lenBody(1, v.EncodedLen())
+		n += lenHead(1, v.EncodedLen())
 	}
 	return n
 }
@@ -442,19 +440,19 @@ type LeafInfo struct {
 
 // EncodedLen implements [Message].
 func (m *LeafInfo) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.ChainLength))
+	n += lenInteger(1, m.ChainLength)
 	n += lenText(2, m.ChainHead)
 	n += lenText(3, m.DeliveryToken)
-	n += lenUint(4, varint(m.Features))
+	n += lenInteger(4, m.Features)
 	return n
 }
 
 // Append implements [Message].
 func (m *LeafInfo) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.ChainLength))
+	b = appendInteger(b, 1, m.ChainLength)
 	b = appendText(b, 2, m.ChainHead)
 	b = appendText(b, 3, m.DeliveryToken)
-	b = appendUint(b, 4, varint(m.Features))
+	b = appendInteger(b, 4, m.Features)
 	return b
 }
 
@@ -508,7 +506,7 @@ type Introduction struct {
 // EncodedLen implements [Message].
 func (m *Introduction) EncodedLen() (n int) {
 	if m.Chain != nil {
-		n += lenBody(1, m.Chain.EncodedLen())
+		n += lenHead(1, m.Chain.EncodedLen())
 	}
 	return n
 }
@@ -567,14 +565,14 @@ type RoomContext struct {
 
 // EncodedLen implements [Message].
 func (m *RoomContext) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Kind))
+	n += lenInteger(1, m.Kind)
 	n += lenTexts(2, m.Accounts)
 	return n
 }
 
 // Append implements [Message].
 func (m *RoomContext) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Kind))
+	b = appendInteger(b, 1, m.Kind)
 	b = appendTexts(b, 2, m.Accounts)
 	return b
 }

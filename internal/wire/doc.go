@@ -15,4 +15,4 @@
 package wire
 
 //go:generate go run ./gen -root ../../proto -dir byre/v1
-//go:generate go run ./gen -root gen/testdata -dir sample -test
+//go:generate go run ./gen -root gen/testdata -dir sample -suffix .gen_test.go

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
 // MaxSize is the longest encoding, in bytes, that Parse accepts. It is also the
@@ -32,15 +33,13 @@ type Message interface {
 // describe is the text of a message in logs and errors: its name, the size of
 // its encoding, and which cases its oneofs hold.
 func describe(name string, size int, cases ...Message) string {
-	s := name + "{" + strconv.Itoa(size) + " bytes"
+	words := []string{strconv.Itoa(size) + " bytes"}
 	for _, c := range cases {
-		if c == nil {
-			s += ", nothing"
-			continue
+		if c != nil {
+			words = append(words, c.String())
 		}
-		s += ", " + c.String()
 	}
-	return s + "}"
+	return name + "{" + strings.Join(words, ", ") + "}"
 }
 
 // format keeps every verb of fmt from walking into a message.

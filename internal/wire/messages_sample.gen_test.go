@@ -3,8 +3,8 @@
 package wire
 
 var messagesSample = map[string]func() Message{
-	"sample.SampleLeaf":      func() Message { return new(SampleLeaf) },
-	"sample.SampleAll":       func() Message { return new(SampleAll) },
-	"sample.SampleAll.Inner": func() Message { return new(SampleAllInner) },
-	"sample.SampleEmpty":     func() Message { return new(SampleEmpty) },
+	"sample.SampleLeaf":  func() Message { return new(SampleLeaf) },
+	"sample.SampleAll":   func() Message { return new(SampleAll) },
+	"sample.SampleInner": func() Message { return new(SampleInner) },
+	"sample.SampleEmpty": func() Message { return new(SampleEmpty) },
 }

@@ -2,10 +2,8 @@
 
 package wire
 
-import (
-	"fmt"
-	"log/slog"
-)
+import "fmt"
+import "log/slog"
 
 // SampleColour is an enum with a large number.
 type SampleColour int32
@@ -20,9 +18,9 @@ const (
 func (e SampleColour) String() string {
 	switch e {
 	case SampleColourNone:
-		return "none"
+		return "colour none"
 	case SampleColourDeepRed:
-		return "deep red"
+		return "colour deep red"
 	}
 	return fmt.Sprintf("SampleColour(%d)", int32(e))
 }

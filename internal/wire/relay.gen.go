@@ -2,10 +2,8 @@
 
 package wire
 
-import (
-	"fmt"
-	"log/slog"
-)
+import "fmt"
+import "log/slog"
 
 // FailureCode says why a request failed.
 type FailureCode int32
@@ -162,13 +160,13 @@ type Frame struct {
 func (m *Frame) EncodedLen() (n int) {
 	switch v := m.Body.(type) {
 	case *Hello:
-		n += lenBody(1, v.EncodedLen())
+		n += lenHead(1, v.EncodedLen())
 	case *Request:
-		n += lenBody(2, v.EncodedLen())
+		n += lenHead(2, v.EncodedLen())
 	case *Response:
-		n += lenBody(3, v.EncodedLen())
+		n += lenHead(3, v.EncodedLen())
 	case *Push:
-		n += lenBody(4, v.EncodedLen())
+		n += lenHead(4, v.EncodedLen())
 	}
 	return n
 }
@@ -265,23 +263,23 @@ type Hello struct {
 
 // EncodedLen implements [Message].
 func (m *Hello) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.ProtocolMin))
-	n += lenUint(2, varint(m.ProtocolMax))
-	n += lenUint(3, varint(m.Features))
+	n += lenInteger(1, m.ProtocolMin)
+	n += lenInteger(2, m.ProtocolMax)
+	n += lenInteger(3, m.Features)
 	n += lenText(4, m.ServerKey)
 	n += lenText(5, m.Nonce)
-	n += lenUint(6, varint(m.RetentionHours))
+	n += lenInteger(6, m.RetentionHours)
 	return n
 }
 
 // Append implements [Message].
 func (m *Hello) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.ProtocolMin))
-	b = appendUint(b, 2, varint(m.ProtocolMax))
-	b = appendUint(b, 3, varint(m.Features))
+	b = appendInteger(b, 1, m.ProtocolMin)
+	b = appendInteger(b, 2, m.ProtocolMax)
+	b = appendInteger(b, 3, m.Features)
 	b = appendText(b, 4, m.ServerKey)
 	b = appendText(b, 5, m.Nonce)
-	b = appendUint(b, 6, varint(m.RetentionHours))
+	b = appendInteger(b, 6, m.RetentionHours)
 	return b
 }
 
@@ -361,43 +359,43 @@ type Request struct {
 
 // EncodedLen implements [Message].
 func (m *Request) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Id))
+	n += lenInteger(1, m.Id)
 	switch v := m.Body.(type) {
 	case *Register:
-		n += lenBody(2, v.EncodedLen())
+		n += lenHead(2, v.EncodedLen())
 	case *SignIn:
-		n += lenBody(3, v.EncodedLen())
+		n += lenHead(3, v.EncodedLen())
 	case *LookUp:
-		n += lenBody(4, v.EncodedLen())
+		n += lenHead(4, v.EncodedLen())
 	case *ReadChain:
-		n += lenBody(5, v.EncodedLen())
+		n += lenHead(5, v.EncodedLen())
 	case *AppendChain:
-		n += lenBody(6, v.EncodedLen())
+		n += lenHead(6, v.EncodedLen())
 	case *PublishKeyPackages:
-		n += lenBody(7, v.EncodedLen())
+		n += lenHead(7, v.EncodedLen())
 	case *ClaimKeyPackages:
-		n += lenBody(8, v.EncodedLen())
+		n += lenHead(8, v.EncodedLen())
 	case *SetAudience:
-		n += lenBody(9, v.EncodedLen())
+		n += lenHead(9, v.EncodedLen())
 	case *Send:
-		n += lenBody(10, v.EncodedLen())
+		n += lenHead(10, v.EncodedLen())
 	case *Ack:
-		n += lenBody(11, v.EncodedLen())
+		n += lenHead(11, v.EncodedLen())
 	case *AckGap:
-		n += lenBody(12, v.EncodedLen())
+		n += lenHead(12, v.EncodedLen())
 	case *AppendEpoch:
-		n += lenBody(13, v.EncodedLen())
+		n += lenHead(13, v.EncodedLen())
 	case *ReadEpoch:
-		n += lenBody(14, v.EncodedLen())
+		n += lenHead(14, v.EncodedLen())
 	case *ReadHeld:
-		n += lenBody(15, v.EncodedLen())
+		n += lenHead(15, v.EncodedLen())
 	}
 	return n
 }
 
 // Append implements [Message].
 func (m *Request) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Id))
+	b = appendInteger(b, 1, m.Id)
 	switch v := m.Body.(type) {
 	case *Register:
 		b = v.Append(appendHead(b, 2, v.EncodedLen()))
@@ -589,33 +587,33 @@ type Response struct {
 
 // EncodedLen implements [Message].
 func (m *Response) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Id))
+	n += lenInteger(1, m.Id)
 	switch v := m.Body.(type) {
 	case *Failure:
-		n += lenBody(2, v.EncodedLen())
+		n += lenHead(2, v.EncodedLen())
 	case *Done:
-		n += lenBody(3, v.EncodedLen())
+		n += lenHead(3, v.EncodedLen())
 	case *SignedIn:
-		n += lenBody(4, v.EncodedLen())
+		n += lenHead(4, v.EncodedLen())
 	case *Account:
-		n += lenBody(5, v.EncodedLen())
+		n += lenHead(5, v.EncodedLen())
 	case *KeyPackages:
-		n += lenBody(6, v.EncodedLen())
+		n += lenHead(6, v.EncodedLen())
 	case *Sent:
-		n += lenBody(7, v.EncodedLen())
+		n += lenHead(7, v.EncodedLen())
 	case *EpochAppended:
-		n += lenBody(8, v.EncodedLen())
+		n += lenHead(8, v.EncodedLen())
 	case *EpochLog:
-		n += lenBody(9, v.EncodedLen())
+		n += lenHead(9, v.EncodedLen())
 	case *Held:
-		n += lenBody(10, v.EncodedLen())
+		n += lenHead(10, v.EncodedLen())
 	}
 	return n
 }
 
 // Append implements [Message].
 func (m *Response) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Id))
+	b = appendInteger(b, 1, m.Id)
 	switch v := m.Body.(type) {
 	case *Failure:
 		b = v.Append(appendHead(b, 2, v.EncodedLen()))
@@ -757,11 +755,11 @@ type Push struct {
 func (m *Push) EncodedLen() (n int) {
 	switch v := m.Body.(type) {
 	case *Deliver:
-		n += lenBody(1, v.EncodedLen())
+		n += lenHead(1, v.EncodedLen())
 	case *Drained:
-		n += lenBody(2, v.EncodedLen())
+		n += lenHead(2, v.EncodedLen())
 	case *Superseded:
-		n += lenBody(3, v.EncodedLen())
+		n += lenHead(3, v.EncodedLen())
 	}
 	return n
 }
@@ -842,17 +840,17 @@ type Failure struct {
 
 // EncodedLen implements [Message].
 func (m *Failure) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Code))
+	n += lenInteger(1, m.Code)
 	n += lenText(2, m.Text)
-	n += lenUint(3, varint(m.RetryAfterMs))
+	n += lenInteger(3, m.RetryAfterMs)
 	return n
 }
 
 // Append implements [Message].
 func (m *Failure) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Code))
+	b = appendInteger(b, 1, m.Code)
 	b = appendText(b, 2, m.Text)
-	b = appendUint(b, 3, varint(m.RetryAfterMs))
+	b = appendInteger(b, 3, m.RetryAfterMs)
 	return b
 }
 
@@ -953,10 +951,10 @@ type Register struct {
 
 // EncodedLen implements [Message].
 func (m *Register) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Protocol))
+	n += lenInteger(1, m.Protocol)
 	n += lenText(2, m.Name)
 	if m.Chain != nil {
-		n += lenBody(3, m.Chain.EncodedLen())
+		n += lenHead(3, m.Chain.EncodedLen())
 	}
 	n += lenText(4, m.Invitation)
 	return n
@@ -964,7 +962,7 @@ func (m *Register) EncodedLen() (n int) {
 
 // Append implements [Message].
 func (m *Register) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Protocol))
+	b = appendInteger(b, 1, m.Protocol)
 	b = appendText(b, 2, m.Name)
 	if m.Chain != nil {
 		b = m.Chain.Append(appendHead(b, 3, m.Chain.EncodedLen()))
@@ -1036,12 +1034,12 @@ type SignIn struct {
 
 // EncodedLen implements [Message].
 func (m *SignIn) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Protocol))
-	n += lenUint(2, varint(m.Features))
+	n += lenInteger(1, m.Protocol)
+	n += lenInteger(2, m.Features)
 	n += lenText(3, m.Account)
 	n += lenText(4, m.Device)
 	n += lenText(5, m.Nonce)
-	n += lenUint(6, varint(m.Counter))
+	n += lenInteger(6, m.Counter)
 	n += lenText(7, m.DeliveryHash)
 	n += lenText(8, m.Signature)
 	return n
@@ -1049,12 +1047,12 @@ func (m *SignIn) EncodedLen() (n int) {
 
 // Append implements [Message].
 func (m *SignIn) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Protocol))
-	b = appendUint(b, 2, varint(m.Features))
+	b = appendInteger(b, 1, m.Protocol)
+	b = appendInteger(b, 2, m.Features)
 	b = appendText(b, 3, m.Account)
 	b = appendText(b, 4, m.Device)
 	b = appendText(b, 5, m.Nonce)
-	b = appendUint(b, 6, varint(m.Counter))
+	b = appendInteger(b, 6, m.Counter)
 	b = appendText(b, 7, m.DeliveryHash)
 	b = appendText(b, 8, m.Signature)
 	return b
@@ -1131,12 +1129,12 @@ type SignedIn struct {
 func (m *SignedIn) EncodedLen() (n int) {
 	n += lenText(1, m.Proof)
 	if m.Gap != nil {
-		n += lenBody(2, m.Gap.EncodedLen())
+		n += lenHead(2, m.Gap.EncodedLen())
 	}
-	n += lenUint(3, varint(m.Waiting))
-	n += lenUint(4, varint(m.OneTimeKeyPackages))
-	n += lenUint(5, varint(m.LastResortAt))
-	n += lenUint(6, varint(m.Now))
+	n += lenInteger(3, m.Waiting)
+	n += lenInteger(4, m.OneTimeKeyPackages)
+	n += lenInteger(5, m.LastResortAt)
+	n += lenInteger(6, m.Now)
 	return n
 }
 
@@ -1146,10 +1144,10 @@ func (m *SignedIn) Append(b []byte) []byte {
 	if m.Gap != nil {
 		b = m.Gap.Append(appendHead(b, 2, m.Gap.EncodedLen()))
 	}
-	b = appendUint(b, 3, varint(m.Waiting))
-	b = appendUint(b, 4, varint(m.OneTimeKeyPackages))
-	b = appendUint(b, 5, varint(m.LastResortAt))
-	b = appendUint(b, 6, varint(m.Now))
+	b = appendInteger(b, 3, m.Waiting)
+	b = appendInteger(b, 4, m.OneTimeKeyPackages)
+	b = appendInteger(b, 5, m.LastResortAt)
+	b = appendInteger(b, 6, m.Now)
 	return b
 }
 
@@ -1213,19 +1211,19 @@ type Gap struct {
 
 // EncodedLen implements [Message].
 func (m *Gap) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Count))
-	n += lenUint(2, varint(m.From))
-	n += lenUint(3, varint(m.To))
-	n += lenUint(4, varint(m.Generation))
+	n += lenInteger(1, m.Count)
+	n += lenInteger(2, m.From)
+	n += lenInteger(3, m.To)
+	n += lenInteger(4, m.Generation)
 	return n
 }
 
 // Append implements [Message].
 func (m *Gap) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Count))
-	b = appendUint(b, 2, varint(m.From))
-	b = appendUint(b, 3, varint(m.To))
-	b = appendUint(b, 4, varint(m.Generation))
+	b = appendInteger(b, 1, m.Count)
+	b = appendInteger(b, 2, m.From)
+	b = appendInteger(b, 3, m.To)
+	b = appendInteger(b, 4, m.Generation)
 	return b
 }
 
@@ -1276,13 +1274,13 @@ type AckGap struct {
 
 // EncodedLen implements [Message].
 func (m *AckGap) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Generation))
+	n += lenInteger(1, m.Generation)
 	return n
 }
 
 // Append implements [Message].
 func (m *AckGap) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Generation))
+	b = appendInteger(b, 1, m.Generation)
 	return b
 }
 
@@ -1433,7 +1431,7 @@ type AppendChain struct {
 func (m *AppendChain) EncodedLen() (n int) {
 	n += lenText(1, m.Account)
 	for i := range m.Entries {
-		n += lenBody(2, m.Entries[i].EncodedLen())
+		n += lenHead(2, m.Entries[i].EncodedLen())
 	}
 	return n
 }
@@ -1496,7 +1494,7 @@ type Account struct {
 func (m *Account) EncodedLen() (n int) {
 	n += lenText(1, m.Account)
 	if m.Chain != nil {
-		n += lenBody(2, m.Chain.EncodedLen())
+		n += lenHead(2, m.Chain.EncodedLen())
 	}
 	n += lenText(3, m.Name)
 	return n
@@ -1685,7 +1683,7 @@ type KeyPackages struct {
 // EncodedLen implements [Message].
 func (m *KeyPackages) EncodedLen() (n int) {
 	for i := range m.Packages {
-		n += lenBody(1, m.Packages[i].EncodedLen())
+		n += lenHead(1, m.Packages[i].EncodedLen())
 	}
 	return n
 }
@@ -1866,10 +1864,10 @@ type SetAudience struct {
 
 // EncodedLen implements [Message].
 func (m *SetAudience) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Audience))
+	n += lenInteger(1, m.Audience)
 	n += lenBool(2, m.Reset)
 	for i := range m.Add {
-		n += lenBody(3, m.Add[i].EncodedLen())
+		n += lenHead(3, m.Add[i].EncodedLen())
 	}
 	n += lenTexts(4, m.Remove)
 	return n
@@ -1877,7 +1875,7 @@ func (m *SetAudience) EncodedLen() (n int) {
 
 // Append implements [Message].
 func (m *SetAudience) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Audience))
+	b = appendInteger(b, 1, m.Audience)
 	b = appendBool(b, 2, m.Reset)
 	for i := range m.Add {
 		b = m.Add[i].Append(appendHead(b, 3, m.Add[i].EncodedLen()))
@@ -1944,10 +1942,10 @@ type Send struct {
 func (m *Send) EncodedLen() (n int) {
 	n += lenText(1, m.Envelope)
 	for i := range m.Targets {
-		n += lenBody(2, m.Targets[i].EncodedLen())
+		n += lenHead(2, m.Targets[i].EncodedLen())
 	}
-	n += lenUint(3, varint(m.Audience))
-	n += lenUint(4, varint(m.Class))
+	n += lenInteger(3, m.Audience)
+	n += lenInteger(4, m.Class)
 	n += lenBool(5, m.LiveOnly)
 	return n
 }
@@ -1958,8 +1956,8 @@ func (m *Send) Append(b []byte) []byte {
 	for i := range m.Targets {
 		b = m.Targets[i].Append(appendHead(b, 2, m.Targets[i].EncodedLen()))
 	}
-	b = appendUint(b, 3, varint(m.Audience))
-	b = appendUint(b, 4, varint(m.Class))
+	b = appendInteger(b, 3, m.Audience)
+	b = appendInteger(b, 4, m.Class)
 	b = appendBool(b, 5, m.LiveOnly)
 	return b
 }
@@ -2016,7 +2014,7 @@ type Sent struct {
 // EncodedLen implements [Message].
 func (m *Sent) EncodedLen() (n int) {
 	for i := range m.Outcomes {
-		n += lenBody(1, m.Outcomes[i].EncodedLen())
+		n += lenHead(1, m.Outcomes[i].EncodedLen())
 	}
 	return n
 }
@@ -2073,14 +2071,14 @@ type DeviceOutcome struct {
 // EncodedLen implements [Message].
 func (m *DeviceOutcome) EncodedLen() (n int) {
 	n += lenText(1, m.Device)
-	n += lenUint(2, varint(m.Outcome))
+	n += lenInteger(2, m.Outcome)
 	return n
 }
 
 // Append implements [Message].
 func (m *DeviceOutcome) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Device)
-	b = appendUint(b, 2, varint(m.Outcome))
+	b = appendInteger(b, 2, m.Outcome)
 	return b
 }
 
@@ -2135,21 +2133,21 @@ type Deliver struct {
 
 // EncodedLen implements [Message].
 func (m *Deliver) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.N))
+	n += lenInteger(1, m.N)
 	n += lenText(2, m.Envelope)
-	n += lenUint(3, varint(m.Class))
+	n += lenInteger(3, m.Class)
 	n += lenBool(4, m.Stored)
-	n += lenUint(5, varint(m.WaitedMs))
+	n += lenInteger(5, m.WaitedMs)
 	return n
 }
 
 // Append implements [Message].
 func (m *Deliver) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.N))
+	b = appendInteger(b, 1, m.N)
 	b = appendText(b, 2, m.Envelope)
-	b = appendUint(b, 3, varint(m.Class))
+	b = appendInteger(b, 3, m.Class)
 	b = appendBool(b, 4, m.Stored)
-	b = appendUint(b, 5, varint(m.WaitedMs))
+	b = appendInteger(b, 5, m.WaitedMs)
 	return b
 }
 
@@ -2295,13 +2293,13 @@ type Ack struct {
 
 // EncodedLen implements [Message].
 func (m *Ack) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.N))
+	n += lenInteger(1, m.N)
 	return n
 }
 
 // Append implements [Message].
 func (m *Ack) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.N))
+	b = appendInteger(b, 1, m.N)
 	return b
 }
 
@@ -2357,14 +2355,14 @@ type AppendEpoch struct {
 // EncodedLen implements [Message].
 func (m *AppendEpoch) EncodedLen() (n int) {
 	n += lenText(1, m.Handle)
-	n += lenUint(2, varint(m.After))
+	n += lenInteger(2, m.After)
 	n += lenText(3, m.Commit)
 	for i := range m.Targets {
-		n += lenBody(4, m.Targets[i].EncodedLen())
+		n += lenHead(4, m.Targets[i].EncodedLen())
 	}
-	n += lenUint(5, varint(m.Audience))
+	n += lenInteger(5, m.Audience)
 	for i := range m.Welcomes {
-		n += lenBody(6, m.Welcomes[i].EncodedLen())
+		n += lenHead(6, m.Welcomes[i].EncodedLen())
 	}
 	return n
 }
@@ -2372,12 +2370,12 @@ func (m *AppendEpoch) EncodedLen() (n int) {
 // Append implements [Message].
 func (m *AppendEpoch) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Handle)
-	b = appendUint(b, 2, varint(m.After))
+	b = appendInteger(b, 2, m.After)
 	b = appendText(b, 3, m.Commit)
 	for i := range m.Targets {
 		b = m.Targets[i].Append(appendHead(b, 4, m.Targets[i].EncodedLen()))
 	}
-	b = appendUint(b, 5, varint(m.Audience))
+	b = appendInteger(b, 5, m.Audience)
 	for i := range m.Welcomes {
 		b = m.Welcomes[i].Append(appendHead(b, 6, m.Welcomes[i].EncodedLen()))
 	}
@@ -2439,7 +2437,7 @@ type Welcome struct {
 // EncodedLen implements [Message].
 func (m *Welcome) EncodedLen() (n int) {
 	if m.Target != nil {
-		n += lenBody(1, m.Target.EncodedLen())
+		n += lenHead(1, m.Target.EncodedLen())
 	}
 	n += lenText(2, m.Envelope)
 	return n
@@ -2503,10 +2501,10 @@ type EpochAppended struct {
 // EncodedLen implements [Message].
 func (m *EpochAppended) EncodedLen() (n int) {
 	for i := range m.Outcomes {
-		n += lenBody(1, m.Outcomes[i].EncodedLen())
+		n += lenHead(1, m.Outcomes[i].EncodedLen())
 	}
 	for i := range m.Welcomes {
-		n += lenBody(2, m.Welcomes[i].EncodedLen())
+		n += lenHead(2, m.Welcomes[i].EncodedLen())
 	}
 	return n
 }
@@ -2570,14 +2568,14 @@ type ReadEpoch struct {
 // EncodedLen implements [Message].
 func (m *ReadEpoch) EncodedLen() (n int) {
 	n += lenText(1, m.Handle)
-	n += lenUint(2, varint(m.From))
+	n += lenInteger(2, m.From)
 	return n
 }
 
 // Append implements [Message].
 func (m *ReadEpoch) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Handle)
-	b = appendUint(b, 2, varint(m.From))
+	b = appendInteger(b, 2, m.From)
 	return b
 }
 
@@ -2627,7 +2625,7 @@ type EpochLog struct {
 
 // EncodedLen implements [Message].
 func (m *EpochLog) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.From))
+	n += lenInteger(1, m.From)
 	n += lenTexts(2, m.Entries)
 	n += lenBool(3, m.Over)
 	return n
@@ -2635,7 +2633,7 @@ func (m *EpochLog) EncodedLen() (n int) {
 
 // Append implements [Message].
 func (m *EpochLog) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.From))
+	b = appendInteger(b, 1, m.From)
 	b = appendTexts(b, 2, m.Entries)
 	b = appendBool(b, 3, m.Over)
 	return b
@@ -2733,7 +2731,7 @@ type Held struct {
 // EncodedLen implements [Message].
 func (m *Held) EncodedLen() (n int) {
 	for i := range m.Items {
-		n += lenBody(1, m.Items[i].EncodedLen())
+		n += lenHead(1, m.Items[i].EncodedLen())
 	}
 	return n
 }
@@ -2803,10 +2801,10 @@ type HeldItem struct {
 func (m *HeldItem) EncodedLen() (n int) {
 	n += lenText(1, m.Kind)
 	n += lenText(2, m.Device)
-	n += lenUint(3, varint(m.Count))
-	n += lenUint(4, varint(m.Bytes))
-	n += lenUint(5, varint(m.Since))
-	n += lenUint(6, varint(m.Until))
+	n += lenInteger(3, m.Count)
+	n += lenInteger(4, m.Bytes)
+	n += lenInteger(5, m.Since)
+	n += lenInteger(6, m.Until)
 	n += lenText(7, m.Text)
 	return n
 }
@@ -2815,10 +2813,10 @@ func (m *HeldItem) EncodedLen() (n int) {
 func (m *HeldItem) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Kind)
 	b = appendText(b, 2, m.Device)
-	b = appendUint(b, 3, varint(m.Count))
-	b = appendUint(b, 4, varint(m.Bytes))
-	b = appendUint(b, 5, varint(m.Since))
-	b = appendUint(b, 6, varint(m.Until))
+	b = appendInteger(b, 3, m.Count)
+	b = appendInteger(b, 4, m.Bytes)
+	b = appendInteger(b, 5, m.Since)
+	b = appendInteger(b, 6, m.Until)
 	b = appendText(b, 7, m.Text)
 	return b
 }

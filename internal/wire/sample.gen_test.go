@@ -2,32 +2,30 @@
 
 package wire
 
-import (
-	"fmt"
-	"log/slog"
-)
+import "fmt"
+import "log/slog"
 
-// Mood is declared inside, too.
-type SampleAllInnerMood int32
+// SampleMood has a negative number.
+type SampleMood int32
 
-// The values of SampleAllInnerMood. Parse keeps values that it does not know.
+// The values of SampleMood. Parse keeps values that it does not know.
 const (
-	MoodCalm SampleAllInnerMood = 0
-	MoodLow  SampleAllInnerMood = -3
+	MoodCalm SampleMood = 0
+	MoodLow  SampleMood = -3
 )
 
 // String returns the value's word, or its number if it is not known.
-func (e SampleAllInnerMood) String() string {
+func (e SampleMood) String() string {
 	switch e {
 	case MoodCalm:
 		return "calm"
 	case MoodLow:
 		return "low"
 	}
-	return fmt.Sprintf("SampleAllInnerMood(%d)", int32(e))
+	return fmt.Sprintf("SampleMood(%d)", int32(e))
 }
 
-// SampleAllFirst is what First of [SampleAll] can hold: *[SampleLeaf], *[SampleAllInner].
+// SampleAllFirst is what First of [SampleAll] can hold: *[SampleLeaf], *[SampleInner].
 //
 //sumtype:decl
 type SampleAllFirst interface {
@@ -35,10 +33,10 @@ type SampleAllFirst interface {
 	isSampleAllFirst()
 }
 
-func (*SampleLeaf) isSampleAllFirst()     {}
-func (*SampleAllInner) isSampleAllFirst() {}
+func (*SampleLeaf) isSampleAllFirst()  {}
+func (*SampleInner) isSampleAllFirst() {}
 
-// SampleAllSecond is what Second of [SampleAll] can hold: *[SampleAllInner], *[SampleEmpty].
+// SampleAllSecond is what Second of [SampleAll] can hold: *[SampleInner], *[SampleEmpty].
 //
 //sumtype:decl
 type SampleAllSecond interface {
@@ -46,8 +44,8 @@ type SampleAllSecond interface {
 	isSampleAllSecond()
 }
 
-func (*SampleAllInner) isSampleAllSecond() {}
-func (*SampleEmpty) isSampleAllSecond()    {}
+func (*SampleInner) isSampleAllSecond() {}
+func (*SampleEmpty) isSampleAllSecond() {}
 
 // SampleAll has a field of every kind.
 type SampleAll struct {
@@ -68,6 +66,7 @@ type SampleAll struct {
 	Colours []SampleColour
 	Leaves  []SampleLeaf
 	First   SampleAllFirst
+
 	// A field behind a oneof.
 	Between uint32
 	Second  SampleAllSecond
@@ -75,71 +74,71 @@ type SampleAll struct {
 
 // EncodedLen implements [Message].
 func (m *SampleAll) EncodedLen() (n int) {
-	n += lenUint(1, varint(m.Small))
-	n += lenUint(2, varint(m.Large))
-	n += lenUint(3, varint(m.Signed))
+	n += lenInteger(1, m.Small)
+	n += lenInteger(2, m.Large)
+	n += lenInteger(3, m.Signed)
 	n += lenBool(4, m.Flag)
 	n += lenText(5, m.Name)
 	n += lenText(6, m.Blob)
-	n += lenUint(7, varint(m.Colour))
+	n += lenInteger(7, m.Colour)
 	if m.Leaf != nil {
-		n += lenBody(8, m.Leaf.EncodedLen())
+		n += lenHead(8, m.Leaf.EncodedLen())
 	}
-	n += lenPacked(9, m.Smalls)
-	n += lenPacked(10, m.Larges)
-	n += lenPacked(11, m.Signeds)
+	n += lenIntegers(9, m.Smalls)
+	n += lenIntegers(10, m.Larges)
+	n += lenIntegers(11, m.Signeds)
 	n += lenTexts(12, m.Names)
 	n += lenTexts(13, m.Blobs)
-	n += lenPacked(14, m.Colours)
+	n += lenIntegers(14, m.Colours)
 	for i := range m.Leaves {
-		n += lenBody(15, m.Leaves[i].EncodedLen())
+		n += lenHead(15, m.Leaves[i].EncodedLen())
 	}
 	switch v := m.First.(type) {
 	case *SampleLeaf:
-		n += lenBody(16, v.EncodedLen())
-	case *SampleAllInner:
-		n += lenBody(17, v.EncodedLen())
+		n += lenHead(16, v.EncodedLen())
+	case *SampleInner:
+		n += lenHead(17, v.EncodedLen())
 	}
-	n += lenUint(1000, varint(m.Between))
+	n += lenInteger(1000, m.Between)
 	switch v := m.Second.(type) {
-	case *SampleAllInner:
-		n += lenBody(536870910, v.EncodedLen())
+	case *SampleInner:
+		n += lenHead(536870910, v.EncodedLen())
 	case *SampleEmpty:
-		n += lenBody(536870911, v.EncodedLen())
+		n += lenHead(536870911, v.EncodedLen())
 	}
 	return n
 }
 
 // Append implements [Message].
 func (m *SampleAll) Append(b []byte) []byte {
-	b = appendUint(b, 1, varint(m.Small))
-	b = appendUint(b, 2, varint(m.Large))
-	b = appendUint(b, 3, varint(m.Signed))
+	b = appendInteger(b, 1, m.Small)
+	b = appendInteger(b, 2, m.Large)
+	b = appendInteger(b, 3, m.Signed)
 	b = appendBool(b, 4, m.Flag)
 	b = appendText(b, 5, m.Name)
 	b = appendText(b, 6, m.Blob)
-	b = appendUint(b, 7, varint(m.Colour))
+	b = appendInteger(b, 7, m.Colour)
 	if m.Leaf != nil {
 		b = m.Leaf.Append(appendHead(b, 8, m.Leaf.EncodedLen()))
 	}
-	b = appendPacked(b, 9, m.Smalls)
-	b = appendPacked(b, 10, m.Larges)
-	b = appendPacked(b, 11, m.Signeds)
+	b = appendIntegers(b, 9, m.Smalls)
+	b = appendIntegers(b, 10, m.Larges)
+	b = appendIntegers(b, 11, m.Signeds)
 	b = appendTexts(b, 12, m.Names)
 	b = appendTexts(b, 13, m.Blobs)
-	b = appendPacked(b, 14, m.Colours)
+	b = appendIntegers(b, 14, m.Colours)
 	for i := range m.Leaves {
 		b = m.Leaves[i].Append(appendHead(b, 15, m.Leaves[i].EncodedLen()))
 	}
 	switch v := m.First.(type) {
 	case *SampleLeaf:
 		b = v.Append(appendHead(b, 16, v.EncodedLen()))
-	case *SampleAllInner:
+	case *SampleInner:
 		b = v.Append(appendHead(b, 17, v.EncodedLen()))
 	}
-	b = appendUint(b, 1000, varint(m.Between))
+	b = appendInteger(b, 1000, m.Between)
 	switch v := m.Second.(type) {
-	case *SampleAllInner:
+	case *SampleInner:
 		b = v.Append(appendHead(b, 536870910, v.EncodedLen()))
 	case *SampleEmpty:
 		b = v.Append(appendHead(b, 536870911, v.EncodedLen()))
@@ -216,18 +215,18 @@ func (m *SampleAll) merge(b []byte, parts *int) error {
 			}
 			d.err = v.merge(d.part(), d.parts)
 		case 17<<3 | wireLength:
-			v, ok := m.First.(*SampleAllInner)
+			v, ok := m.First.(*SampleInner)
 			if !ok {
-				v = new(SampleAllInner)
+				v = new(SampleInner)
 				m.First = v
 			}
 			d.err = v.merge(d.part(), d.parts)
 		case 1000<<3 | wireVarint:
 			m.Between = uint32(d.num)
 		case 536870910<<3 | wireLength:
-			v, ok := m.Second.(*SampleAllInner)
+			v, ok := m.Second.(*SampleInner)
 			if !ok {
-				v = new(SampleAllInner)
+				v = new(SampleInner)
 				m.Second = v
 			}
 			d.err = v.merge(d.part(), d.parts)
@@ -252,45 +251,45 @@ func (m SampleAll) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m SampleAll) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// Inner is declared inside a message.
-type SampleAllInner struct {
+// SampleInner is a case of both oneofs.
+type SampleInner struct {
 	Leaf *SampleLeaf
-	Mood SampleAllInnerMood
+	Mood SampleMood
 }
 
 // EncodedLen implements [Message].
-func (m *SampleAllInner) EncodedLen() (n int) {
+func (m *SampleInner) EncodedLen() (n int) {
 	if m.Leaf != nil {
-		n += lenBody(1, m.Leaf.EncodedLen())
+		n += lenHead(1, m.Leaf.EncodedLen())
 	}
-	n += lenUint(2, varint(m.Mood))
+	n += lenInteger(2, m.Mood)
 	return n
 }
 
 // Append implements [Message].
-func (m *SampleAllInner) Append(b []byte) []byte {
+func (m *SampleInner) Append(b []byte) []byte {
 	if m.Leaf != nil {
 		b = m.Leaf.Append(appendHead(b, 1, m.Leaf.EncodedLen()))
 	}
-	b = appendUint(b, 2, varint(m.Mood))
+	b = appendInteger(b, 2, m.Mood)
 	return b
 }
 
 // Parse implements [Message]: byte slices are views into b.
-func (m *SampleAllInner) Parse(b []byte) error {
-	*m = SampleAllInner{}
+func (m *SampleInner) Parse(b []byte) error {
+	*m = SampleInner{}
 	parts, err := admit(b)
 	if err == nil {
 		err = m.merge(b, &parts)
 	}
 	if err != nil {
-		*m = SampleAllInner{}
-		return fmt.Errorf("parse SampleAllInner: %w", err)
+		*m = SampleInner{}
+		return fmt.Errorf("parse SampleInner: %w", err)
 	}
 	return nil
 }
 
-func (m *SampleAllInner) merge(b []byte, parts *int) error {
+func (m *SampleInner) merge(b []byte, parts *int) error {
 	d := decoder{rest: b, parts: parts}
 	for d.next() {
 		switch d.tag {
@@ -300,20 +299,20 @@ func (m *SampleAllInner) merge(b []byte, parts *int) error {
 			}
 			d.err = m.Leaf.merge(d.part(), d.parts)
 		case 2<<3 | wireVarint:
-			m.Mood = SampleAllInnerMood(d.num)
+			m.Mood = SampleMood(d.num)
 		}
 	}
 	return d.err
 }
 
 // String implements [Message]: it tells sizes, never contents.
-func (m SampleAllInner) String() string { return describe("SampleAllInner", m.EncodedLen()) }
+func (m SampleInner) String() string { return describe("SampleInner", m.EncodedLen()) }
 
 // Format keeps every verb of fmt from the contents.
-func (m SampleAllInner) Format(to fmt.State, _ rune) { format(to, m.String()) }
+func (m SampleInner) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
-func (m SampleAllInner) LogValue() slog.Value { return slog.StringValue(m.String()) }
+func (m SampleInner) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // SampleEmpty has no field.
 type SampleEmpty struct {

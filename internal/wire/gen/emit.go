@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"go/format"
 	"path"
 	"strings"
 
@@ -10,45 +9,38 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// generate returns the Go files, by name.
-func generate(files linker.Files, header, suffix string) (map[string][]byte, error) {
+// generate returns the Go source below the package clause, by file name.
+func generate(files linker.Files, suffix string) map[string]string {
 	pkg := strings.ReplaceAll(string(files[0].Package()), ".", "_")
-	list := "\nvar messages" + camel(protoreflect.Name(pkg)) + " = map[string]func() Message{\n"
+	var list strings.Builder
+	list.WriteString("var messages" + camel(protoreflect.Name(pkg)) + " = map[string]func() Message{\n")
 	sources := map[string]string{}
 	for _, f := range files {
 		var b strings.Builder
-		if len(allMessages(f)) > 0 {
-			b.WriteString("import (\n\"fmt\"\n\"log/slog\"\n)\n")
-		} else {
-			b.WriteString("import \"fmt\"\n")
+		b.WriteString("import \"fmt\"\n")
+		if f.Messages().Len() > 0 {
+			b.WriteString("import \"log/slog\"\n")
 		}
-		for _, e := range allEnums(f) {
-			writeEnum(&b, e)
+		for i := range f.Enums().Len() {
+			writeEnum(&b, f.Enums().Get(i))
 		}
-		for _, m := range allMessages(f) {
+		for i := range f.Messages().Len() {
+			m := f.Messages().Get(i)
 			writeMessage(&b, m)
-			list += fmt.Sprintf("%q: func() Message { return new(%s) },\n", m.FullName(), goName(m))
+			fmt.Fprintf(&list, "%q: func() Message { return new(%s) },\n", m.FullName(), camel(m.Name()))
 		}
 		sources[strings.TrimSuffix(path.Base(f.Path()), ".proto")+suffix] = b.String()
 	}
-	sources["messages_"+pkg+".gen_test.go"] = list + "}\n"
-	out := map[string][]byte{}
-	for name, src := range sources {
-		formatted, err := format.Source([]byte(header + "\npackage wire\n\n" + src))
-		if err != nil {
-			return nil, fmt.Errorf("%s: the generator wrote bad Go: %w", name, err)
-		}
-		out[name] = formatted
-	}
-	return out, nil
+	sources["messages_"+pkg+".gen_test.go"] = list.String() + "}\n"
+	return sources
 }
 
 func writeEnum(b *strings.Builder, e protoreflect.EnumDescriptor) {
 	var consts, cases strings.Builder
-	for i, word := range words(e) {
+	for i := range e.Values().Len() {
 		v := e.Values().Get(i)
-		fmt.Fprintf(&consts, "%s%s %s = %d\n", doc(v), valueName(v), goName(e), v.Number())
-		fmt.Fprintf(&cases, "case %s:\nreturn %q\n", valueName(v), word)
+		fmt.Fprintf(&consts, "%s%s %s = %d\n", doc(v), valueName(v), camel(e.Name()), v.Number())
+		fmt.Fprintf(&cases, "case %s:\nreturn %q\n", valueName(v), word(v))
 	}
 	fmt.Fprintf(b, `
 %[1]stype %[2]s int32
@@ -63,27 +55,25 @@ func (e %[2]s) String() string {
 	%[4]s}
 	return fmt.Sprintf("%[2]s(%%d)", int32(e))
 }
-`, doc(e), goName(e), consts.String(), cases.String())
+`, doc(e), camel(e.Name()), consts.String(), cases.String())
 }
 
 func writeMessage(b *strings.Builder, m protoreflect.MessageDescriptor) {
 	var all code
-	held := "" // what the oneofs hold, for String
+	var held strings.Builder // what the oneofs hold, for String
 	for _, group := range groups(m) {
 		o := group[0].ContainingOneof()
 		if o != nil {
 			name := camel(o.Name())
-			writeOneof(b, goName(m), name, group)
-			all.member += doc(o) + name + " " + goName(m) + name + "\n"
+			writeOneof(b, camel(m.Name()), name, group)
+			all.member += doc(o) + name + " " + camel(m.Name()) + name + "\n"
 			all.length += "switch v := m." + name + ".(type) {\n"
 			all.append += "switch v := m." + name + ".(type) {\n"
-			held += ", m." + name
+			held.WriteString(", m." + name)
 		}
 		for _, f := range group {
 			c := codeOf(f)
-			if o == nil {
-				all.member += doc(f) + c.member + "\n"
-			}
+			all.member += c.member + "\n"
 			all.length += c.length + "\n"
 			all.append += c.append + "\n"
 			all.merge += c.merge + "\n"
@@ -138,16 +128,15 @@ func (m %[2]s) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m %[2]s) LogValue() slog.Value { return slog.StringValue(m.String()) }
-`, doc(m), goName(m), all.member, all.length, all.append, all.merge, held)
+`, doc(m), camel(m.Name()), all.member, all.length, all.append, all.merge, held.String())
 }
 
 // writeOneof writes the sealed interface of a oneof and seals its cases.
 func writeOneof(b *strings.Builder, in, name string, cases []protoreflect.FieldDescriptor) {
-	var list []string
-	seals := ""
+	list, seals := "", ""
 	for _, f := range cases {
-		list = append(list, "*["+goName(f.Message())+"]")
-		seals += fmt.Sprintf("func (*%s) is%s() {}\n", goName(f.Message()), in+name)
+		list += ", *[" + camel(f.Message().Name()) + "]"
+		seals += fmt.Sprintf("func (*%s) is%s() {}\n", camel(f.Message().Name()), in+name)
 	}
 	fmt.Fprintf(b, `
 // %[1]s is what %[2]s of [%[3]s] can hold: %[4]s.
@@ -158,5 +147,5 @@ type %[1]s interface {
 	is%[1]s()
 }
 
-%[5]s`, in+name, name, in, strings.Join(list, ", "), seals)
+%[5]s`, in+name, name, in, list[2:], seals)
 }
