@@ -1,0 +1,120 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/relay/atrest"
+	"github.com/byre-messenger/byre/internal/relay/sealer"
+	"github.com/byre-messenger/byre/internal/sign"
+	"github.com/byre-messenger/byre/internal/store"
+)
+
+// Registration says who may make an account.
+type Registration uint8
+
+// The registration modes.
+const (
+	RegistrationOpen   Registration = iota // everybody
+	RegistrationInvite                     // who has an invitation
+	RegistrationClosed                     // nobody
+)
+
+// Bounds of the retention (R2): what the operator may choose.
+const (
+	MinRetention = 48 * time.Hour
+	MaxRetention = 72 * time.Hour
+)
+
+// Config is what a relay stands on. Store, Clock, ServerKey and Keys must be
+// set.
+type Config struct {
+	// Store keeps everything. The relay is its only writer, and does not close
+	// it.
+	Store store.Store
+	Clock clock.Clock
+	// Sealer seals what waits; nil means sealer.NewPlain(Keys).
+	Sealer sealer.Sealer
+	// ServerKey is the identity that clients pin.
+	ServerKey sign.Key
+	// Keys are the keys at rest, derived from the data directory's root key
+	// with atrest.New.
+	Keys *atrest.Keys
+	// Retention bounds how long what waits may wait, between MinRetention and
+	// MaxRetention; 0 means MaxRetention.
+	Retention    time.Duration
+	Registration Registration
+	// Limits that are 0 take their defaults.
+	Limits Limits
+	// Log gets operational facts alone: no account, device, name, address or
+	// envelope. nil means none.
+	Log *slog.Logger
+}
+
+// Limits bound what one session or account may ask of the relay. The numbers
+// of docs/spec/relay.md that clients rely on are not here.
+type Limits struct {
+	// OpenRequests is how many Sends of one session may be unanswered (256).
+	OpenRequests int
+	// OpenBytes is how many bytes of envelopes they may hold (16 MiB).
+	OpenBytes int
+	// Targets is how many mailboxes one Send or AppendEpoch may name (5,000).
+	Targets int
+	// AudienceTargets is how many targets all sets of a connection may have
+	// (10,000).
+	AudienceTargets int
+	// SendBytes and SendBytesPerSecond are the bucket of an account for bytes x
+	// targets (256 MiB, 32 MiB).
+	SendBytes, SendBytesPerSecond int
+	// Asks and AsksPerSecond are the bucket of one connection for requests of
+	// the directory (200, 10).
+	Asks, AsksPerSecond int
+	// Memory is how many bytes of envelopes may wait in memory for devices to
+	// confirm, in all (256 MiB); past it, what comes is stored.
+	Memory int
+}
+
+// check completes c with defaults.
+func (c *Config) check() error {
+	if c.Store == nil || c.Clock == nil || c.Keys == nil || c.ServerKey.Seed().Len() == 0 {
+		return errors.New("relay: store, clock, server key and keys at rest must be set")
+	}
+	if c.Retention == 0 {
+		c.Retention = MaxRetention
+	}
+	if c.Retention < MinRetention || c.Retention > MaxRetention || c.Retention%time.Hour != 0 {
+		return fmt.Errorf("the retention must be whole hours from %d to %d", MinRetention/time.Hour, MaxRetention/time.Hour)
+	}
+	if c.Registration > RegistrationClosed {
+		return errors.New("relay: unknown registration mode")
+	}
+	if c.Sealer == nil {
+		c.Sealer = sealer.NewPlain(c.Keys)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &c.Limits
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&l.OpenRequests, 256},
+		{&l.OpenBytes, 16 << 20},
+		{&l.Targets, 5_000},
+		{&l.AudienceTargets, 10_000},
+		{&l.SendBytes, 256 << 20},
+		{&l.SendBytesPerSecond, 32 << 20},
+		{&l.Asks, 200},
+		{&l.AsksPerSecond, 10},
+		{&l.Memory, 256 << 20},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return nil
+}
