@@ -83,7 +83,7 @@ func (l *Local) load(dir string) error {
 		// certificate of this authority, so that both are made anew.
 		return keyErr
 	case certErr != nil:
-		return fmt.Errorf("%s is missing though %s is there; restore it: %w", CAFile, caKeyFile, errors.Join(certErr, keyErr))
+		return fmt.Errorf("%s can't be read though %s is there; restore it from a backup", CAFile, caKeyFile)
 	case keyErr != nil:
 		return keyErr
 	}
