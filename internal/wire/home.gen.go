@@ -116,6 +116,10 @@ type DeviceRecord struct {
 	// registered is set once the relay has confirmed the account.
 	Registered bool
 	Invitation string
+	// server is the address, and server_ca the PEM certificates it is trusted by;
+	// empty means the system's.
+	Server   string
+	ServerCa []byte
 }
 
 // EncodedLen implements [Message].
@@ -134,6 +138,8 @@ func (m *DeviceRecord) EncodedLen() (n int) {
 	n += lenText(10, m.ServerKey)
 	n += lenBool(11, m.Registered)
 	n += lenText(12, m.Invitation)
+	n += lenText(13, m.Server)
+	n += lenText(14, m.ServerCa)
 	return n
 }
 
@@ -153,6 +159,8 @@ func (m *DeviceRecord) Append(b []byte) []byte {
 	b = appendText(b, 10, m.ServerKey)
 	b = appendBool(b, 11, m.Registered)
 	b = appendText(b, 12, m.Invitation)
+	b = appendText(b, 13, m.Server)
+	b = appendText(b, 14, m.ServerCa)
 	return b
 }
 
@@ -201,6 +209,10 @@ func (m *DeviceRecord) merge(b []byte, parts *int) error {
 			m.Registered = d.num != 0
 		case 12<<3 | wireLength:
 			m.Invitation = d.text()
+		case 13<<3 | wireLength:
+			m.Server = d.text()
+		case 14<<3 | wireLength:
+			m.ServerCa = d.raw
 		}
 	}
 	return d.err

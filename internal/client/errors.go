@@ -1,0 +1,43 @@
+package client
+
+import "errors"
+
+// What may go wrong, as sentences for the owner. Others are wrapped with their
+// cause.
+var (
+	ErrNameTaken     = errors.New("this name is taken: choose another")
+	ErrNameRefused   = errors.New("the server does not give out this name: choose another")
+	ErrNameUnknown   = errors.New("nobody has this name here: check the spelling")
+	ErrClosedServer  = errors.New("this server takes no new accounts without an invitation: ask its operator for a code")
+	ErrNotRegistered = errors.New("this home has no account yet: run register first")
+	ErrRegistered    = errors.New("this home has an account already")
+
+	// ErrOldCopy: the home was restored or cloned. Sending from it would use
+	// keys twice, so it sends nothing.
+	ErrOldCopy = errors.New("this home is an older copy of a device that went on elsewhere, so it reads and sends nothing: use the newest copy, or register this device anew")
+	// ErrServerKey: the server is not the one that was pinned.
+	ErrServerKey = errors.New("the server shows another key than the one this device pinned: it is not the same server, so nothing was sent; ask its operator before you go on")
+	// ErrDeviceRemoved: another device of the account removed this one.
+	ErrDeviceRemoved = errors.New("this device was removed from the account: register or join anew")
+	// ErrProtocol: the two sides have no version in common.
+	ErrProtocol = errors.New("the server speaks another version of the protocol: update byre, or ask the operator to update byred")
+	// ErrRetention: R2 leaves no choice.
+	ErrRetention = errors.New("the server keeps messages for more than 72 hours, which byre refuses: choose another server")
+	// ErrSuperseded: a second session of the same device.
+	ErrSuperseded = errors.New("this device connected a second time elsewhere: close the other one")
+
+	// ErrOffline: what was asked for needs the server.
+	ErrOffline = errors.New("not connected to the server")
+	// ErrClosed: the client was closed.
+	ErrClosed = errors.New("the client is closed")
+	// ErrUnknownMessage: no message has this id here.
+	ErrUnknownMessage = errors.New("there is no message with this id here")
+	// ErrUnknownRoom: no conversation has this name or id here.
+	ErrUnknownRoom = errors.New("there is no conversation with this name or id here")
+	// ErrTooLong: the text does not fit into an envelope.
+	ErrTooLong = errors.New("the text is too long: at most 32,000 bytes fit into one message")
+	// ErrEmpty: there is nothing to send.
+	ErrEmpty = errors.New("the text is empty")
+	// ErrSafety: the number compared is another one.
+	ErrSafety = errors.New("this is not the safety number with this person: compare it again, and do not trust the conversation if it differs")
+)
