@@ -3,6 +3,7 @@ package memstore
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 )
 
 // node is a persistent treap: a binary search tree by key and a heap by a
@@ -88,4 +89,4 @@ func (n *node) scan(from, to []byte, yield func(*node) bool) bool {
 }
 
 // after returns the key that follows key.
-func after(key []byte) []byte { return append(key[:len(key):len(key)], 0) }
+func after(key []byte) []byte { return append(slices.Clip(key), 0) }

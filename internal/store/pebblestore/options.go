@@ -79,7 +79,7 @@ func (l logger) Errorf(format string, args ...any) {
 // Fatalf is called where Pebble expects never to return.
 func (l logger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf("%w: %s", store.ErrFailed, fmt.Sprintf(format, args...))
-	l.s.fail(err)
+	err = l.s.fail(err)
 	if l.s.opts.Fatal == nil {
 		panic(err)
 	}
