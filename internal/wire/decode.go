@@ -17,6 +17,7 @@ const MaxParts = 1 << 16
 const maxFieldNumber = 1<<29 - 1
 
 var (
+	errTooLong  = fmt.Errorf("it is longer than %d bytes", MaxSize)
 	errCut      = errors.New("the data ends inside a field")
 	errVarint   = errors.New("a number has more than 64 bits")
 	errNumber   = errors.New("a field number is 0 or above 536870911")
@@ -29,7 +30,7 @@ var (
 // returns how many parts it may hold.
 func admit(b []byte) (parts int, err error) {
 	if len(b) > MaxSize {
-		return 0, fmt.Errorf("%d bytes are too many: at most %d", len(b), MaxSize)
+		return 0, errTooLong
 	}
 	return MaxParts, nil
 }
