@@ -1,0 +1,109 @@
+package room
+
+import (
+	"time"
+
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// Sent is the number of this device's last message, 0 before the first.
+func (r Room) Sent() uint64 { return r.sent }
+
+// Receipt confirms all messages of a device up to a number.
+type Receipt struct {
+	Device ident.DeviceID
+	UpTo   uint64
+}
+
+// Owed returns the receipts whose senders do not know them.
+func (r Room) Owed() []Receipt {
+	var out []Receipt
+	for _, s := range r.senders {
+		if s.upTo > s.told {
+			out = append(out, Receipt{s.device, s.upTo})
+		}
+	}
+	return out
+}
+
+// Heard returns how far each device is known here, this one as self: what a
+// device that joins now has to count from.
+func (r Room) Heard(self ident.DeviceID) []Receipt {
+	out := []Receipt{{self, r.sent}}
+	for _, s := range r.senders {
+		out = append(out, Receipt{s.device, s.upTo})
+	}
+	return out
+}
+
+// Due returns when the oldest hole is to be given up; ok is false if there is
+// none.
+func (r Room) Due() (at time.Time, ok bool) {
+	for _, s := range r.senders {
+		if len(s.early) > 0 && (!ok || s.since.Add(Patience).Before(at)) {
+			at, ok = s.since.Add(Patience), true
+		}
+	}
+	return at, ok
+}
+
+// ReadBy returns how far a device has read this device's messages.
+func (r Room) ReadBy(d ident.DeviceID) uint64 {
+	for _, x := range r.readers {
+		if x.device == d {
+			return x.upTo
+		}
+	}
+	return 0
+}
+
+// Record returns the room as the home keeps it.
+func (r Room) Record() *wire.SequenceRecord {
+	out := &wire.SequenceRecord{Sent: r.sent}
+	for _, s := range r.senders {
+		rec := wire.SenderRecord{Device: s.device[:], UpTo: s.upTo, Told: s.told, Early: s.early}
+		for _, l := range s.lost {
+			rec.Lost = append(rec.Lost, wire.SpanRecord{From: l.From, To: l.To})
+		}
+		if !s.since.IsZero() {
+			rec.WaitingSince = s.since.UnixMilli()
+		}
+		out.Senders = append(out.Senders, rec)
+	}
+	for _, x := range r.readers {
+		out.Confirmed = append(out.Confirmed, wire.Received{Device: x.device[:], UpTo: x.upTo})
+	}
+	return out
+}
+
+// FromRecord returns the room that a record tells of.
+func FromRecord(rec *wire.SequenceRecord) (Room, error) {
+	r := Room{}
+	if rec == nil {
+		return r, nil
+	}
+	r.sent = rec.Sent
+	for _, s := range rec.Senders {
+		d, err := ident.DeviceIDFrom(s.Device)
+		if err != nil {
+			return Room{}, err
+		}
+		out := sender{device: d, upTo: s.UpTo, told: s.Told, early: s.Early}
+		for _, l := range s.Lost {
+			out.lost = append(out.lost, Span{l.From, l.To})
+		}
+		if s.WaitingSince != 0 {
+			out.since = time.UnixMilli(s.WaitingSince)
+		}
+		r.senders = append(r.senders, out)
+	}
+	for _, c := range rec.Confirmed {
+		d, err := ident.DeviceIDFrom(c.Device)
+		if err != nil {
+			return Room{}, err
+		}
+		r.readers = append(r.readers, reader{d, c.UpTo})
+	}
+	return r, nil
+}
