@@ -28,7 +28,7 @@ func TestKeysStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer again.Close()
+	t.Cleanup(func() { _ = again.Close() })
 	if !again.Root.Equal(root) || !bytes.Equal(again.Identity.Public(), public) {
 		t.Error("the keys changed between two starts")
 	}

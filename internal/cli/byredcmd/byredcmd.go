@@ -1,0 +1,22 @@
+// Package byredcmd has the commands of byred, the server: one file a command.
+package byredcmd
+
+import (
+	"flag"
+
+	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/server/config"
+)
+
+// Root returns the program.
+func Root() *cli.Command {
+	return &cli.Command{
+		Name:    "byred",
+		Summary: "byred is the server of byre, a messenger whose operator can't read what people say.",
+		Sub:     []*cli.Command{serve(), status(), doctorCommand(), configuration()},
+	}
+}
+
+func dataFlag(flags *flag.FlagSet) *string {
+	return flags.String("data", config.Default().Data, "data `directory` of the server")
+}

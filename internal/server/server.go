@@ -1,0 +1,195 @@
+// Package server runs byred: it opens the data directory, joins the relay to
+// the network, and takes both down in order.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/relay"
+	"github.com/byre-messenger/byre/internal/relay/atrest"
+	"github.com/byre-messenger/byre/internal/server/cert"
+	"github.com/byre-messenger/byre/internal/server/config"
+	"github.com/byre-messenger/byre/internal/server/control"
+	"github.com/byre-messenger/byre/internal/server/datadir"
+	"github.com/byre-messenger/byre/internal/server/socket"
+	"github.com/byre-messenger/byre/internal/store/pebblestore"
+)
+
+const (
+	// drainTime is how long a stop may take for what is under way; with what
+	// follows it stays below the ten seconds of the command contract.
+	drainTime = 8 * time.Second
+	// headerTime bounds the handshake and the request of a new connection.
+	headerTime = 10 * time.Second
+	maxHeader  = 8 << 10
+)
+
+// Version is what status shows; the build sets it.
+var Version = "dev"
+
+// Status is what 'byred status' shows. The numbers are of the relay, counted
+// since the start unless their names say otherwise.
+type Status struct {
+	relay.Status
+
+	Retention string `json:"retention"`
+	Vault     string `json:"vault"`
+	Version   string `json:"version"`
+}
+
+// Run serves until ctx ends, then drains and returns. It writes the ready line
+// to out once devices can connect.
+func Run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logger, out io.Writer) (err error) {
+	if err := cfg.Check(); err != nil {
+		return err
+	}
+	dir, err := datadir.Open(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, dir.Close)
+	host, _, _ := net.SplitHostPort(cfg.Listen) // Check has seen to it
+	certs, err := cert.Open(cfg.Data, clk, append([]string{"localhost", "127.0.0.1", "::1", host}, cfg.Names...))
+	if err != nil {
+		return err
+	}
+	st, err := pebblestore.Open(dir.Path("relay"), pebblestore.Options{Log: log, Server: true})
+	if err != nil {
+		return err
+	}
+	defer closing(&err, st.Close)
+	keys, err := atrest.New(dir.Root)
+	if err != nil {
+		return err
+	}
+	mode := relay.RegistrationOpen
+	if cfg.Registration == "closed" {
+		mode = relay.RegistrationClosed
+	}
+	r, err := relay.New(ctx, relay.Config{
+		Store: st, Clock: clk, ServerKey: dir.Identity, Keys: keys,
+		Retention: time.Duration(cfg.Retention), Registration: mode, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	s := &server{cfg: cfg, relay: r, certs: certs, log: log, dir: dir}
+	return s.serve(ctx, out)
+}
+
+// server is what Run puts together.
+type server struct {
+	cfg   config.Config
+	relay *relay.Relay
+	certs *cert.Local
+	log   *slog.Logger
+	dir   *datadir.Dir
+}
+
+func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
+	// The relay outlives ctx: it drains after the signal.
+	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("can't listen on %s: %w", s.cfg.Listen, err)
+	}
+	devices := s.httpServer(alive)
+	web, err := s.listenWeb(ctx)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	ctl, err := control.Listen(ctx, datadir.ControlSocket(s.cfg.Data), control.Ops{
+		"status": func(context.Context) (any, error) { return s.status(), nil },
+	})
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	go ctl.Serve(alive)
+	go s.relay.Run(alive)
+	failed := make(chan error, 1)
+	go func() { failed <- devices.Serve(tls.NewListener(ln, s.tlsConfig())) }()
+	_, _ = fmt.Fprintf(out, "ready https://%s ca=%s\n", ln.Addr(), s.dir.Path(cert.CAFile))
+
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	return errors.Join(err, s.stop(context.WithoutCancel(ctx), devices, web, ctl))
+}
+
+// stop ends service in order: no new connections, what is unconfirmed becomes
+// durable and is answered, then everything closes.
+func (s *server) stop(ctx context.Context, devices, web *http.Server, ctl *control.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	s.log.InfoContext(ctx, "stopping")
+	// Close, not Shutdown: sessions are hijacked and belong to the relay.
+	errs := []error{ignoreClosed(devices.Close())}
+	if web != nil {
+		errs = append(errs, ignoreClosed(web.Close()))
+	}
+	if err := s.relay.Drain(ctx); err != nil {
+		// Not lost: unanswered senders send again.
+		s.log.WarnContext(ctx, "stopped before everything was answered", slog.Any("err", err))
+	}
+	return errors.Join(append(errs, ctl.Close())...)
+}
+
+func (s *server) httpServer(ctx context.Context) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle(socket.Path, socket.Handler(s.relay, s.log))
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: headerTime,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(discardAddresses{}, slog.LevelDebug),
+	}
+}
+
+// tlsConfig is TLS 1.3 alone (R7); native clients offer only the hybrid
+// post-quantum group, browsers may lack it.
+func (s *server) tlsConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:       tls.VersionTLS13,
+		GetCertificate:   s.certs.Certificate,
+		CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.X25519},
+		NextProtos:       []string{"http/1.1"},
+	}
+}
+
+func (s *server) status() Status {
+	return Status{
+		Status:    s.relay.Status(),
+		Retention: time.Duration(s.cfg.Retention).String(),
+		Vault:     "none",
+		Version:   Version,
+	}
+}
+
+// discardAddresses drops what net/http logs: its lines hold addresses, which
+// belong into the access log alone (R14).
+type discardAddresses struct{ slog.Handler }
+
+// Enabled implements [slog.Handler].
+func (discardAddresses) Enabled(context.Context, slog.Level) bool { return false }
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// closing joins the error of a close to the one returned.
+func closing(err *error, end func() error) { *err = errors.Join(*err, end()) }

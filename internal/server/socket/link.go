@@ -1,0 +1,185 @@
+// Package socket joins the relay to the network: one TLS WebSocket is one
+// session. It moves frames and understands none.
+package socket
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/lxzan/gws"
+
+	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/relay"
+)
+
+const (
+	// maxQueued is how many bytes may wait for a peer that does not read. The
+	// relay has at most 4 MiB of deliveries under way, so this is a peer that
+	// asks without reading the answers.
+	maxQueued = 8 << 20
+	// writeTimeout ends a connection whose peer takes nothing for that long.
+	writeTimeout = 30 * time.Second
+	// closeTimeout bounds the writing of what is queued at a close.
+	closeTimeout = 5 * time.Second
+)
+
+// deadlines are of the machine's clock, whatever the relay's says.
+var deadlines clock.System
+
+// link is the relay's half of one connection. A goroutine writes while there is
+// something to write, so that an idle connection costs none; frames that wait
+// together leave in one TLS record.
+type link struct {
+	ws  *gws.Conn
+	out *corked
+
+	mu      sync.Mutex
+	queue   [][]byte
+	queued  int // bytes in queue
+	writing bool
+	closed  bool // no more frames are taken
+	code    uint16
+	text    string
+}
+
+// Write implements [relay.Link].
+func (l *link) Write(frame []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	if l.queued += len(frame); l.queued > maxQueued {
+		l.closed = true
+		go func() { _ = l.ws.NetConn().Close() }()
+		return
+	}
+	l.queue = append(l.queue, frame)
+	l.start()
+}
+
+// Close implements [relay.Link].
+func (l *link) Close(reason relay.Reason) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	l.code, l.text = closeCode(reason), reason.String()
+	l.start()
+}
+
+// start has the writer run; l.mu is held.
+func (l *link) start() {
+	if !l.writing {
+		l.writing = true
+		go l.drain()
+	}
+}
+
+// drain writes until nothing is queued.
+func (l *link) drain() {
+	for {
+		l.mu.Lock()
+		frames, code := l.queue, l.code
+		l.queue, l.queued = nil, 0
+		if len(frames) == 0 && code == 0 {
+			l.writing = false
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		if err := l.write(frames, code); err != nil || code != 0 {
+			l.mu.Lock()
+			l.closed, l.queue = true, nil
+			l.mu.Unlock()
+			_ = l.ws.NetConn().Close()
+			return
+		}
+	}
+}
+
+// write sends frames in as few writes as they fit into, then the close code if
+// there is one.
+func (l *link) write(frames [][]byte, code uint16) error {
+	timeout := writeTimeout
+	if code != 0 {
+		timeout = closeTimeout
+	}
+	if err := l.ws.SetWriteDeadline(deadlines.Now().Add(timeout)); err != nil {
+		return err
+	}
+	l.out.cork()
+	for _, f := range frames {
+		if err := l.ws.WriteMessage(gws.OpcodeBinary, f); err != nil {
+			return err
+		}
+	}
+	if code != 0 {
+		_ = l.ws.WriteClose(code, []byte(l.text)) // the connection ends either way
+	}
+	return l.out.uncork()
+}
+
+// closeCode gives a reason its code (RFC 6455 7.4.1; 4000-4999 are our own).
+func closeCode(r relay.Reason) uint16 {
+	switch r {
+	case relay.Malformed:
+		return 1002
+	case relay.Superseded:
+		return 4001
+	case relay.Removed:
+		return 4002
+	case relay.NotSignedIn:
+		return 4003
+	case relay.Failed:
+		return 1011
+	case relay.Stopping:
+		return 1001
+	}
+	return 1011
+}
+
+// corked is a connection that collects what is written while it is corked.
+// Writes come from the link's writer and, for pongs, from the reader.
+type corked struct {
+	net.Conn
+
+	mu  sync.Mutex
+	buf *bufio.Writer // nil while not corked
+}
+
+// corkSize is one TLS record.
+const corkSize = 16 << 10
+
+var corks = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, corkSize) }}
+
+func (c *corked) cork() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buf, _ = corks.Get().(*bufio.Writer)
+	c.buf.Reset(c.Conn)
+}
+
+func (c *corked) uncork() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.buf.Flush()
+	c.buf.Reset(nil)
+	corks.Put(c.buf)
+	c.buf = nil
+	return err
+}
+
+// Write implements net.Conn.
+func (c *corked) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buf != nil {
+		return c.buf.Write(b)
+	}
+	return c.Conn.Write(b)
+}
