@@ -1,9 +1,11 @@
 package framing
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 
+	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
 	"github.com/byre-messenger/byre/mls/schedule"
 )
@@ -65,11 +67,13 @@ func newSenderData(leaf, generation uint32) senderData {
 	return sd
 }
 
-// guardNonce XORs the reuse guard into the head of nonce (RFC 9420 6.3.1).
-func (sd senderData) guardNonce(nonce []byte) {
+// guard returns nonce with the reuse guard XORed into its head (RFC 9420 6.3.1).
+func (sd senderData) guard(nonce secret.Bytes) []byte {
+	n := bytes.Clone(nonce.Reveal())
 	for i, g := range sd.reuseGuard {
-		nonce[i] ^= g
+		n[i] ^= g
 	}
+	return n
 }
 
 func (sd senderData) seal(e *schedule.Epoch, p *PrivateMessage) ([]byte, error) {

@@ -187,6 +187,9 @@ type Commit struct {
 	Path      *tree.UpdatePath
 }
 
+// maxProposals bounds a commit: every leaf added, and as many changes again.
+const maxProposals = 2 * tree.MaxLeaves
+
 // ProposalOrRefType (RFC 9420 12.4).
 const (
 	byValue     = 1
@@ -218,6 +221,9 @@ func ParseCommit(b []byte) (*Commit, error) { return decode(b, "commit", readCom
 func readCommit(r *syntax.Reader) *Commit {
 	c := &Commit{}
 	for list := r.Sub(); !list.Empty(); {
+		if len(c.Proposals) == maxProposals {
+			r.Fail(ErrTooLarge)
+		}
 		var p ProposalOrRef
 		switch t := list.Uint8(); t {
 		case byValue:

@@ -148,10 +148,7 @@ func (rc *Receiver) OpenPrivate(p *PrivateMessage) (*Verified, error) {
 
 func (rc *Receiver) openContent(v *Verified, p *PrivateMessage, sd senderData, key []byte) error {
 	k := v.claim.Key()
-	var nonce [32]byte // a copy: the claim may be of a key that is kept
-	n := copy(nonce[:], k.Nonce.Reveal())
-	sd.guardNonce(nonce[:n])
-	plain, err := rc.Epoch.Suite.Open(nil, k.Key, nonce[:n], p.appendAAD(nil), p.ciphertext)
+	plain, err := rc.Epoch.Suite.Open(nil, k.Key, sd.guard(k.Nonce), p.appendAAD(nil), p.ciphertext)
 	if err != nil {
 		return ErrDecrypt
 	}

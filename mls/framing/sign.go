@@ -101,8 +101,7 @@ func (m *Signed) SealPrivate(e *schedule.Epoch, padTo int) ([]byte, error) {
 	sd := newSenderData(c.Sender.Index, generation)
 
 	p := PrivateMessage{groupID: c.GroupID, epoch: c.Epoch, contentType: c.Type, authenticatedData: c.AuthenticatedData}
-	sd.guardNonce(key.Nonce.Reveal()) // ours alone: Next gave it away
-	p.ciphertext, err = m.suite.Seal(plain[:0], key.Key, key.Nonce.Reveal(), p.appendAAD(nil), plain)
+	p.ciphertext, err = m.suite.Seal(plain[:0], key.Key, sd.guard(key.Nonce), p.appendAAD(nil), plain)
 	if err != nil {
 		return nil, fmt.Errorf("seal message: %w", err)
 	}
@@ -135,4 +134,3 @@ func zero(b []byte) bool {
 	}
 	return or == 0
 }
-

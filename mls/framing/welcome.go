@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
 	"github.com/byre-messenger/byre/mls/schedule"
+	"github.com/byre-messenger/byre/mls/tree"
 )
 
 // welcomeLabel is the label of the encryption of group secrets
@@ -70,6 +72,9 @@ func readGroupSecrets(r *syntax.Reader) *GroupSecrets {
 		}
 	}
 	for list := r.Sub(); !list.Empty(); {
+		if len(g.PSKs) == math.MaxUint16 { // RFC 9420 8.4: PSKLabel counts in 16 bits
+			r.Fail(ErrTooLarge)
+		}
 		p := schedule.ReadPreSharedKeyID(list)
 		p.ID, p.GroupID, p.Nonce = bytes.Clone(p.ID), bytes.Clone(p.GroupID), bytes.Clone(p.Nonce)
 		g.PSKs = append(g.PSKs, p)
@@ -93,6 +98,9 @@ func (w *Welcome) append(b []byte) []byte {
 func readWelcome(r *syntax.Reader) *Welcome {
 	w := &Welcome{Suite: ciphersuite.ID(r.Uint16())}
 	for list := r.Sub(); !list.Empty(); {
+		if len(w.Secrets) == tree.MaxLeaves { // an entry may be three bytes here and 72 there
+			r.Fail(ErrTooLarge)
+		}
 		w.Secrets = append(w.Secrets, EncryptedGroupSecrets{
 			NewMember: list.Vector(),
 			Encrypted: ciphersuite.Ciphertext{KEMOutput: list.Vector(), Ciphertext: list.Vector()},

@@ -77,13 +77,11 @@ func (c *Claim) fromRatchet(r *ratchet) error {
 	c.chain = make([]secret.Bytes, 0, g-c.first+1)
 	at := r.secret.Clone()
 	for n := r.next; n < g; n++ {
-		next := following(s, at, uint32(n)) //nolint:gosec // n < g, which is a uint32
-		if n < c.first {
-			at.Wipe()
-		} else {
+		if n >= c.first {
 			c.chain = append(c.chain, at)
+			at = at.Clone()
 		}
-		at = next
+		s.StepRatchet(at.Reveal(), uint32(n)) //nolint:gosec // n < g, which is a uint32
 	}
 	c.chain = append(c.chain, at)
 	c.key = messageKey(s, at, c.generation)
@@ -129,7 +127,9 @@ func (c *Claim) Consume() error {
 		r.keep(skipped{g, messageKey(t.suite, sec, g)})
 		sec.Wipe()
 	}
-	r.advance(t.suite, c.chain[last], c.generation)
+	r.secret.Wipe()
+	r.secret, r.next = c.chain[last], uint64(c.generation)
+	r.step(t.suite)
 	c.key.Wipe()
 	return nil
 }

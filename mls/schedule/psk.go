@@ -90,13 +90,14 @@ func PSKSecret(s ciphersuite.Suite, psks []PSK) (secret.Bytes, error) {
 	if len(psks) > math.MaxUint16 {
 		return secret.Bytes{}, fmt.Errorf("%d pre-shared keys: at most %d", len(psks), math.MaxUint16)
 	}
+	count := uint16(len(psks)) //nolint:gosec // checked above
 	sum := Zero(s)
 	var label []byte
 	for i, p := range psks {
 		// struct { PreSharedKeyID id; uint16 index; uint16 count; } PSKLabel;
 		label = p.ID.Append(label[:0])
 		label = syntax.AppendUint16(label, uint16(i))
-		label = syntax.AppendUint16(label, uint16(len(psks)))
+		label = syntax.AppendUint16(label, count)
 		extracted := s.Extract(Zero(s), p.Key)
 		input := s.ExpandWithLabel(extracted, "derived psk", label, s.HashSize())
 		next := s.Extract(input, sum)

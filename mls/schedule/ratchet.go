@@ -49,21 +49,16 @@ func messageKey(s ciphersuite.Suite, sec secret.Bytes, generation uint32) Messag
 	}
 }
 
-// following derives the ratchet secret after the one of generation.
-func following(s ciphersuite.Suite, sec secret.Bytes, generation uint32) secret.Bytes {
-	return s.DeriveTreeSecret(sec, "secret", generation, s.HashSize())
-}
-
-// advance moves r to the generation after sec's, and erases the old secret and
-// sec.
-func (r *ratchet) advance(s ciphersuite.Suite, sec secret.Bytes, generation uint32) {
-	var next secret.Bytes
-	if uint64(generation)+1 < generations {
-		next = following(s, sec, generation)
+// step moves r one generation on. The new secret overwrites the old one, which r
+// alone holds; after the last generation there is none.
+func (r *ratchet) step(s ciphersuite.Suite) {
+	if r.next+1 < generations {
+		s.StepRatchet(r.secret.Reveal(), uint32(r.next)) //nolint:gosec // below generations
+	} else {
+		r.secret.Wipe()
+		r.secret = secret.Bytes{}
 	}
-	r.secret.Wipe()
-	sec.Wipe()
-	r.secret, r.next = next, uint64(generation)+1
+	r.next++
 }
 
 // keep adds a skipped key and evicts the oldest beyond the window.

@@ -46,7 +46,7 @@ func (t *SecretTree) Next(k Kind) (generation uint32, key MessageKey, err error)
 	}
 	generation = uint32(r.next) //nolint:gosec // reserved is at most 1<<32
 	key = messageKey(t.suite, r.secret, generation)
-	r.advance(t.suite, r.secret, generation)
+	r.step(t.suite)
 	t.version++
 	return generation, key, nil
 }

@@ -121,7 +121,7 @@ func (t *SecretTree) AppendState(b []byte) []byte {
 			for k := range t.senders[leaf] {
 				r := &t.senders[leaf][k]
 				if leaf == t.own {
-					ahead := t.afterReserved(Kind(k)) //nolint:gosec // k < kinds
+					ahead := t.afterReserved(Kind(k))
 					b = ahead.append(b)
 					ahead.wipe()
 				} else {
@@ -139,7 +139,7 @@ func (t *SecretTree) afterReserved(k Kind) ratchet {
 	own := t.senders[t.own][k]
 	ahead := ratchet{next: own.next, secret: own.secret.Clone()}
 	for ahead.next < t.reserved[k] && ahead.secret.Len() > 0 {
-		ahead.advance(t.suite, ahead.secret, uint32(ahead.next)) //nolint:gosec // reserved is at most 1<<32
+		ahead.step(t.suite)
 	}
 	return ahead
 }

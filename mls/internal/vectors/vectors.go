@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os" //nolint:depguard // test support: the vectors are files
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -67,8 +69,8 @@ func Claimed[T any](t *testing.T, cases []T, suite func(T) uint16, claimed func(
 		ran++
 		t.Run(fmt.Sprintf("%d/suite%04x", i, id), func(t *testing.T) { test(t, c) })
 	}
-	for id, n := range left {
-		t.Logf("suite %#04x is not claimed: %d cases left out", id, n)
+	for _, id := range slices.Sorted(maps.Keys(left)) {
+		t.Logf("suite %#04x is not claimed: %d cases left out", id, left[id])
 	}
 	t.Logf("%d of %d cases ran", ran, len(cases))
 	if ran == 0 {

@@ -1,0 +1,51 @@
+package schedule
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+)
+
+func newTree(tb testing.TB, s ciphersuite.Suite, size uint32) *SecretTree {
+	tb.Helper()
+	t, err := NewSecretTree(s, ciphersuite.Random(s.HashSize()), size, NoLeaf)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return t
+}
+
+// BenchmarkClaim is the cost of a message's key: in order from a sender heard
+// before, by the size of the group; and the dearest forgery.
+func BenchmarkClaim(b *testing.B) {
+	for _, s := range ciphersuite.All() {
+		for _, size := range []uint32{2, 5000} {
+			b.Run(fmt.Sprintf("%04x/in order/n=%d", uint16(s.ID()), size), func(b *testing.B) {
+				tree, g := newTree(b, s, size), uint32(0)
+				b.ReportAllocs()
+				for b.Loop() {
+					c, err := tree.Claim(1, Application, g)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := c.Consume(); err != nil {
+						b.Fatal(err)
+					}
+					g++
+				}
+			})
+		}
+		b.Run(fmt.Sprintf("%04x/forged 1000 ahead/n=5000", uint16(s.ID())), func(b *testing.B) {
+			tree := newTree(b, s, 5000)
+			b.ReportAllocs()
+			for b.Loop() {
+				c, err := tree.Claim(4999, Application, MaxForward)
+				if err != nil {
+					b.Fatal(err)
+				}
+				c.Drop()
+			}
+		})
+	}
+}
