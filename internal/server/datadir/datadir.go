@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/byre-messenger/byre/internal/durafile"
+	"github.com/byre-messenger/byre/internal/filelock"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/sign"
 )
@@ -48,9 +49,12 @@ func Open(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(path, "lock"))
+	lock, err := filelock.Lock(filepath.Join(path, "lock"))
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, ErrInUse
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("data directory %s: %w", path, err)
 	}
 	d := &Dir{path: path, lock: lock}
 	if err := d.load(); err != nil {
