@@ -1,0 +1,463 @@
+package model
+
+import (
+	"maps"
+	"slices"
+)
+
+type status int
+
+const (
+	asking status = iota // no place, or one to be replaced: asks to (re)join
+	member
+)
+
+// roomState is what a home keeps durable of a room.
+type roomState struct {
+	status   status
+	out      bool // removed by the room
+	cur      *epoch
+	past     []*epoch
+	pending  *commit
+	lastRead int // hour at which cur was last proved current
+	gapAt    int // hour of the last gap notice
+	since    int // asking since
+	asked    int
+	probed   int
+	joined   int
+	auths    map[[2]int]key // (gen, n)
+	heard    map[int]int    // device -> hour anything of it was opened
+	readded  map[int]int
+	outs     map[int]bool // devices seen removed
+	seq, gen int
+	num      int
+	heardSeq map[[2]int][2]int // (device, incarnation) -> first and last number opened
+	requests []request
+}
+
+// home is all that a device keeps durable.
+type home struct {
+	counter, inc int
+	rooms        map[int]*roomState
+	chains       map[int]chain
+	got          map[int]bool
+	gaps         [][2]int
+	lastGap      int // hour of the last gap notice
+}
+
+func (h *home) room(r int) *roomState {
+	if h.rooms[r] == nil {
+		h.rooms[r] = &roomState{auths: map[[2]int]key{}, heard: map[int]int{}, readded: map[int]int{}, outs: map[int]bool{}, heardSeq: map[[2]int][2]int{}}
+	}
+	return h.rooms[r]
+}
+
+func (h home) clone() home {
+	h.rooms = maps.Clone(h.rooms)
+	for id, rs := range h.rooms {
+		c := *rs
+		c.past, c.requests = slices.Clone(rs.past), slices.Clone(rs.requests)
+		c.auths, c.heard, c.readded = maps.Clone(rs.auths), maps.Clone(rs.heard), maps.Clone(rs.readded)
+		c.outs, c.heardSeq = maps.Clone(rs.outs), maps.Clone(rs.heardSeq)
+		h.rooms[id] = &c
+	}
+	h.chains = maps.Clone(h.chains)
+	for a, c := range h.chains {
+		h.chains[a] = c.clone()
+	}
+	h.got, h.gaps = maps.Clone(h.got), slices.Clone(h.gaps)
+	return h
+}
+
+// actor runs one home. A twin is a thief's running copy of a device's home.
+type actor struct {
+	w         *world
+	dev, acct int
+	twin      bool
+	dead      bool
+	away      int
+	disk      home
+	copies    []home
+	held      map[key]bool // all keys ever held: nothing is forgotten
+	entry     *entry       // chain entry under way, durable
+	closure   map[key]bool
+}
+
+func (a *actor) closed() map[key]bool {
+	if a.closure == nil {
+		a.closure = a.w.closure(a.held)
+	}
+	return a.closure
+}
+
+// write is one durable transaction.
+func (a *actor) write(f func()) { a.w.step(); f() }
+
+func (a *actor) listed(acct, dev int) bool {
+	return a.disk.chains[acct].judge(a.w.bug).listed[dev]
+}
+
+// learn takes chain entries in, wherever they came from, and alarms at a fork.
+func (a *actor) learn(acct int, es []*entry) {
+	c := a.disk.chains[acct]
+	before := c.judge(a.w.bug).forked
+	c.learn(es...)
+	if !before && c.judge(a.w.bug).forked {
+		a.w.alarm(a, "chain fork")
+	}
+}
+
+// fetch takes the directory's entries and gives it those it lacks (ADR 0010):
+// the directory checks them like any other append.
+func (a *actor) fetch(acct int) {
+	a.w.call(func() {
+		r := a.w.relay
+		for _, e := range a.disk.chains[acct].entries() {
+			if r.chains[r.side(a.dev)][acct].seen[e.id] == nil {
+				r.addEntry(a.dev, acct, e)
+			}
+		}
+		a.learn(acct, r.chains[r.side(a.dev)][acct].entries())
+	})
+}
+
+func (a *actor) falls(rs *roomState) {
+	rs.status, rs.pending, rs.since, rs.asked = asking, nil, a.w.now, 0
+}
+
+// sync signs in, drains the mailbox, reads the logs that must be read, and does
+// what others asked for. false: the relay does not know this device any more.
+func (a *actor) sync() bool {
+	w := a.w
+	if a.dead || w.now < a.away {
+		return false
+	}
+	a.write(func() { a.disk.counter++ })
+	in := true
+	w.call(func() {
+		in = w.relay.listed(a.dev, a.acct)
+		last := w.relay.counter[a.dev]
+		if in && a.disk.counter <= last && w.bug != bugIgnoreOldCopy {
+			// `old copy`: one transaction on the device follows, before anything else
+			w.alarm(a, "old copy")
+			a.disk.counter, a.disk.inc = last+1, last+1
+			for _, id := range slices.Sorted(maps.Keys(a.disk.rooms)) {
+				a.falls(a.disk.rooms[id])
+			}
+		}
+		w.relay.counter[a.dev] = max(a.disk.counter, last)
+	})
+	if !in {
+		return false
+	}
+	if b := w.relay.boxes[a.dev]; b != nil && b.gapPending {
+		a.write(func() {
+			a.disk.gaps, a.disk.lastGap = append(a.disk.gaps, [2]int{b.gapFrom, b.gapTo}), w.now
+			for _, rs := range a.disk.rooms {
+				rs.gapAt = w.now
+			}
+		})
+		w.call(func() { b.gapPending = false })
+	}
+	for acct := range w.nAcct {
+		if acct == a.acct || a.disk.chains[acct].judge(w.bug).forked {
+			a.fetch(acct)
+		}
+	}
+	a.resend()
+	for b := w.relay.boxes[a.dev]; b != nil && len(b.items) > 0; {
+		it := b.items[0]
+		ack := func() {
+			w.call(func() { b.items = slices.DeleteFunc(slices.Clone(b.items), func(x *item) bool { return x == it }) })
+		}
+		if w.bug == bugAckFirst {
+			ack()
+		}
+		a.receive(it)
+		if w.bug != bugAckFirst {
+			ack()
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.disk.rooms)) {
+		a.catchUp(id, false)
+		a.help(id)
+		a.ask(id)
+		a.probe(id)
+	}
+	return true
+}
+
+// receive handles one envelope: relay calls first, then one transaction.
+func (a *actor) receive(it *item) {
+	rs := a.disk.room(it.room)
+	switch it.kind {
+	case kCommit:
+		if rs.status == member && it.c.from == rs.cur.key && it.n == 0 && it.c.valid(rs.cur, a.w.bug) {
+			a.take(it.room, it.c)
+		} else {
+			a.catchUp(it.room, true)
+		}
+	case kWelcome:
+		a.welcome(it)
+	case kMessage:
+		if !a.open(it.msg) {
+			a.catchUp(it.room, true)
+			a.open(it.msg)
+		}
+	case kRejoin:
+		a.write(func() {
+			if !slices.ContainsFunc(rs.requests, func(q request) bool { return q.leaf.key == it.req.leaf.key }) {
+				rs.requests = append(rs.requests, it.req)
+			}
+		})
+	case kProbe:
+		a.probed(it.prb)
+	}
+}
+
+// open reads a message if one of the live epochs opens it.
+func (a *actor) open(m *message) bool {
+	rs := a.disk.room(m.room)
+	if rs.cur == nil || (m.e != rs.cur && !slices.Contains(rs.past, m.e)) {
+		return false
+	}
+	a.write(func() {
+		if a.disk.got[m.id] {
+			return
+		}
+		a.disk.got[m.id] = true
+		if a.w.read[a.dev] != nil && !a.twin {
+			a.w.read[a.dev][m.id] = true
+		}
+		rs.heard[m.dev] = a.w.now
+		k := [2]int{m.dev, m.inc}
+		if g, ok := rs.heardSeq[k]; !ok {
+			rs.heardSeq[k] = [2]int{m.seq - m.gen, m.seq}
+		} else {
+			rs.heardSeq[k] = [2]int{min(g[0], m.seq), max(g[1], m.seq)}
+		}
+	})
+	return true
+}
+
+// move makes e the room's epoch. Part of a transaction.
+func (a *actor) move(room int, e *epoch) {
+	rs := a.disk.room(room)
+	if rs.cur != nil {
+		rs.past = append([]*epoch{rs.cur}, rs.past...)
+		rs.past = rs.past[:min(2, len(rs.past))]
+	}
+	rs.cur, rs.pending, rs.gen, rs.status, rs.out, rs.lastRead = e, nil, 0, member, false, a.w.now
+	rs.gapAt = min(rs.gapAt, a.w.now)
+	rs.auths[[2]int{e.gen, e.n}] = e.auth
+	a.held[e.key] = true
+	for _, id := range e.ids() {
+		a.learn(e.tree[id].acct, e.tree[id].intro)
+		if e.tree[id].dev == a.dev {
+			rs.num = max(rs.num, e.tree[id].num)
+		}
+	}
+}
+
+// take follows the winner c of the current epoch.
+func (a *actor) take(room int, c *commit) {
+	rs := a.disk.room(room)
+	me := rs.cur.leafOf(a.dev)
+	switch {
+	case c == rs.pending:
+	case slices.Contains(c.removes, me):
+		a.write(func() {
+			a.w.follow(a, c)
+			a.falls(rs)
+			rs.out = c.to.leafOf(a.dev) == 0
+			if nl := c.to.leafOf(a.dev); nl != 0 && !a.held[c.to.tree[nl].key] {
+				a.w.alarm(a, "replaced by a twin")
+			}
+		})
+		return
+	case c.author == me, c.victim == me, !c.opens(a.held):
+		a.write(func() {
+			a.w.alarm(a, "can't follow the winner")
+			a.falls(rs)
+		})
+		return
+	}
+	a.write(func() {
+		a.w.follow(a, c)
+		for _, id := range c.removes {
+			rs.outs[rs.cur.tree[id].dev] = true
+		}
+		for _, l := range c.adds {
+			delete(rs.outs, l.dev)
+			rs.readded[l.dev] = a.w.now
+		}
+		if len(c.evidence) > 0 {
+			for acct := range a.w.nAcct {
+				a.learn(acct, slices.DeleteFunc(slices.Clone(c.evidence), func(e *entry) bool { return !a.w.ofAcct(acct, e) }))
+			}
+		}
+		a.move(room, c.to)
+	})
+}
+
+// catchUp reads the log of the current epoch and follows it to its end: after a
+// gap, with a pending commit, at an unknown envelope, and once a day (ADR 0013).
+func (a *actor) catchUp(room int, force bool) {
+	w, rs := a.w, a.disk.room(room)
+	for rs.status == member {
+		due := rs.pending != nil || rs.lastRead <= rs.gapAt && rs.gapAt > 0 && w.bug != bugSendAfterGap || w.now-rs.lastRead >= 24 && w.bug != bugSendAfterGap
+		if !due && !force {
+			return
+		}
+		force = true
+		var entries []*commit
+		var over bool
+		w.call(func() { entries, over = w.relay.read(a.dev, rs.cur.key) })
+		forgotten := w.now-rs.lastRead >= tombstone && w.bug != bugTrustForgotten
+		if over || forgotten {
+			a.write(func() { a.falls(rs) })
+			return
+		}
+		win, junk := a.winner(rs.cur, entries)
+		switch {
+		case win != nil:
+			a.take(room, win)
+		case rs.pending != nil && w.bug == bugDropPending:
+			a.write(func() { rs.pending = nil })
+		case rs.pending != nil:
+			a.append(room, len(entries))
+			return
+		case junk:
+			a.commit(room, nil, nil, len(entries)) // heal: a log with junk alone would go over
+			return
+		default:
+			a.write(func() { rs.lastRead, rs.gapAt = w.now, min(rs.gapAt, w.now-1) })
+			return
+		}
+	}
+}
+
+// winner is the first valid entry; junk says that there are entries and none is.
+func (a *actor) winner(e *epoch, entries []*commit) (win *commit, junk bool) {
+	for _, c := range entries {
+		if c == nil {
+			continue
+		}
+		if a.w.bug == bugFirstEntryWins {
+			return c, false
+		}
+		if a.w.bug == bugSkipOwnFailure && c.victim == e.leafOf(a.dev) && c.victim != 0 {
+			continue
+		}
+		if c.valid(e, a.w.bug) {
+			return c, false
+		}
+	}
+	return nil, len(entries) > 0
+}
+
+// commit makes a commit durable and appends it.
+func (a *actor) commit(room int, removes []int, adds []leaf, n int) {
+	rs := a.disk.room(room)
+	ev := a.disk.chains[a.acct].entries()
+	for _, id := range removes {
+		ev = append(ev, a.disk.chains[rs.cur.tree[id].acct].entries()...)
+	}
+	c := a.w.build(rs.cur, rs.cur.leafOf(a.dev), removes, adds, ev)
+	if a.w.bug == bugPendingLate {
+		rs.pending = nil
+		a.appendOf(room, n, c)
+		return
+	}
+	a.write(func() { rs.pending = c; a.held[c.newLeaf] = true })
+	a.append(room, n)
+}
+
+func (a *actor) append(room, n int) { a.appendOf(room, n, a.disk.room(room).pending) }
+
+// appendOf offers c to the log until it or another wins.
+func (a *actor) appendOf(room, n int, c *commit) {
+	w, rs := a.w, a.disk.room(room)
+	for range 20 {
+		var ok, limited, over bool
+		try := func() { ok, limited, over = w.offer(a, c, n, true) }
+		if w.late && w.steps == 0 { // the request is under way when the connection breaks
+			w.late = false
+			w.relay.late = append(w.relay.late, try)
+			panic(crashed{})
+		}
+		w.call(try)
+		switch {
+		case ok:
+			rs.pending = c
+			a.held[c.newLeaf] = true
+			a.take(room, c)
+			return
+		case over:
+			a.write(func() { a.falls(rs) })
+			return
+		case limited:
+			return
+		}
+		var entries []*commit
+		w.call(func() { entries, over = w.relay.read(a.dev, rs.cur.key) })
+		if win, _ := a.winner(rs.cur, entries); win != nil {
+			a.take(room, win)
+			return
+		}
+		n = len(entries)
+	}
+}
+
+// offer is the relay's append: entry, fan-out and Welcomes in one.
+func (w *world) offer(a *actor, c *commit, n int, fanout bool) (ok, limited, over bool) {
+	r := w.relay
+	e := w.epochs[c.from]
+	mine := 0
+	if l := r.logs[r.side(a.dev)][c.from]; l != nil {
+		for _, x := range l.entries {
+			if x.dev == a.dev {
+				mine++
+			}
+		}
+	}
+	if !r.listed(a.dev, a.acct) {
+		return false, true, false
+	}
+	ok, limited, over = r.append(w.now, a.dev, a.acct, w.acctOf, c.from, n, c)
+	if limited && mine == 0 {
+		w.fail("device %d: the log of room %d is used up by others", a.dev, e.room)
+	}
+	if !ok {
+		return ok, limited, over
+	}
+	r.counter[a.dev] = max(r.counter[a.dev], a.disk.counter)
+	if c.junk {
+		return
+	}
+	w.counts["commit"]++
+	w.commits = append(w.commits, c)
+	if w.won[c.from] == nil && c.valid(e, w.bug) && r.side(a.dev) == 0 {
+		w.won[c.from] = c
+	}
+	if fanout {
+		for _, id := range e.ids() {
+			if l := e.tree[id]; l.dev != a.dev {
+				r.put(a.dev, l.dev, l.acct, &item{kind: kCommit, at: w.now, c: c, n: n, room: e.room})
+			}
+		}
+		for _, id := range slices.Sorted(maps.Keys(c.adds)) {
+			l := c.adds[id]
+			r.put(a.dev, l.dev, l.acct, &item{kind: kWelcome, at: w.now, e: c.to, room: e.room})
+		}
+	}
+	return ok, limited, over
+}
+
+// ofAcct says whose chain e belongs to: a symbolic genesis check.
+func (w *world) ofAcct(acct int, e *entry) bool {
+	if e.parent == 0 {
+		return w.relay.chains[0][acct].genesis == e.id
+	}
+	return w.entryAcct[e.id] == acct
+}
