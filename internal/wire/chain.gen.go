@@ -59,8 +59,8 @@ func (m *DeviceKeys) Parse(b []byte) error {
 }
 
 func (m *DeviceKeys) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Algorithms = uint32(d.num)
@@ -132,14 +132,14 @@ func (m *Genesis) Parse(b []byte) error {
 }
 
 func (m *Genesis) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			if m.Device == nil {
 				m.Device = new(DeviceKeys)
 			}
-			d.err = m.Device.merge(d.part(), d.parts)
+			d.err = m.Device.merge(d.part(parts), parts)
 		case 2<<3 | wireLength:
 			m.Recovery = d.raw
 		case 3<<3 | wireLength:
@@ -200,14 +200,14 @@ func (m *AddDevice) Parse(b []byte) error {
 }
 
 func (m *AddDevice) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			if m.Device == nil {
 				m.Device = new(DeviceKeys)
 			}
-			d.err = m.Device.merge(d.part(), d.parts)
+			d.err = m.Device.merge(d.part(parts), parts)
 		case 2<<3 | wireLength:
 			m.Consent = d.raw
 		}
@@ -257,8 +257,8 @@ func (m *RemoveDevice) Parse(b []byte) error {
 }
 
 func (m *RemoveDevice) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Device = d.raw
@@ -309,8 +309,8 @@ func (m *SetRecovery) Parse(b []byte) error {
 }
 
 func (m *SetRecovery) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Recovery = d.raw
@@ -409,8 +409,8 @@ func (m *ChainEntry) Parse(b []byte) error {
 }
 
 func (m *ChainEntry) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Algorithm = uint32(d.num)
@@ -426,28 +426,28 @@ func (m *ChainEntry) merge(b []byte, parts *int) error {
 				v = new(Genesis)
 				m.Action = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 6<<3 | wireLength:
 			v, ok := m.Action.(*AddDevice)
 			if !ok {
 				v = new(AddDevice)
 				m.Action = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 7<<3 | wireLength:
 			v, ok := m.Action.(*RemoveDevice)
 			if !ok {
 				v = new(RemoveDevice)
 				m.Action = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 8<<3 | wireLength:
 			v, ok := m.Action.(*SetRecovery)
 			if !ok {
 				v = new(SetRecovery)
 				m.Action = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -499,8 +499,8 @@ func (m *SignedEntry) Parse(b []byte) error {
 }
 
 func (m *SignedEntry) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Entry = d.raw
@@ -556,12 +556,12 @@ func (m *Chain) Parse(b []byte) error {
 }
 
 func (m *Chain) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Entries = append(m.Entries, SignedEntry{})
-			d.err = m.Entries[len(m.Entries)-1].merge(d.part(), d.parts)
+			d.err = m.Entries[len(m.Entries)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err

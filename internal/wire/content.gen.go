@@ -101,8 +101,8 @@ func (m *Content) Parse(b []byte) error {
 }
 
 func (m *Content) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Id = d.raw
@@ -112,21 +112,21 @@ func (m *Content) merge(b []byte, parts *int) error {
 			m.SentAt = int64(d.num)
 		case 4<<3 | wireLength:
 			m.Received = append(m.Received, Received{})
-			d.err = m.Received[len(m.Received)-1].merge(d.part(), d.parts)
+			d.err = m.Received[len(m.Received)-1].merge(d.part(parts), parts)
 		case 5<<3 | wireLength:
 			v, ok := m.Body.(*Text)
 			if !ok {
 				v = new(Text)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 6<<3 | wireLength:
 			v, ok := m.Body.(*Receipt)
 			if !ok {
 				v = new(Receipt)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -178,8 +178,8 @@ func (m *Received) Parse(b []byte) error {
 }
 
 func (m *Received) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Device = d.raw
@@ -235,8 +235,8 @@ func (m *Text) Parse(b []byte) error {
 }
 
 func (m *Text) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Text = d.text()
@@ -285,8 +285,8 @@ func (m *Receipt) Parse(b []byte) error {
 }
 
 func (m *Receipt) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		}
 	}
@@ -350,8 +350,8 @@ func (m *Box) Parse(b []byte) error {
 }
 
 func (m *Box) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			v, ok := m.Body.(*WelcomeBox)
@@ -359,7 +359,7 @@ func (m *Box) merge(b []byte, parts *int) error {
 				v = new(WelcomeBox)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -378,17 +378,31 @@ func (m Box) LogValue() slog.Value { return slog.StringValue(m.String()) }
 type WelcomeBox struct {
 	// welcome is an MLSMessage with the ratchet tree in its GroupInfo.
 	Welcome []byte
+	// name is what the one who adds is called at the server. The receiver asks
+	// the directory whether it is true before it shows it.
+	Name string
+	// sent is how far the devices of the room have numbered their messages, as
+	// the one who adds knows it: what came before was not for this device.
+	Sent []Received
 }
 
 // EncodedLen implements [Message].
 func (m *WelcomeBox) EncodedLen() (n int) {
 	n += lenText(1, m.Welcome)
+	n += lenText(2, m.Name)
+	for i := range m.Sent {
+		n += lenHead(3, m.Sent[i].EncodedLen())
+	}
 	return n
 }
 
 // Append implements [Message].
 func (m *WelcomeBox) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Welcome)
+	b = appendText(b, 2, m.Name)
+	for i := range m.Sent {
+		b = m.Sent[i].Append(appendHead(b, 3, m.Sent[i].EncodedLen()))
+	}
 	return b
 }
 
@@ -407,11 +421,16 @@ func (m *WelcomeBox) Parse(b []byte) error {
 }
 
 func (m *WelcomeBox) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Welcome = d.raw
+		case 2<<3 | wireLength:
+			m.Name = d.text()
+		case 3<<3 | wireLength:
+			m.Sent = append(m.Sent, Received{})
+			d.err = m.Sent[len(m.Sent)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -471,8 +490,8 @@ func (m *LeafInfo) Parse(b []byte) error {
 }
 
 func (m *LeafInfo) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.ChainLength = uint64(d.num)
@@ -496,9 +515,9 @@ func (m LeafInfo) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m LeafInfo) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// Introduction stands in a private extension (0xF101) of every key package: the
-// chain that certifies the device, so that a commit can be judged by its bytes
-// alone.
+// Introduction stands in a private extension (0xF101) of every leaf: the chain
+// that certifies the device, so that a commit or a Welcome can be judged by its
+// bytes alone.
 type Introduction struct {
 	Chain *Chain
 }
@@ -534,14 +553,14 @@ func (m *Introduction) Parse(b []byte) error {
 }
 
 func (m *Introduction) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			if m.Chain == nil {
 				m.Chain = new(Chain)
 			}
-			d.err = m.Chain.merge(d.part(), d.parts)
+			d.err = m.Chain.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -592,13 +611,13 @@ func (m *RoomContext) Parse(b []byte) error {
 }
 
 func (m *RoomContext) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Kind = RoomKind(d.num)
 		case 2<<3 | wireLength:
-			m.Accounts = append(m.Accounts, d.part())
+			m.Accounts = append(m.Accounts, d.part(parts))
 		}
 	}
 	return d.err
@@ -648,8 +667,8 @@ func (m *Credential) Parse(b []byte) error {
 }
 
 func (m *Credential) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw

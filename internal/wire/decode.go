@@ -38,18 +38,19 @@ func admit(b []byte) (parts int, err error) {
 // decoder reads the fields of one message. Nesting needs no limit of its own:
 // the generator refuses schemas in which a message can contain itself.
 type decoder struct {
-	rest  []byte
-	parts *int // left for the whole encoding; next fails once it is negative
-	err   error
+	rest []byte
+	err  error
 
 	tag uint64 // number<<3 | wire type of the current field
 	num uint64 // its value, where the wire type is wireVarint
 	raw []byte // its bytes, where it is wireLength: a view, nil if empty
 }
 
-// next reads one field, and returns false at the end or on an error.
-func (d *decoder) next() bool {
-	if *d.parts < 0 && d.err == nil {
+// next reads one field, and returns false at the end or on an error. parts is
+// what is left for the whole encoding. It is no field of d: the views that leave
+// d would take it with them to the heap.
+func (d *decoder) next(parts *int) bool {
+	if *parts < 0 && d.err == nil {
 		d.err = errParts
 	}
 	if d.err != nil || len(d.rest) == 0 {
@@ -115,8 +116,8 @@ func (d *decoder) take(n uint64) []byte {
 }
 
 // part returns the bytes of the current field and counts it as a part.
-func (d *decoder) part() []byte {
-	*d.parts--
+func (d *decoder) part(parts *int) []byte {
+	*parts--
 	return d.raw
 }
 

@@ -65,8 +65,8 @@ func (m *HomeHeader) Parse(b []byte) error {
 }
 
 func (m *HomeHeader) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Version = uint32(d.num)
@@ -179,8 +179,8 @@ func (m *DeviceRecord) Parse(b []byte) error {
 }
 
 func (m *DeviceRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw
@@ -200,7 +200,7 @@ func (m *DeviceRecord) merge(b []byte, parts *int) error {
 			if m.Keys == nil {
 				m.Keys = new(DeviceKeys)
 			}
-			d.err = m.Keys.merge(d.part(), d.parts)
+			d.err = m.Keys.merge(d.part(parts), parts)
 		case 9<<3 | wireLength:
 			m.DeliveryToken = d.raw
 		case 10<<3 | wireLength:
@@ -268,8 +268,8 @@ func (m *SignInRecord) Parse(b []byte) error {
 }
 
 func (m *SignInRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Counter = uint64(d.num)
@@ -304,6 +304,8 @@ type PinRecord struct {
 	// confirmed_at is when the owner compared the safety number (unix
 	// milliseconds), 0 if never.
 	ConfirmedAt int64
+	// claimed is the name the account says it has, until the relay was asked.
+	Claimed string
 }
 
 // EncodedLen implements [Message].
@@ -316,6 +318,7 @@ func (m *PinRecord) EncodedLen() (n int) {
 	n += lenInteger(4, m.ReadAt)
 	n += lenBool(5, m.Forked)
 	n += lenInteger(6, m.ConfirmedAt)
+	n += lenText(7, m.Claimed)
 	return n
 }
 
@@ -329,6 +332,7 @@ func (m *PinRecord) Append(b []byte) []byte {
 	b = appendInteger(b, 4, m.ReadAt)
 	b = appendBool(b, 5, m.Forked)
 	b = appendInteger(b, 6, m.ConfirmedAt)
+	b = appendText(b, 7, m.Claimed)
 	return b
 }
 
@@ -347,8 +351,8 @@ func (m *PinRecord) Parse(b []byte) error {
 }
 
 func (m *PinRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw
@@ -358,13 +362,15 @@ func (m *PinRecord) merge(b []byte, parts *int) error {
 			if m.Chain == nil {
 				m.Chain = new(Chain)
 			}
-			d.err = m.Chain.merge(d.part(), d.parts)
+			d.err = m.Chain.merge(d.part(parts), parts)
 		case 4<<3 | wireVarint:
 			m.ReadAt = int64(d.num)
 		case 5<<3 | wireVarint:
 			m.Forked = d.num != 0
 		case 6<<3 | wireVarint:
 			m.ConfirmedAt = int64(d.num)
+		case 7<<3 | wireLength:
+			m.Claimed = d.text()
 		}
 	}
 	return d.err
@@ -411,8 +417,8 @@ func (m *NameRecord) Parse(b []byte) error {
 }
 
 func (m *NameRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw
@@ -483,8 +489,8 @@ func (m *KeyPackageRecord) Parse(b []byte) error {
 }
 
 func (m *KeyPackageRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Ref = d.raw
@@ -568,24 +574,24 @@ func (m *RoomRecord) Parse(b []byte) error {
 }
 
 func (m *RoomRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Id = d.raw
 		case 2<<3 | wireVarint:
 			m.Kind = RoomKind(d.num)
 		case 3<<3 | wireLength:
-			m.Accounts = append(m.Accounts, d.part())
+			m.Accounts = append(m.Accounts, d.part(parts))
 		case 4<<3 | wireLength:
-			m.Groups = append(m.Groups, d.part())
+			m.Groups = append(m.Groups, d.part(parts))
 		case 5<<3 | wireVarint:
 			m.NextPosition = uint64(d.num)
 		case 6<<3 | wireLength:
 			if m.Sequence == nil {
 				m.Sequence = new(SequenceRecord)
 			}
-			d.err = m.Sequence.merge(d.part(), d.parts)
+			d.err = m.Sequence.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -648,17 +654,17 @@ func (m *SequenceRecord) Parse(b []byte) error {
 }
 
 func (m *SequenceRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Sent = uint64(d.num)
 		case 2<<3 | wireLength:
 			m.Senders = append(m.Senders, SenderRecord{})
-			d.err = m.Senders[len(m.Senders)-1].merge(d.part(), d.parts)
+			d.err = m.Senders[len(m.Senders)-1].merge(d.part(parts), parts)
 		case 3<<3 | wireLength:
 			m.Confirmed = append(m.Confirmed, Received{})
-			d.err = m.Confirmed[len(m.Confirmed)-1].merge(d.part(), d.parts)
+			d.err = m.Confirmed[len(m.Confirmed)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -729,8 +735,8 @@ func (m *SenderRecord) Parse(b []byte) error {
 }
 
 func (m *SenderRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Device = d.raw
@@ -740,7 +746,7 @@ func (m *SenderRecord) merge(b []byte, parts *int) error {
 			m.Told = uint64(d.num)
 		case 4<<3 | wireLength:
 			m.Lost = append(m.Lost, SpanRecord{})
-			d.err = m.Lost[len(m.Lost)-1].merge(d.part(), d.parts)
+			d.err = m.Lost[len(m.Lost)-1].merge(d.part(parts), parts)
 		case 5<<3 | wireVarint:
 			m.Early = append(m.Early, uint64(d.num))
 		case 5<<3 | wireLength:
@@ -796,8 +802,8 @@ func (m *SpanRecord) Parse(b []byte) error {
 }
 
 func (m *SpanRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.From = uint64(d.num)
@@ -888,8 +894,8 @@ func (m *GroupRecord) Parse(b []byte) error {
 }
 
 func (m *GroupRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Id = d.raw
@@ -903,12 +909,12 @@ func (m *GroupRecord) merge(b []byte, parts *int) error {
 			m.PathAt = int64(d.num)
 		case 6<<3 | wireLength:
 			m.Past = append(m.Past, PastRecord{})
-			d.err = m.Past[len(m.Past)-1].merge(d.part(), d.parts)
+			d.err = m.Past[len(m.Past)-1].merge(d.part(parts), parts)
 		case 7<<3 | wireLength:
 			if m.Pending == nil {
 				m.Pending = new(PendingRecord)
 			}
-			d.err = m.Pending.merge(d.part(), d.parts)
+			d.err = m.Pending.merge(d.part(parts), parts)
 		case 8<<3 | wireVarint:
 			m.Over = d.num != 0
 		case 9<<3 | wireVarint:
@@ -963,8 +969,8 @@ func (m *PastRecord) Parse(b []byte) error {
 }
 
 func (m *PastRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Epoch = uint64(d.num)
@@ -1036,8 +1042,8 @@ func (m *PendingRecord) Parse(b []byte) error {
 }
 
 func (m *PendingRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.After = uint64(d.num)
@@ -1045,10 +1051,10 @@ func (m *PendingRecord) merge(b []byte, parts *int) error {
 			m.Commit = d.raw
 		case 3<<3 | wireLength:
 			m.Targets = append(m.Targets, Target{})
-			d.err = m.Targets[len(m.Targets)-1].merge(d.part(), d.parts)
+			d.err = m.Targets[len(m.Targets)-1].merge(d.part(parts), parts)
 		case 4<<3 | wireLength:
 			m.Welcomes = append(m.Welcomes, Welcome{})
-			d.err = m.Welcomes[len(m.Welcomes)-1].merge(d.part(), d.parts)
+			d.err = m.Welcomes[len(m.Welcomes)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -1128,8 +1134,8 @@ func (m *MessageRecord) Parse(b []byte) error {
 }
 
 func (m *MessageRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Room = d.raw
@@ -1147,9 +1153,9 @@ func (m *MessageRecord) merge(b []byte, parts *int) error {
 			m.WaitedMs = uint64(d.num)
 		case 8<<3 | wireLength:
 			m.Outcomes = append(m.Outcomes, DeviceOutcome{})
-			d.err = m.Outcomes[len(m.Outcomes)-1].merge(d.part(), d.parts)
+			d.err = m.Outcomes[len(m.Outcomes)-1].merge(d.part(parts), parts)
 		case 9<<3 | wireLength:
-			m.Delivered = append(m.Delivered, d.part())
+			m.Delivered = append(m.Delivered, d.part(parts))
 		}
 	}
 	return d.err
@@ -1199,8 +1205,8 @@ func (m *IndexRecord) Parse(b []byte) error {
 }
 
 func (m *IndexRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Room = d.raw
@@ -1271,8 +1277,8 @@ func (m *OutboxRecord) Parse(b []byte) error {
 }
 
 func (m *OutboxRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Id = d.raw
@@ -1342,8 +1348,8 @@ func (m *WaitingRecord) Parse(b []byte) error {
 }
 
 func (m *WaitingRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Envelope = d.raw
@@ -1449,8 +1455,8 @@ func (m *EventRecord) Parse(b []byte) error {
 }
 
 func (m *EventRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.At = int64(d.num)
@@ -1460,49 +1466,49 @@ func (m *EventRecord) merge(b []byte, parts *int) error {
 				v = new(MessageEvent)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 3<<3 | wireLength:
 			v, ok := m.Body.(*DeliveredEvent)
 			if !ok {
 				v = new(DeliveredEvent)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 4<<3 | wireLength:
 			v, ok := m.Body.(*ExpiredEvent)
 			if !ok {
 				v = new(ExpiredEvent)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 5<<3 | wireLength:
 			v, ok := m.Body.(*KeyChangedEvent)
 			if !ok {
 				v = new(KeyChangedEvent)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 6<<3 | wireLength:
 			v, ok := m.Body.(*DeviceEvent)
 			if !ok {
 				v = new(DeviceEvent)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 7<<3 | wireLength:
 			v, ok := m.Body.(*NoticeEvent)
 			if !ok {
 				v = new(NoticeEvent)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 8<<3 | wireLength:
 			v, ok := m.Body.(*ErrorEvent)
 			if !ok {
 				v = new(ErrorEvent)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -1552,8 +1558,8 @@ func (m *MessageEvent) Parse(b []byte) error {
 }
 
 func (m *MessageEvent) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Room = d.raw
@@ -1614,8 +1620,8 @@ func (m *DeliveredEvent) Parse(b []byte) error {
 }
 
 func (m *DeliveredEvent) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Room = d.raw
@@ -1688,8 +1694,8 @@ func (m *ExpiredEvent) Parse(b []byte) error {
 }
 
 func (m *ExpiredEvent) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Room = d.raw
@@ -1755,8 +1761,8 @@ func (m *KeyChangedEvent) Parse(b []byte) error {
 }
 
 func (m *KeyChangedEvent) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw
@@ -1819,8 +1825,8 @@ func (m *DeviceEvent) Parse(b []byte) error {
 }
 
 func (m *DeviceEvent) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Room = d.raw
@@ -1876,8 +1882,8 @@ func (m *NoticeEvent) Parse(b []byte) error {
 }
 
 func (m *NoticeEvent) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Text = d.text()
@@ -1933,8 +1939,8 @@ func (m *ErrorEvent) Parse(b []byte) error {
 }
 
 func (m *ErrorEvent) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Room = d.raw

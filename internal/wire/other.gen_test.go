@@ -60,13 +60,13 @@ func (m *SampleLeaf) Parse(b []byte) error {
 }
 
 func (m *SampleLeaf) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Text = d.text()
 		case 2<<3 | wireLength:
-			m.Parts = append(m.Parts, d.part())
+			m.Parts = append(m.Parts, d.part(parts))
 		}
 	}
 	return d.err

@@ -201,8 +201,8 @@ func (m *Frame) Parse(b []byte) error {
 }
 
 func (m *Frame) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			v, ok := m.Body.(*Hello)
@@ -210,28 +210,28 @@ func (m *Frame) merge(b []byte, parts *int) error {
 				v = new(Hello)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 2<<3 | wireLength:
 			v, ok := m.Body.(*Request)
 			if !ok {
 				v = new(Request)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 3<<3 | wireLength:
 			v, ok := m.Body.(*Response)
 			if !ok {
 				v = new(Response)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 4<<3 | wireLength:
 			v, ok := m.Body.(*Push)
 			if !ok {
 				v = new(Push)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -298,8 +298,8 @@ func (m *Hello) Parse(b []byte) error {
 }
 
 func (m *Hello) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.ProtocolMin = uint32(d.num)
@@ -444,8 +444,8 @@ func (m *Request) Parse(b []byte) error {
 }
 
 func (m *Request) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Id = uint64(d.num)
@@ -455,98 +455,98 @@ func (m *Request) merge(b []byte, parts *int) error {
 				v = new(Register)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 3<<3 | wireLength:
 			v, ok := m.Body.(*SignIn)
 			if !ok {
 				v = new(SignIn)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 4<<3 | wireLength:
 			v, ok := m.Body.(*LookUp)
 			if !ok {
 				v = new(LookUp)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 5<<3 | wireLength:
 			v, ok := m.Body.(*ReadChain)
 			if !ok {
 				v = new(ReadChain)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 6<<3 | wireLength:
 			v, ok := m.Body.(*AppendChain)
 			if !ok {
 				v = new(AppendChain)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 7<<3 | wireLength:
 			v, ok := m.Body.(*PublishKeyPackages)
 			if !ok {
 				v = new(PublishKeyPackages)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 8<<3 | wireLength:
 			v, ok := m.Body.(*ClaimKeyPackages)
 			if !ok {
 				v = new(ClaimKeyPackages)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 9<<3 | wireLength:
 			v, ok := m.Body.(*SetAudience)
 			if !ok {
 				v = new(SetAudience)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 10<<3 | wireLength:
 			v, ok := m.Body.(*Send)
 			if !ok {
 				v = new(Send)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 11<<3 | wireLength:
 			v, ok := m.Body.(*Ack)
 			if !ok {
 				v = new(Ack)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 12<<3 | wireLength:
 			v, ok := m.Body.(*AckGap)
 			if !ok {
 				v = new(AckGap)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 13<<3 | wireLength:
 			v, ok := m.Body.(*AppendEpoch)
 			if !ok {
 				v = new(AppendEpoch)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 14<<3 | wireLength:
 			v, ok := m.Body.(*ReadEpoch)
 			if !ok {
 				v = new(ReadEpoch)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 15<<3 | wireLength:
 			v, ok := m.Body.(*ReadHeld)
 			if !ok {
 				v = new(ReadHeld)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -652,8 +652,8 @@ func (m *Response) Parse(b []byte) error {
 }
 
 func (m *Response) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Id = uint64(d.num)
@@ -663,63 +663,63 @@ func (m *Response) merge(b []byte, parts *int) error {
 				v = new(Failure)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 3<<3 | wireLength:
 			v, ok := m.Body.(*Done)
 			if !ok {
 				v = new(Done)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 4<<3 | wireLength:
 			v, ok := m.Body.(*SignedIn)
 			if !ok {
 				v = new(SignedIn)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 5<<3 | wireLength:
 			v, ok := m.Body.(*Account)
 			if !ok {
 				v = new(Account)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 6<<3 | wireLength:
 			v, ok := m.Body.(*KeyPackages)
 			if !ok {
 				v = new(KeyPackages)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 7<<3 | wireLength:
 			v, ok := m.Body.(*Sent)
 			if !ok {
 				v = new(Sent)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 8<<3 | wireLength:
 			v, ok := m.Body.(*EpochAppended)
 			if !ok {
 				v = new(EpochAppended)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 9<<3 | wireLength:
 			v, ok := m.Body.(*EpochLog)
 			if !ok {
 				v = new(EpochLog)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 10<<3 | wireLength:
 			v, ok := m.Body.(*Held)
 			if !ok {
 				v = new(Held)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -792,8 +792,8 @@ func (m *Push) Parse(b []byte) error {
 }
 
 func (m *Push) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			v, ok := m.Body.(*Deliver)
@@ -801,21 +801,21 @@ func (m *Push) merge(b []byte, parts *int) error {
 				v = new(Deliver)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 2<<3 | wireLength:
 			v, ok := m.Body.(*Drained)
 			if !ok {
 				v = new(Drained)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 3<<3 | wireLength:
 			v, ok := m.Body.(*Superseded)
 			if !ok {
 				v = new(Superseded)
 				m.Body = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -869,8 +869,8 @@ func (m *Failure) Parse(b []byte) error {
 }
 
 func (m *Failure) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Code = FailureCode(d.num)
@@ -921,8 +921,8 @@ func (m *Done) Parse(b []byte) error {
 }
 
 func (m *Done) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		}
 	}
@@ -986,8 +986,8 @@ func (m *Register) Parse(b []byte) error {
 }
 
 func (m *Register) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Protocol = uint32(d.num)
@@ -997,7 +997,7 @@ func (m *Register) merge(b []byte, parts *int) error {
 			if m.Chain == nil {
 				m.Chain = new(Chain)
 			}
-			d.err = m.Chain.merge(d.part(), d.parts)
+			d.err = m.Chain.merge(d.part(parts), parts)
 		case 4<<3 | wireLength:
 			m.Invitation = d.text()
 		}
@@ -1073,8 +1073,8 @@ func (m *SignIn) Parse(b []byte) error {
 }
 
 func (m *SignIn) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Protocol = uint32(d.num)
@@ -1166,8 +1166,8 @@ func (m *SignedIn) Parse(b []byte) error {
 }
 
 func (m *SignedIn) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Proof = d.raw
@@ -1175,7 +1175,7 @@ func (m *SignedIn) merge(b []byte, parts *int) error {
 			if m.Gap == nil {
 				m.Gap = new(Gap)
 			}
-			d.err = m.Gap.merge(d.part(), d.parts)
+			d.err = m.Gap.merge(d.part(parts), parts)
 		case 3<<3 | wireVarint:
 			m.Waiting = uint64(d.num)
 		case 4<<3 | wireVarint:
@@ -1242,8 +1242,8 @@ func (m *Gap) Parse(b []byte) error {
 }
 
 func (m *Gap) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Count = uint64(d.num)
@@ -1299,8 +1299,8 @@ func (m *AckGap) Parse(b []byte) error {
 }
 
 func (m *AckGap) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Generation = uint64(d.num)
@@ -1350,8 +1350,8 @@ func (m *LookUp) Parse(b []byte) error {
 }
 
 func (m *LookUp) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Name = d.text()
@@ -1401,8 +1401,8 @@ func (m *ReadChain) Parse(b []byte) error {
 }
 
 func (m *ReadChain) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw
@@ -1460,14 +1460,14 @@ func (m *AppendChain) Parse(b []byte) error {
 }
 
 func (m *AppendChain) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw
 		case 2<<3 | wireLength:
 			m.Entries = append(m.Entries, SignedEntry{})
-			d.err = m.Entries[len(m.Entries)-1].merge(d.part(), d.parts)
+			d.err = m.Entries[len(m.Entries)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -1525,8 +1525,8 @@ func (m *Account) Parse(b []byte) error {
 }
 
 func (m *Account) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw
@@ -1534,7 +1534,7 @@ func (m *Account) merge(b []byte, parts *int) error {
 			if m.Chain == nil {
 				m.Chain = new(Chain)
 			}
-			d.err = m.Chain.merge(d.part(), d.parts)
+			d.err = m.Chain.merge(d.part(parts), parts)
 		case 3<<3 | wireLength:
 			m.Name = d.text()
 		}
@@ -1593,11 +1593,11 @@ func (m *PublishKeyPackages) Parse(b []byte) error {
 }
 
 func (m *PublishKeyPackages) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
-			m.OneTime = append(m.OneTime, d.part())
+			m.OneTime = append(m.OneTime, d.part(parts))
 		case 2<<3 | wireLength:
 			m.LastResort = d.raw
 		case 3<<3 | wireVarint:
@@ -1654,13 +1654,13 @@ func (m *ClaimKeyPackages) Parse(b []byte) error {
 }
 
 func (m *ClaimKeyPackages) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Account = d.raw
 		case 2<<3 | wireLength:
-			m.Devices = append(m.Devices, d.part())
+			m.Devices = append(m.Devices, d.part(parts))
 		}
 	}
 	return d.err
@@ -1711,12 +1711,12 @@ func (m *KeyPackages) Parse(b []byte) error {
 }
 
 func (m *KeyPackages) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Packages = append(m.Packages, ClaimedKeyPackage{})
-			d.err = m.Packages[len(m.Packages)-1].merge(d.part(), d.parts)
+			d.err = m.Packages[len(m.Packages)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -1769,8 +1769,8 @@ func (m *ClaimedKeyPackage) Parse(b []byte) error {
 }
 
 func (m *ClaimedKeyPackage) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Device = d.raw
@@ -1829,8 +1829,8 @@ func (m *Target) Parse(b []byte) error {
 }
 
 func (m *Target) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Device = d.raw
@@ -1899,8 +1899,8 @@ func (m *SetAudience) Parse(b []byte) error {
 }
 
 func (m *SetAudience) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Audience = uint64(d.num)
@@ -1908,9 +1908,9 @@ func (m *SetAudience) merge(b []byte, parts *int) error {
 			m.Reset = d.num != 0
 		case 3<<3 | wireLength:
 			m.Add = append(m.Add, Target{})
-			d.err = m.Add[len(m.Add)-1].merge(d.part(), d.parts)
+			d.err = m.Add[len(m.Add)-1].merge(d.part(parts), parts)
 		case 4<<3 | wireLength:
-			m.Remove = append(m.Remove, d.part())
+			m.Remove = append(m.Remove, d.part(parts))
 		}
 	}
 	return d.err
@@ -1977,14 +1977,14 @@ func (m *Send) Parse(b []byte) error {
 }
 
 func (m *Send) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Envelope = d.raw
 		case 2<<3 | wireLength:
 			m.Targets = append(m.Targets, Target{})
-			d.err = m.Targets[len(m.Targets)-1].merge(d.part(), d.parts)
+			d.err = m.Targets[len(m.Targets)-1].merge(d.part(parts), parts)
 		case 3<<3 | wireVarint:
 			m.Audience = uint64(d.num)
 		case 4<<3 | wireVarint:
@@ -2042,12 +2042,12 @@ func (m *Sent) Parse(b []byte) error {
 }
 
 func (m *Sent) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Outcomes = append(m.Outcomes, DeviceOutcome{})
-			d.err = m.Outcomes[len(m.Outcomes)-1].merge(d.part(), d.parts)
+			d.err = m.Outcomes[len(m.Outcomes)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -2097,8 +2097,8 @@ func (m *DeviceOutcome) Parse(b []byte) error {
 }
 
 func (m *DeviceOutcome) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Device = d.raw
@@ -2166,8 +2166,8 @@ func (m *Deliver) Parse(b []byte) error {
 }
 
 func (m *Deliver) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.N = uint64(d.num)
@@ -2222,8 +2222,8 @@ func (m *Drained) Parse(b []byte) error {
 }
 
 func (m *Drained) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		}
 	}
@@ -2269,8 +2269,8 @@ func (m *Superseded) Parse(b []byte) error {
 }
 
 func (m *Superseded) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		}
 	}
@@ -2318,8 +2318,8 @@ func (m *Ack) Parse(b []byte) error {
 }
 
 func (m *Ack) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.N = uint64(d.num)
@@ -2397,8 +2397,8 @@ func (m *AppendEpoch) Parse(b []byte) error {
 }
 
 func (m *AppendEpoch) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Handle = d.raw
@@ -2408,12 +2408,12 @@ func (m *AppendEpoch) merge(b []byte, parts *int) error {
 			m.Commit = d.raw
 		case 4<<3 | wireLength:
 			m.Targets = append(m.Targets, Target{})
-			d.err = m.Targets[len(m.Targets)-1].merge(d.part(), d.parts)
+			d.err = m.Targets[len(m.Targets)-1].merge(d.part(parts), parts)
 		case 5<<3 | wireVarint:
 			m.Audience = uint64(d.num)
 		case 6<<3 | wireLength:
 			m.Welcomes = append(m.Welcomes, Welcome{})
-			d.err = m.Welcomes[len(m.Welcomes)-1].merge(d.part(), d.parts)
+			d.err = m.Welcomes[len(m.Welcomes)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -2467,14 +2467,14 @@ func (m *Welcome) Parse(b []byte) error {
 }
 
 func (m *Welcome) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			if m.Target == nil {
 				m.Target = new(Target)
 			}
-			d.err = m.Target.merge(d.part(), d.parts)
+			d.err = m.Target.merge(d.part(parts), parts)
 		case 2<<3 | wireLength:
 			m.Envelope = d.raw
 		}
@@ -2535,15 +2535,15 @@ func (m *EpochAppended) Parse(b []byte) error {
 }
 
 func (m *EpochAppended) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Outcomes = append(m.Outcomes, DeviceOutcome{})
-			d.err = m.Outcomes[len(m.Outcomes)-1].merge(d.part(), d.parts)
+			d.err = m.Outcomes[len(m.Outcomes)-1].merge(d.part(parts), parts)
 		case 2<<3 | wireLength:
 			m.Welcomes = append(m.Welcomes, DeviceOutcome{})
-			d.err = m.Welcomes[len(m.Welcomes)-1].merge(d.part(), d.parts)
+			d.err = m.Welcomes[len(m.Welcomes)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -2594,8 +2594,8 @@ func (m *ReadEpoch) Parse(b []byte) error {
 }
 
 func (m *ReadEpoch) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Handle = d.raw
@@ -2654,13 +2654,13 @@ func (m *EpochLog) Parse(b []byte) error {
 }
 
 func (m *EpochLog) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.From = uint64(d.num)
 		case 2<<3 | wireLength:
-			m.Entries = append(m.Entries, d.part())
+			m.Entries = append(m.Entries, d.part(parts))
 		case 3<<3 | wireVarint:
 			m.Over = d.num != 0
 		}
@@ -2706,8 +2706,8 @@ func (m *ReadHeld) Parse(b []byte) error {
 }
 
 func (m *ReadHeld) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		}
 	}
@@ -2759,12 +2759,12 @@ func (m *Held) Parse(b []byte) error {
 }
 
 func (m *Held) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Items = append(m.Items, HeldItem{})
-			d.err = m.Items[len(m.Items)-1].merge(d.part(), d.parts)
+			d.err = m.Items[len(m.Items)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -2836,8 +2836,8 @@ func (m *HeldItem) Parse(b []byte) error {
 }
 
 func (m *HeldItem) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Kind = d.text()

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -23,6 +24,13 @@ func same(ours reflect.Value, theirs protoreflect.Message) error {
 }
 
 func sameField(ours reflect.Value, theirs protoreflect.Message, f protoreflect.FieldDescriptor) error {
+	name := f.Name()
+	if o := f.ContainingOneof(); o != nil {
+		name = o.Name()
+	}
+	if _, ok := ours.Type().FieldByName(goField(name)); !ok {
+		return errors.New("the struct has no such field: run make gen")
+	}
 	want := theirs.Get(f)
 	if o := f.ContainingOneof(); o != nil {
 		held := ours.FieldByName(goField(o.Name()))

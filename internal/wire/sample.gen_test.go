@@ -161,8 +161,8 @@ func (m *SampleAll) Parse(b []byte) error {
 }
 
 func (m *SampleAll) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireVarint:
 			m.Small = uint32(d.num)
@@ -182,7 +182,7 @@ func (m *SampleAll) merge(b []byte, parts *int) error {
 			if m.Leaf == nil {
 				m.Leaf = new(SampleLeaf)
 			}
-			d.err = m.Leaf.merge(d.part(), d.parts)
+			d.err = m.Leaf.merge(d.part(parts), parts)
 		case 9<<3 | wireVarint:
 			m.Smalls = append(m.Smalls, uint32(d.num))
 		case 9<<3 | wireLength:
@@ -196,31 +196,31 @@ func (m *SampleAll) merge(b []byte, parts *int) error {
 		case 11<<3 | wireLength:
 			m.Signeds = unpack(&d, m.Signeds)
 		case 12<<3 | wireLength:
-			d.part()
+			d.part(parts)
 			m.Names = append(m.Names, d.text())
 		case 13<<3 | wireLength:
-			m.Blobs = append(m.Blobs, d.part())
+			m.Blobs = append(m.Blobs, d.part(parts))
 		case 14<<3 | wireVarint:
 			m.Colours = append(m.Colours, SampleColour(d.num))
 		case 14<<3 | wireLength:
 			m.Colours = unpack(&d, m.Colours)
 		case 15<<3 | wireLength:
 			m.Leaves = append(m.Leaves, SampleLeaf{})
-			d.err = m.Leaves[len(m.Leaves)-1].merge(d.part(), d.parts)
+			d.err = m.Leaves[len(m.Leaves)-1].merge(d.part(parts), parts)
 		case 16<<3 | wireLength:
 			v, ok := m.First.(*SampleLeaf)
 			if !ok {
 				v = new(SampleLeaf)
 				m.First = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 17<<3 | wireLength:
 			v, ok := m.First.(*SampleInner)
 			if !ok {
 				v = new(SampleInner)
 				m.First = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 1000<<3 | wireVarint:
 			m.Between = uint32(d.num)
 		case 536870910<<3 | wireLength:
@@ -229,14 +229,14 @@ func (m *SampleAll) merge(b []byte, parts *int) error {
 				v = new(SampleInner)
 				m.Second = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		case 536870911<<3 | wireLength:
 			v, ok := m.Second.(*SampleEmpty)
 			if !ok {
 				v = new(SampleEmpty)
 				m.Second = v
 			}
-			d.err = v.merge(d.part(), d.parts)
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -290,14 +290,14 @@ func (m *SampleInner) Parse(b []byte) error {
 }
 
 func (m *SampleInner) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			if m.Leaf == nil {
 				m.Leaf = new(SampleLeaf)
 			}
-			d.err = m.Leaf.merge(d.part(), d.parts)
+			d.err = m.Leaf.merge(d.part(parts), parts)
 		case 2<<3 | wireVarint:
 			m.Mood = SampleMood(d.num)
 		}
@@ -343,8 +343,8 @@ func (m *SampleEmpty) Parse(b []byte) error {
 }
 
 func (m *SampleEmpty) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		}
 	}

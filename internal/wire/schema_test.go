@@ -71,11 +71,11 @@ func load(root, dir string, made map[string]func() Message) ([]kind, error) {
 	return kinds, nil
 }
 
-func kindsOf(t testing.TB, from func() ([]kind, error)) []kind {
-	t.Helper()
+func kindsOf(tb testing.TB, from func() ([]kind, error)) []kind {
+	tb.Helper()
 	kinds, err := from()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return kinds
 }

@@ -46,7 +46,7 @@ func check(files linker.Files) error {
 func (c *checker) refuseIf(bad bool, d protoreflect.Descriptor, format string, args ...any) {
 	if bad {
 		line := d.ParentFile().SourceLocations().ByDescriptor(d).StartLine + 1
-		c.errs = append(c.errs, fmt.Errorf("%s:%d: %s: "+format, append([]any{d.ParentFile().Path(), line, d.Name()}, args...)...))
+		c.errs = append(c.errs, fmt.Errorf("%s:%d: %s: "+format, append([]any{d.ParentFile().Path(), line, d.FullName()}, args...)...))
 	}
 }
 
@@ -114,8 +114,8 @@ func deeper(m protoreflect.MessageDescriptor, most int) bool {
 func (c *checker) field(f protoreflect.FieldDescriptor) {
 	_, ok := codes[f.IsList()][f.Kind()]
 	c.refuseIf(f.IsMap(), f, "maps have no fixed order: repeat a message with a key and a value")
-	c.refuseIf(!ok, f, "%s %s is not supported: use uint32, uint64, int64, bool (not repeated), string, bytes, an enum or a message",
-		f.Cardinality(), f.Kind())
+	c.refuseIf(!ok, f, "%s%s is not supported: use uint32, uint64, int64, bool (not repeated), string, bytes, an enum or a message",
+		map[bool]string{true: "repeated "}[f.IsList()], f.Kind())
 	c.refuseIf(f.ContainingOneof() != nil && f.Message() == nil && !f.HasOptionalKeyword(), f,
 		"a case of a oneof must be a message: wrap the value in one")
 	c.refuseIf(f.HasOptionalKeyword(), f, "optional is not supported: wrap it in a message if its absence means something")

@@ -33,7 +33,7 @@ var oneCase = code{
 			v = new($T)
 			m.$F = v
 		}
-		d.err = v.merge(d.part(), d.parts)`,
+		d.err = v.merge(d.part(parts), parts)`,
 }
 
 // codes has the code of each kind of field: under true that of lists.
@@ -54,7 +54,7 @@ var codes = map[bool]map[protoreflect.Kind]code{
 				if m.$F == nil {
 					m.$F = new($T)
 				}
-				d.err = m.$F.merge(d.part(), d.parts)`,
+				d.err = m.$F.merge(d.part(parts), parts)`,
 		},
 	},
 	true: {
@@ -62,15 +62,15 @@ var codes = map[bool]map[protoreflect.Kind]code{
 		protoreflect.Uint64Kind: integers,
 		protoreflect.Int64Kind:  integers,
 		protoreflect.EnumKind:   integers,
-		protoreflect.StringKind: helped("[]string", "Texts", "case $N<<3 | wireLength:\n d.part()\n m.$F = append(m.$F, d.text())"),
-		protoreflect.BytesKind:  helped("[][]byte", "Texts", "case $N<<3 | wireLength:\n m.$F = append(m.$F, d.part())"),
+		protoreflect.StringKind: helped("[]string", "Texts", "case $N<<3 | wireLength:\n d.part(parts)\n m.$F = append(m.$F, d.text())"),
+		protoreflect.BytesKind:  helped("[][]byte", "Texts", "case $N<<3 | wireLength:\n m.$F = append(m.$F, d.part(parts))"),
 		protoreflect.MessageKind: {
 			member: "$F []$T",
 			length: "for i := range m.$F {\n n += lenHead($N, m.$F[i].EncodedLen())\n}",
 			append: "for i := range m.$F {\n b = m.$F[i].Append(appendHead(b, $N, m.$F[i].EncodedLen()))\n}",
 			merge: `case $N<<3 | wireLength:
 				m.$F = append(m.$F, $T{})
-				d.err = m.$F[len(m.$F)-1].merge(d.part(), d.parts)`,
+				d.err = m.$F[len(m.$F)-1].merge(d.part(parts), parts)`,
 		},
 	},
 }

@@ -112,8 +112,8 @@ func (m *%[2]s) Parse(b []byte) error {
 }
 
 func (m *%[2]s) merge(b []byte, parts *int) error {
-	d := decoder{rest: b, parts: parts}
-	for d.next() {
+	d := decoder{rest: b}
+	for d.next(parts) {
 		switch d.tag {
 		%[6]s}
 	}

@@ -67,7 +67,7 @@ func compile(root, dir string) (linker.Files, error) {
 		paths[i] = path.Join(dir, filepath.Base(p))
 	}
 	compiler := protocompile.Compiler{
-		Resolver:       &protocompile.SourceResolver{ImportPaths: []string{root}},
+		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{root}}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}
 	return compiler.Compile(context.Background(), paths...)
