@@ -193,6 +193,9 @@ func ReadSecretTree(r *syntax.Reader) *SecretTree {
 	}
 	if own := t.senders[t.own]; own != nil {
 		for k := range own {
+			if len(own[k].skipped) > 0 {
+				r.Fail(fmt.Errorf("%w: skipped key of the own leaf", ErrState))
+			}
 			t.reserved[k] = own[k].next
 		}
 	}
