@@ -3,6 +3,7 @@ package tree
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
@@ -159,4 +160,28 @@ func (l *LeafNode) Verify(s ciphersuite.Suite, groupID []byte, at LeafIndex) err
 		return fmt.Errorf("leaf node: %w", err)
 	}
 	return nil
+}
+
+// Support adds extension types, but for those that everybody supports and those
+// that are listed already (RFC 9420 7.2: default types are not listed).
+func (c *Capabilities) Support(types ...ExtensionType) {
+	for _, t := range types {
+		if !c.supports(t) {
+			c.Extensions = append(c.Extensions, uint16(t))
+		}
+	}
+}
+
+// SupportsProposal reports whether every member can handle proposals of type p
+// (RFC 9420 12.2); those of RFC 9420 itself, 1 to 7, go without saying.
+func (t *Tree) SupportsProposal(p uint16) bool {
+	if p >= 1 && p <= 7 {
+		return true
+	}
+	for _, l := range t.Leaves {
+		if !slices.Contains(l.Capabilities.Proposals, p) {
+			return false
+		}
+	}
+	return true
 }

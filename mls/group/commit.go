@@ -1,0 +1,335 @@
+package group
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/schedule"
+	"github.com/byre-messenger/byre/mls/tree"
+)
+
+// CommitOptions says what a commit does. The zero value renews one's own keys.
+type CommitOptions struct {
+	Add             []*KeyPackage // validated ([KeyPackage.Validate])
+	Remove          []LeafIndex
+	GroupExtensions Extensions    // nil: unchanged; otherwise they replace all
+	Leaf            *LeafOptions  // new content of one's own leaf; nil: unchanged
+	PSKs            []PSK         // to be mixed in
+	Proposals       []ProposalRef // received ones to take up
+	Update          bool          // renew one's own keys even where it is not needed
+	// AuthenticatedData is readable by whoever carries the commit.
+	AuthenticatedData []byte
+	PadTo             int  // as in Seal
+	TreeOutOfBand     bool // leave the tree out of the Welcome
+	Public            bool // a PublicMessage, readable by all, instead of a PrivateMessage
+}
+
+// LeafOptions is the content of a leaf of one's own.
+type LeafOptions struct {
+	Identity   []byte // nil: unchanged
+	Extensions Extensions
+	Supports   []ExtensionType
+}
+
+// PSKID names a pre-shared key (RFC 9420 8.4).
+type PSKID = schedule.PreSharedKeyID
+
+// PSK is an external pre-shared key by its id.
+type PSK struct {
+	ID  []byte
+	Key secret.Bytes
+}
+
+// PSKFunc finds a pre-shared key; the group takes a copy.
+type PSKFunc func(PSKID) (secret.Bytes, error)
+
+// Pending is a commit of one's own that was not accepted yet. It holds the epoch
+// that the commit leads to.
+type Pending struct {
+	*Staged
+	commit  []byte
+	welcome []byte
+}
+
+// Commit returns the MLSMessage to send to all members.
+func (p *Pending) Commit() []byte { return p.commit }
+
+// Welcome returns the MLSMessage for the added members, nil without any.
+func (p *Pending) Welcome() []byte { return p.welcome }
+
+// Discard erases the secrets of a commit that lost.
+func (p *Pending) Discard() { p.Drop() }
+
+// Commit makes a commit (RFC 9420 12.4.1). It changes nothing in g but the
+// generation the commit is encrypted with: store [Pending.State] and
+// [Group.RatchetState] in one transaction before the commit is sent, and call
+// [Group.Confirm] or [Pending.Discard] when it is known whether it won.
+func (g *Group) Commit(o CommitOptions) (*Pending, error) {
+	if g.closed {
+		return nil, ErrClosed
+	}
+	list, err := g.collect(&o)
+	if err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	c, err := g.apply(list, g.Self(), g.validator)
+	if err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	d := &draft{Group: g, change: c, list: list, options: &o}
+	defer d.wipe()
+	p, err := d.finish()
+	if err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	return p, nil
+}
+
+// collect lists the proposals that o asks for.
+func (g *Group) collect(o *CommitOptions) ([]proposal, error) {
+	var list []proposal
+	for _, ref := range o.Proposals {
+		p, ok := g.find(ref)
+		if !ok {
+			return nil, ErrMissingProposal
+		}
+		list = append(list, p)
+	}
+	own := func(v framing.Proposal) { list = append(list, proposal{sender: g.Self(), value: v}) }
+	if o.GroupExtensions != nil {
+		if err := o.GroupExtensions.Check(); err != nil {
+			return nil, err
+		}
+		own(framing.GroupContextExtensions{Extensions: o.GroupExtensions})
+	}
+	for _, i := range o.Remove {
+		own(framing.Remove{Leaf: i})
+	}
+	for _, k := range o.Add {
+		if k == nil || k.public == nil {
+			return nil, errors.New("add: no key package")
+		}
+		own(framing.Add{KeyPackage: k.public})
+	}
+	for _, k := range o.PSKs {
+		own(framing.PreSharedKey{ID: PSKID{
+			Type: schedule.PSKExternal, ID: k.ID, Nonce: ciphersuite.Random(g.suite.HashSize()).Reveal(),
+		}})
+	}
+	return list, nil
+}
+
+// draft is a commit in the making.
+type draft struct {
+	*Group
+	*change
+	list    []proposal
+	options *CommitOptions
+	private *tree.Private
+	path    *tree.Path // nil: none
+	commit  framing.Commit
+	psk     secret.Bytes
+	next    *epoch
+	joiner  secret.Bytes
+}
+
+// wipe erases what the commit itself no longer needs.
+func (d *draft) wipe() {
+	d.psk.Wipe()
+	d.joiner.Wipe()
+	if d.path != nil {
+		d.path.Wipe()
+	}
+	if d.next == nil && d.private != nil {
+		d.private.Wipe()
+	}
+}
+
+func (d *draft) finish() (*Pending, error) {
+	d.private = d.Group.private.Clone()
+	for _, p := range d.list {
+		if p.ref != nil {
+			d.commit.Proposals = append(d.commit.Proposals, framing.ProposalOrRef{Ref: p.ref})
+		} else {
+			d.commit.Proposals = append(d.commit.Proposals, framing.ProposalOrRef{Proposal: p.value})
+		}
+	}
+	// RFC 9420 12.4: a path where a member goes or a key is to heal, and on wish.
+	if d.needsPath || d.options.Update || d.options.Leaf != nil {
+		if err := d.makePath(); err != nil {
+			return nil, err
+		}
+	}
+	d.private.Prune(d.change.tree)
+	var err error
+	if d.psk, err = d.pskSecret(d.psks, d.lookup); err != nil {
+		return nil, err
+	}
+	wire := framing.WirePrivateMessage
+	if d.options.Public {
+		wire = framing.WirePublicMessage
+	}
+	signed, err := d.sign(wire, framing.Content{
+		Type: framing.ContentCommit, Commit: &d.commit, AuthenticatedData: d.options.AuthenticatedData,
+	})
+	if err != nil {
+		return nil, err
+	}
+	commitSecret := schedule.Zero(d.suite)
+	if d.path != nil {
+		commitSecret = d.path.CommitSecret()
+	}
+	confirmed := schedule.ConfirmedHash(d.suite, d.interim, signed.TranscriptInput())
+	if d.next, d.joiner, err = d.advance(d.change, d.private, commitSecret, d.psk, confirmed); err != nil {
+		return nil, err
+	}
+	signed.Confirm(d.next.confirm())
+	p := &Pending{Staged: d.staged(d.change, d.next, d.Self(), d.options.AuthenticatedData)}
+	if p.welcome, err = d.makeWelcome(); err == nil {
+		p.commit, err = d.seal(signed)
+	}
+	if err != nil {
+		p.Drop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// makePath renews the path in the changed tree and encrypts it to the others.
+func (d *draft) makePath() error {
+	old := d.Group.tree.Leaf(d.Self())
+	leaf, err := d.ownLeaf(d.options.Leaf, d.extensions)
+	if err != nil {
+		return err
+	}
+	if d.path, err = d.change.tree.NewPath(d.private, leaf, d.signer, d.context.GroupID); err != nil {
+		return err
+	}
+	if err := d.committed(d.Self(), old, d.validator); err != nil {
+		return err
+	}
+	d.commit.Path, err = d.path.Encrypt(d.provisional(d.change), d.added)
+	return err
+}
+
+// lookup finds the pre-shared keys of one's own commit.
+func (d *draft) lookup(id PSKID) (secret.Bytes, error) {
+	for _, k := range d.options.PSKs {
+		if id.Type == schedule.PSKExternal && string(k.ID) == string(id.ID) {
+			return k.Key, nil
+		}
+	}
+	return secret.Bytes{}, fmt.Errorf("%w: pre-shared key", ErrMissingProposal)
+}
+
+// makeWelcome returns the Welcome for the members that the commit adds.
+func (d *draft) makeWelcome() ([]byte, error) {
+	if len(d.added) == 0 {
+		return nil, nil
+	}
+	info, err := d.next.groupInfo(d.signer, !d.options.TreeOutOfBand)
+	if err != nil {
+		return nil, err
+	}
+	members := make([]framing.NewMember, len(d.added))
+	for n, i := range d.added {
+		members[n].KeyPackage = d.joiners[n]
+		if d.path != nil {
+			members[n].Path = d.path.SecretFor(i)
+			defer members[n].Path.Wipe()
+		}
+	}
+	w, err := framing.NewWelcome(d.suite, info, d.joiner, d.psk, d.psks, members)
+	if err != nil {
+		return nil, err
+	}
+	return w.Bytes(), nil
+}
+
+// seal is the last step: what can fail failed before a generation is used up.
+func (d *draft) seal(m *framing.Signed) ([]byte, error) { return d.Group.seal(m, d.options.PadTo) }
+
+// seal seals a handshake message.
+func (g *Group) seal(m *framing.Signed, padTo int) ([]byte, error) {
+	if m.Wire() == framing.WirePublicMessage {
+		return m.SealPublic(g.secrets)
+	}
+	if _, err := g.secrets.Tree.Reserve(schedule.Handshake, 1); err != nil {
+		return nil, err
+	}
+	return m.SealPrivate(g.secrets, padTo)
+}
+
+// provisional encodes the context under which path secrets are encrypted: that
+// of the next epoch, its transcript hash not known yet (RFC 9420 12.4.1).
+func (e *epoch) provisional(c *change) []byte {
+	next := e.nextContext(c)
+	return next.Append(nil)
+}
+
+func (e *epoch) nextContext(c *change) framing.GroupContext {
+	next := e.context
+	next.Epoch++
+	next.TreeHash = c.tree.Hash()
+	next.Extensions = c.extensions
+	return next
+}
+
+// advance derives the next epoch. It takes ownership of private.
+func (e *epoch) advance(c *change, private *tree.Private, commit, psk secret.Bytes, confirmed []byte) (*epoch, secret.Bytes, error) {
+	next := &epoch{suite: e.suite, tree: c.tree, private: private}
+	context := e.nextContext(c)
+	context.ConfirmedTranscriptHash = confirmed
+	next.setContext(context)
+	var joiner secret.Bytes
+	var err error
+	next.secrets, joiner, err = e.secrets.Next(commit, psk, next.encoded, next.width(), uint32(private.Self()))
+	if err != nil {
+		return nil, secret.Bytes{}, err
+	}
+	return next, joiner, nil
+}
+
+// confirm computes the confirmation tag of e, and with it the interim hash.
+func (e *epoch) confirm() []byte {
+	e.setTag(e.secrets.ConfirmationTag(e.context.ConfirmedTranscriptHash))
+	return e.tag
+}
+
+func (e *epoch) setTag(tag []byte) {
+	e.tag = tag
+	e.interim = schedule.InterimHash(e.suite, e.context.ConfirmedTranscriptHash, tag)
+}
+
+// pskSecret folds the pre-shared keys that ids name. The group knows its own of
+// the current epoch.
+func (e *epoch) pskSecret(ids []PSKID, find PSKFunc) (secret.Bytes, error) {
+	return foldPSKs(e.suite, ids, func(id PSKID) (secret.Bytes, error) {
+		if id.Type == schedule.PSKResumption && id.Epoch == e.context.Epoch && bytes.Equal(id.GroupID, e.context.GroupID) {
+			return e.secrets.Resumption, nil
+		}
+		if find == nil {
+			return secret.Bytes{}, fmt.Errorf("%w: pre-shared keys", ErrRefused)
+		}
+		return find(id)
+	})
+}
+
+func foldPSKs(s ciphersuite.Suite, ids []PSKID, find PSKFunc) (secret.Bytes, error) {
+	psks := make([]schedule.PSK, len(ids))
+	for i, id := range ids {
+		if find == nil {
+			return secret.Bytes{}, fmt.Errorf("%w: pre-shared keys", ErrRefused)
+		}
+		key, err := find(id)
+		if err != nil {
+			return secret.Bytes{}, fmt.Errorf("pre-shared key: %w", err)
+		}
+		psks[i] = schedule.PSK{ID: id, Key: key}
+	}
+	return schedule.PSKSecret(s, psks)
+}
