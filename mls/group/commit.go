@@ -126,7 +126,7 @@ func (g *Group) collect(o *CommitOptions) ([]proposal, error) {
 // draft is a commit in the making.
 type draft struct {
 	*Group
-	*change
+	change  *change
 	list    []proposal
 	options *CommitOptions
 	private *tree.Private
@@ -159,14 +159,14 @@ func (d *draft) finish() (*Pending, error) {
 		}
 	}
 	// RFC 9420 12.4: a path where a member goes or a key is to heal, and on wish.
-	if d.needsPath || d.options.Update || d.options.Leaf != nil {
+	if d.change.needsPath || d.options.Update || d.options.Leaf != nil {
 		if err := d.makePath(); err != nil {
 			return nil, err
 		}
 	}
 	d.private.Prune(d.change.tree)
 	var err error
-	if d.psk, err = d.pskSecret(d.psks, d.lookup); err != nil {
+	if d.psk, err = d.pskSecret(d.change.psks, d.lookup); err != nil {
 		return nil, err
 	}
 	wire := framing.WirePrivateMessage
@@ -201,18 +201,18 @@ func (d *draft) finish() (*Pending, error) {
 
 // makePath renews the path in the changed tree and encrypts it to the others.
 func (d *draft) makePath() error {
-	old := d.Group.tree.Leaf(d.Self())
-	leaf, err := d.ownLeaf(d.options.Leaf, d.extensions)
+	old := d.tree.Leaf(d.Self())
+	leaf, err := d.ownLeaf(d.options.Leaf, d.change.extensions)
 	if err != nil {
 		return err
 	}
 	if d.path, err = d.change.tree.NewPath(d.private, leaf, d.signer, d.context.GroupID); err != nil {
 		return err
 	}
-	if err := d.committed(d.Self(), old, d.validator); err != nil {
+	if err := d.change.committed(d.Self(), old, d.validator); err != nil {
 		return err
 	}
-	d.commit.Path, err = d.path.Encrypt(d.provisional(d.change), d.added)
+	d.commit.Path, err = d.path.Encrypt(d.provisional(d.change), d.change.added)
 	return err
 }
 
@@ -228,22 +228,22 @@ func (d *draft) lookup(id PSKID) (secret.Bytes, error) {
 
 // makeWelcome returns the Welcome for the members that the commit adds.
 func (d *draft) makeWelcome() ([]byte, error) {
-	if len(d.added) == 0 {
+	if len(d.change.added) == 0 {
 		return nil, nil
 	}
 	info, err := d.next.groupInfo(d.signer, !d.options.TreeOutOfBand)
 	if err != nil {
 		return nil, err
 	}
-	members := make([]framing.NewMember, len(d.added))
-	for n, i := range d.added {
-		members[n].KeyPackage = d.joiners[n]
+	members := make([]framing.NewMember, len(d.change.added))
+	for n, i := range d.change.added {
+		members[n].KeyPackage = d.change.joiners[n]
 		if d.path != nil {
 			members[n].Path = d.path.SecretFor(i)
 			defer members[n].Path.Wipe()
 		}
 	}
-	w, err := framing.NewWelcome(d.suite, info, d.joiner, d.psk, d.psks, members)
+	w, err := framing.NewWelcome(d.suite, info, d.joiner, d.psk, d.change.psks, members)
 	if err != nil {
 		return nil, err
 	}

@@ -46,9 +46,9 @@ func member(i LeafIndex, l *tree.LeafNode) Member {
 	return m
 }
 
-func unixTime(s uint64) time.Time { return time.Unix(int64(min(s, math.MaxInt64/4)), 0).UTC() } //nolint:gosec // bounded
+func unixTime(s uint64) time.Time { return time.Unix(int64(min(s, math.MaxInt64/4)), 0).UTC() }
 
-func unixSeconds(t time.Time) uint64 { return uint64(max(t.Unix(), 0)) } //nolint:gosec // not negative
+func unixSeconds(t time.Time) uint64 { return uint64(max(t.Unix(), 0)) }
 
 // Update is a member whose leaf changed.
 type Update struct{ Before, After Member }
