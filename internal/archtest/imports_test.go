@@ -45,6 +45,10 @@ var never = []ban{
 	{"internal/client", "github.com/cockroachdb/pebble", "the client core stands on the store's port: it also runs in a browser"},
 	{"internal/client", "github.com/coder/websocket", "the client core stands on the Transport port"},
 	{"internal/client", "google.golang.org/protobuf", "half a megabyte of WASM; the codec is our own"},
+	{"cmd/byred", "internal/client", "byred must not be able to hold device keys"},
+	{"cmd/byred", "mls", "byred gets opaque bytes: it must not be able to parse, let alone decrypt"},
+	{"cmd/byre", "internal/relay", "the client's program holds nothing of the server"},
+	{"internal/client", "github.com/lxzan/gws", "the client core stands on the Transport port"},
 }
 
 // planned lists bans on packages that are still to be written. They hold as
@@ -56,10 +60,6 @@ var planned = []ban{
 	{"internal/legal", "internal/relay", "no legal path reaches content (R16); server adapts one narrow port"},
 	{"internal/legal", "internal/client", "no legal path can hold device keys"},
 	{"internal/client", "internal/legal", "the client core knows the wire, not the server"},
-	{"cmd/byred", "internal/client", "byred must not be able to hold device keys"},
-	{"cmd/byred", "mls", "byred gets opaque bytes: it must not be able to parse, let alone decrypt"},
-	{"cmd/byre", "internal/relay", "the client's program holds nothing of the server"},
-	{"internal/client", "github.com/lxzan/gws", "the client core stands on the Transport port"},
 	{"verify", "internal/server", "the verifier trusts nothing of the server"},
 	{"verify", "internal/legal", "the verifier trusts nothing of the server"},
 }
