@@ -1,0 +1,31 @@
+// Command byre is the terminal client of byre.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/cli/byrecmd"
+)
+
+func main() {
+	env := &cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		env.Terminal = true
+		env.Prompt = func(question string) ([]byte, error) {
+			_, _ = fmt.Fprint(os.Stderr, question)
+			defer func() { _, _ = fmt.Fprintln(os.Stderr) }()
+			return term.ReadPassword(int(os.Stdin.Fd()))
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := byrecmd.Main(ctx, env, os.Args[1:])
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,178 @@
+package byrecmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/ident"
+)
+
+// eventJSON is an event of the command contract: one object with the fields
+// that its kind has.
+type eventJSON struct {
+	Event         string     `json:"event"`
+	ID            string     `json:"id,omitempty"`
+	Room          string     `json:"room,omitempty"`
+	From          string     `json:"from,omitempty"`
+	Text          string     `json:"text,omitempty"`
+	ReplyTo       string     `json:"reply_to,omitempty"`
+	NeedsNewer    bool       `json:"needs_newer,omitempty"`
+	SentAt        *time.Time `json:"sent_at,omitempty"`
+	Path          string     `json:"path,omitempty"`
+	WaitedSeconds *float64   `json:"waited_seconds,omitempty"`
+	At            *time.Time `json:"at,omitempty"`
+	Account       string     `json:"account,omitempty"`
+	Device        string     `json:"device,omitempty"`
+	Removed       *bool      `json:"removed,omitempty"`
+}
+
+// expiredJSON is apart: its "from" is a time.
+type expiredJSON struct {
+	Event  string    `json:"event"`
+	Room   string    `json:"room,omitempty"`
+	Count  uint64    `json:"count"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Healed bool      `json:"healed"`
+}
+
+// printEvent writes one event as a line.
+func printEvent(w io.Writer, ev client.Event, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(eventObject(ev))
+	}
+	_, err := fmt.Fprintln(w, eventLine(ev))
+	return err
+}
+
+func eventObject(ev client.Event) any {
+	switch ev := ev.(type) {
+	case client.MessageRead:
+		m := ev.Message
+		waited := m.Waited.Seconds()
+		sent := m.SentAt.UTC()
+		o := eventJSON{
+			Event: "message", ID: m.ID.String(), Room: m.Room.String(), From: sender(m), Text: m.Text, NeedsNewer: m.Newer,
+			SentAt: &sent, Path: string(m.Path), WaitedSeconds: &waited, Account: m.From.String(),
+		}
+		if m.ReplyTo != (ident.MessageID{}) {
+			o.ReplyTo = m.ReplyTo.String()
+		}
+		return o
+	case client.Delivered:
+		return eventJSON{Event: "delivered", ID: ev.ID.String(), Room: ev.Room.String(), Account: ev.Account.String(), At: utc(ev.At)}
+	case client.Expired:
+		return expiredJSON{"expired", roomText(ev.Room), ev.Count, ev.From.UTC(), ev.To.UTC(), ev.Healed}
+	case client.KeyChanged:
+		return eventJSON{Event: "key_changed", From: ev.Name, Text: ev.Text, At: utc(ev.At), Account: ev.Account.String()}
+	case client.DeviceChanged:
+		return eventJSON{Event: "device", Room: ev.Room.String(), Account: ev.Account.String(), Device: ev.Device.String(), Removed: &ev.Removed, At: utc(ev.At)}
+	case client.Notice:
+		return eventJSON{Event: "notice", Text: ev.Text, At: utc(ev.At)}
+	case client.Problem:
+		o := eventJSON{Event: "error", Text: ev.Text, Room: roomText(ev.Room), At: utc(ev.At)}
+		if ev.ID != (ident.MessageID{}) {
+			o.ID = ev.ID.String()
+		}
+		return o
+	}
+	return eventJSON{Event: "unknown"}
+}
+
+func utc(t time.Time) *time.Time {
+	t = t.UTC()
+	return &t
+}
+
+// sender is the name of who wrote, or the account where no name is known.
+func sender(m client.Message) string {
+	if m.FromName != "" {
+		return m.FromName
+	}
+	return m.From.String()
+}
+
+const clockTime = "2006-01-02 15:04"
+
+func eventLine(ev client.Event) string {
+	switch ev := ev.(type) {
+	case client.MessageRead:
+		return messageLine(ev.Message)
+	case client.Delivered:
+		return fmt.Sprintf("[%s] delivered: %s", ev.At.Local().Format(clockTime), ev.ID)
+	case client.Expired:
+		if ev.Healed {
+			return fmt.Sprintf("* %d of the messages that had expired came after all", ev.Count)
+		}
+		return fmt.Sprintf("* %d messages expired while you were away, from %s to %s", ev.Count, ev.From.Local().Format(clockTime), ev.To.Local().Format(clockTime))
+	case client.KeyChanged:
+		return "! " + plain(ev.Text)
+	case client.DeviceChanged:
+		if ev.Removed {
+			return "* a device left the conversation"
+		}
+		return "* a device joined the conversation"
+	case client.Notice:
+		return "* " + plain(ev.Text)
+	case client.Problem:
+		return "! " + plain(ev.Text)
+	}
+	return "* something happened that this byre can't show"
+}
+
+// messageLine shows a message as a person reads it.
+func messageLine(m client.Message) string {
+	who, mark := sender(m), ""
+	if m.Own {
+		who = "me"
+		mark = "  (" + ownState(m) + ")"
+	}
+	text := plain(m.Text)
+	if m.Newer {
+		text = "(this needs a newer byre)"
+	}
+	return fmt.Sprintf("[%s] %s: %s%s", m.SentAt.Local().Format(clockTime), plain(who), text, mark)
+}
+
+func ownState(m client.Message) string {
+	count := map[client.Outcome]int{}
+	delivered := len(m.Devices) > 0
+	for _, d := range m.Devices {
+		count[d.Outcome]++
+		delivered = delivered && d.Delivered
+	}
+	switch {
+	case delivered:
+		return "delivered"
+	case m.Problem != "":
+		return plain(m.Problem)
+	case len(m.Devices) == 0:
+		return "not sent yet"
+	}
+	return outcomeLine(count)
+}
+
+// plain makes text safe for a terminal: mallory must not move the cursor, change
+// colours or turn the line around. Line breaks inside a message are indented, so
+// that none can pass for a line of byre's own.
+func plain(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteString("\n    ")
+		case r == '\t':
+			b.WriteByte(' ')
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == '\u2028', r == '\u2029':
+			fmt.Fprintf(&b, "\\u%04x", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

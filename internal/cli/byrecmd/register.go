@@ -1,0 +1,81 @@
+package byrecmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/secret"
+)
+
+func (p *program) register() *cli.Command {
+	return &cli.Command{
+		Name: "register", Args: "URL NAME",
+		Summary: "Make an account and its first device.",
+		Example: "byre register https://127.0.0.1:8443 alice --ca byre-data/ca.pem",
+		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
+			home := homeFlag(flags)
+			ca := flags.String("ca", "", "`FILE` with the authority of the server's certificate (ca.pem of its data directory)")
+			invite := flags.String("invite", "", "invitation `CODE`")
+			return func(ctx context.Context, env *cli.Env, args []string) error {
+				if len(args) != 2 {
+					return cli.Usagef("name the server's address and the name you want")
+				}
+				if p.here != nil {
+					return client.ErrRegistered
+				}
+				server := client.Server{URL: args[0]}
+				if *ca != "" {
+					pem, err := os.ReadFile(*ca)
+					if err != nil {
+						return fmt.Errorf("--ca: %w", err)
+					}
+					server.CA = pem
+				}
+				d, err := openHome(env, *home)
+				if err != nil {
+					return err
+				}
+				return errors.Join(register(ctx, env, d, server, *invite, args[1]), d.close())
+			}
+		},
+	}
+}
+
+func register(ctx context.Context, env *cli.Env, d *homeDir, server client.Server, invite, name string) error {
+	cfg, err := d.config(ctx, env)
+	if err != nil {
+		return err
+	}
+	cfg.Server, cfg.Invitation = server, invite
+	cfg.Passphrase = func() (secret.Bytes, error) { return newPassphrase(env) }
+	c, err := client.Register(ctx, cfg, name)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stdout, "You are %s at %s.\n", c.Me().Name, server.URL)
+	return errors.Join(err, c.Close())
+}
+
+// newPassphrase asks twice where it asks: a typing error would lock the home
+// for good.
+func newPassphrase(env *cli.Env) (secret.Bytes, error) {
+	first, err := passphrase(env, "choose a passphrase for this home: ")
+	if err != nil || env.Getenv("BYRE_PASSPHRASE") != "" {
+		return first, err
+	}
+	again, err := env.Prompt("the same once more: ")
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("passphrase: %w", err)
+	}
+	if !bytes.Equal(first.Reveal(), again) {
+		return secret.Bytes{}, errors.New("the two passphrases differ; run the command again")
+	}
+	clear(again)
+	return first, nil
+}

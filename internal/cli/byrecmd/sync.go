@@ -1,0 +1,105 @@
+package byrecmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/client"
+)
+
+func (p *program) sync() *cli.Command {
+	return &cli.Command{
+		Name:    "sync",
+		Summary: "Fetch what waits, send what is in the outbox, print what is new, and end.",
+		Example: "byre sync --json",
+		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
+			asJSON := flags.Bool("json", false, "print one JSON object a line")
+			return p.on(flags, func(ctx context.Context, env *cli.Env, c *client.Client, args []string) error {
+				if len(args) > 0 {
+					return cli.Usagef("sync takes no arguments")
+				}
+				err := c.Sync(ctx)
+				if p.here != nil {
+					return err // the byre that listens prints what comes
+				}
+				return errors.Join(printEvents(ctx, env, c, *asJSON, false), err)
+			})
+		},
+	}
+}
+
+func (p *program) listen() *cli.Command {
+	return &cli.Command{
+		Name:    "listen",
+		Summary: "Stay connected and print what comes, until Ctrl-C. Other byre commands on this home go through it.",
+		Example: "byre listen --json",
+		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
+			asJSON := flags.Bool("json", false, "print one JSON object a line")
+			home := homeFlag(flags)
+			return func(ctx context.Context, env *cli.Env, args []string) error {
+				if len(args) > 0 {
+					return cli.Usagef("listen takes no arguments")
+				}
+				if p.here != nil {
+					return errors.New("another byre listens on this home already")
+				}
+				ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+				defer stop()
+				d, err := openHome(env, *home)
+				if err != nil {
+					return err
+				}
+				return errors.Join(listen(ctx, env, d, *asJSON), d.close())
+			}
+		},
+	}
+}
+
+func listen(ctx context.Context, env *cli.Env, d *homeDir, asJSON bool) error {
+	c, err := d.client(ctx, env)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop, err := serveAgent(ctx, d.path, c)
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- c.Run(ctx)
+		cancel()
+	}()
+	if !asJSON && env.Terminal {
+		_, _ = fmt.Fprintf(env.Stderr, "listening as %s (%s); Ctrl-C ends it\n", c.Me().Name, filepath.Base(d.path))
+	}
+	err = printEvents(ctx, env, c, asJSON, true)
+	cancel()
+	runErr := <-ended
+	stop()
+	return errors.Join(err, runErr, c.Close())
+}
+
+// printEvents prints events: those that are there, or with wait all that come
+// until ctx ends.
+func printEvents(ctx context.Context, env *cli.Env, c *client.Client, asJSON, wait bool) error {
+	for ev, err := range c.Events(ctx, wait) {
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // being ended is how listening ends
+			}
+			return err
+		}
+		if err := printEvent(env.Stdout, ev, asJSON); err != nil {
+			return err
+		}
+	}
+	return nil
+}
