@@ -75,12 +75,12 @@ func TestGoldenFrames(t *testing.T) {
 	want, got := lines(string(golden)), lines(b.String())
 	for name := range want {
 		if _, ok := got[name]; !ok {
-			t.Errorf("%s is in %s but no longer in the schema", name, file)
+			t.Errorf("%s is in %s but no longer in the schema: if that is meant, run go test ./internal/wire -run Golden -update", name, file)
 		}
 	}
 	for name, bytes := range got {
 		if bytes != want[name] {
-			t.Errorf("the bytes of %s changed:\n got %s\nwant %s", name, bytes, want[name])
+			t.Errorf("the bytes of %s changed; if the protocol is meant to change, run go test ./internal/wire -run Golden -update\n got %s\nwant %s", name, bytes, want[name])
 		}
 	}
 }

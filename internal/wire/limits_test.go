@@ -61,14 +61,15 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestPartsAreCounted(t *testing.T) {
-	empty := []byte{15<<3 | wireLength, 0}
-	for _, c := range []struct {
-		n    int
-		want error
-	}{{MaxParts, nil}, {MaxParts + 1, errParts}} {
-		var m SampleAll
-		if err := m.Parse(bytes.Repeat(empty, c.n)); !errors.Is(err, c.want) || c.want == nil && len(m.Leaves) != c.n {
-			t.Errorf("%d parts: got %v, want %v", c.n, err, c.want)
+	for _, field := range []byte{8, 12, 13, 15} { // a message, lists of strings, bytes, messages
+		empty := []byte{field<<3 | wireLength, 0}
+		for _, c := range []struct {
+			n    int
+			want error
+		}{{MaxParts, nil}, {MaxParts + 1, errParts}} {
+			if err := new(SampleAll).Parse(bytes.Repeat(empty, c.n)); !errors.Is(err, c.want) {
+				t.Errorf("%d parts in field %d: got %v, want %v", c.n, field, err, c.want)
+			}
 		}
 	}
 	// Parts inside parts count too: two bytes each, far below MaxSize.
@@ -83,23 +84,37 @@ func TestPartsAreCounted(t *testing.T) {
 // are empty parts, two bytes each, repeated to the limit.
 func TestParseAllocatesInProportion(t *testing.T) {
 	const perByte, spare = 300, 64 << 10
-	worst := ""
-	most := 0.0
-	for _, k := range kindsOf(t, byreKinds) {
+	worst, most := "", 0.0
+	try := func(k kind, what string, in []byte) {
+		got := allocated(func() { _ = k.make().Parse(in) })
+		if got > perByte*uint64(len(in))+spare {
+			t.Errorf("%s: %d bytes of %s made it allocate %d", k.name, len(in), what, got)
+		}
+		if per := float64(got) / float64(len(in)); per > most {
+			most, worst = per, fmt.Sprintf("%.0f bytes a byte for %s of %d bytes of %s", per, k.name, len(in), what)
+		}
+	}
+	for _, k := range kindsOf(t, allKinds) {
 		for _, unit := range hostile(k.desc, 3) {
 			for _, size := range []int{4 << 10, 2 * MaxParts} {
-				in := bytes.Repeat(unit, size/len(unit))
-				got := allocated(func() { _ = k.make().Parse(in) })
-				if got > perByte*uint64(len(in))+spare {
-					t.Errorf("%s: %d bytes of %x made it allocate %d", k.name, len(in), unit, got)
-				}
-				if per := float64(got) / float64(len(in)); per > most {
-					most, worst = per, fmt.Sprintf("%.0f bytes a byte (%.1f MB in all) for %s of %d bytes", per, float64(got)/1e6, k.name, len(in))
-				}
+				try(k, fmt.Sprintf("%x", unit), bytes.Repeat(unit, size/len(unit)))
 			}
+		}
+		for i := range k.desc.Fields().Len() {
+			tag := protowire.AppendTag(nil, k.desc.Fields().Get(i).Number(), protowire.BytesType)
+			try(k, "one long field", protowire.AppendBytes(tag, make([]byte, MaxSize-10)))
 		}
 	}
 	t.Logf("worst: %s", worst)
+}
+
+// A packed list is counted before memory is taken for it.
+func TestPackedListsTakeWhatTheyNeed(t *testing.T) {
+	in := protowire.AppendBytes([]byte{10<<3 | wireLength}, make([]byte, 100_000))
+	var m SampleAll
+	if got := allocated(func() { _ = m.Parse(in) }); len(m.Larges) != 100_000 || got > 900_000 {
+		t.Errorf("%d numbers of 8 bytes took %d bytes", len(m.Larges), got)
+	}
 }
 
 // hostile are encodings to be repeated: for each field the shortest there is,

@@ -104,6 +104,32 @@ func TestReadsWhatProtobufWrites(t *testing.T) {
 	}
 }
 
+// Lists of numbers are read in both forms, even mixed, in the order they stand.
+func TestReadsUnpackedNumbers(t *testing.T) {
+	in := []byte{
+		9<<3 | wireVarint, 1, 9<<3 | wireVarint, 2, 9<<3 | wireLength, 2, 3, 4, 9<<3 | wireLength, 0, 9<<3 | wireVarint, 5,
+		10<<3 | wireVarint, 6, 10<<3 | wireVarint, 0, 11<<3 | wireVarint, 7, 11<<3 | wireVarint, 8, 14<<3 | wireVarint, 9,
+		14<<3 | wireLength, 10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
+	}
+	for _, k := range kindsOf(t, allKinds) {
+		if k.name != "sample.SampleAll" {
+			continue
+		}
+		got, err := judge(k, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := &SampleAll{
+			Smalls: []uint32{1, 2, 3, 4, 5}, Larges: []uint64{6, 0}, Signeds: []int64{7, 8}, Colours: []SampleColour{9, -1},
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, want %+v", got.(*SampleAll).Smalls, want.Smalls)
+		}
+		return
+	}
+	t.Fatal("the sample is gone")
+}
+
 // Mallory changes frames on their way: cuts, flips, inserts, repeats. Repeating
 // shows that scalars are replaced, lists extended and submessages merged.
 func TestRefusesWhatProtobufRefuses(t *testing.T) {
