@@ -82,8 +82,19 @@ func (m *Signed) SealPrivate(e *schedule.Epoch, padTo int) ([]byte, error) {
 	if padTo < 0 || padTo > MaxMessage {
 		return nil, fmt.Errorf("pad to %d bytes: %w", padTo, ErrTooLarge)
 	}
+	plain, err := m.plaintext(padTo)
+	if err != nil {
+		return nil, err
+	}
+	return m.encrypt(e, plain)
+}
+
+// plaintext returns the PrivateMessageContent (RFC 9420 6.3.1), with room for
+// the AEAD's tag behind it:
+//
+//	struct { ...content; FramedContentAuthData auth; opaque padding[]; }
+func (m *Signed) plaintext(padTo int) ([]byte, error) {
 	c := &m.content
-	// struct { ...content; FramedContentAuthData auth; opaque padding[]; } PrivateMessageContent
 	size := max(padTo, len(c.Application)+128) + ciphersuite.Overhead
 	plain := c.appendBody(make([]byte, 0, size))
 	plain = m.auth.append(plain, c.Type)
@@ -93,13 +104,18 @@ func (m *Signed) SealPrivate(e *schedule.Epoch, padTo int) ([]byte, error) {
 	if len(plain) > MaxMessage {
 		return nil, ErrTooLarge
 	}
+	return plain, nil
+}
+
+// encrypt seals plain in place under the next reserved generation.
+func (m *Signed) encrypt(e *schedule.Epoch, plain []byte) ([]byte, error) {
+	c := &m.content
 	generation, key, err := e.Tree.Next(kindOf(c.Type))
 	if err != nil {
 		return nil, fmt.Errorf("seal message: %w", err)
 	}
 	defer key.Wipe()
 	sd := newSenderData(c.Sender.Index, generation)
-
 	p := PrivateMessage{groupID: c.GroupID, epoch: c.Epoch, contentType: c.Type, authenticatedData: c.AuthenticatedData}
 	p.ciphertext, err = m.suite.Seal(plain[:0], key.Key, sd.guard(key.Nonce), p.appendAAD(nil), plain)
 	if err != nil {

@@ -80,7 +80,7 @@ func TestVectorsMessages(t *testing.T) {
 		if err != nil {
 			t.Fatalf("case %d: %v", i, err)
 		}
-		again(t, "group secrets", g.append(nil), c.GroupSecrets)
+		again(t, "group secrets", g.encode(), c.GroupSecrets)
 		commit, err := ParseCommit(c.Commit)
 		if err != nil {
 			t.Fatalf("case %d: %v", i, err)

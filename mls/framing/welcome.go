@@ -48,8 +48,8 @@ func (g *GroupSecrets) Wipe() {
 	g.Path.Wipe()
 }
 
-func (g *GroupSecrets) append(b []byte) []byte {
-	b = syntax.AppendVector(b, g.Joiner.Reveal())
+func (g *GroupSecrets) encode() []byte {
+	b := syntax.AppendVector(make([]byte, 0, 256), g.Joiner.Reveal())
 	b = syntax.AppendOptional(b, g.Path.Len() > 0)
 	if g.Path.Len() > 0 {
 		b = syntax.AppendVector(b, g.Path.Reveal())
@@ -142,7 +142,7 @@ func (w *Welcome) sealTo(s ciphersuite.Suite, m NewMember, joiner secret.Bytes, 
 		return EncryptedGroupSecrets{}, err
 	}
 	secrets := GroupSecrets{Joiner: joiner, Path: m.Path, PSKs: psks}
-	plain := secrets.append(nil)
+	plain := secrets.encode()
 	defer clear(plain)
 	c, err := s.EncryptWithLabel(m.KeyPackage.InitKey, welcomeLabel, w.encryptedGroupInfo, plain)
 	return EncryptedGroupSecrets{ref, c}, err
@@ -180,7 +180,7 @@ func (w *Welcome) OpenSecrets(s ciphersuite.Suite, ref []byte, init ciphersuite.
 			continue
 		}
 		plain, err := s.DecryptWithLabel(init, welcomeLabel, w.encryptedGroupInfo, e.Encrypted)
-		if err != nil {
+		if err != nil { // V-419
 			return nil, fmt.Errorf("welcome: %w", ErrDecrypt)
 		}
 		defer plain.Wipe()
@@ -194,7 +194,7 @@ func (w *Welcome) OpenSecrets(s ciphersuite.Suite, ref []byte, init ciphersuite.
 		}
 		return g, nil
 	}
-	return nil, ErrNotForMe
+	return nil, ErrNotForMe // V-418
 }
 
 // OpenGroupInfo decrypts the GroupInfo. psk is psk_secret over the keys that
@@ -206,14 +206,14 @@ func (w *Welcome) OpenGroupInfo(s ciphersuite.Suite, secrets *GroupSecrets, psk 
 	key := schedule.WelcomeKey(s, secrets.Joiner, psk)
 	defer key.Wipe()
 	plain, err := s.Open(nil, key.Key, key.Nonce.Reveal(), nil, w.encryptedGroupInfo)
-	if err != nil {
+	if err != nil { // V-420
 		return nil, fmt.Errorf("welcome: %w", ErrDecrypt)
 	}
 	u, err := ParseGroupInfo(plain)
 	if err != nil {
 		return nil, err
 	}
-	if u.Suite() != w.Suite { // RFC 9420 12.4.3.1: both name one suite
+	if u.Suite() != w.Suite { // RFC 9420 12.4.3.1 V-417: both name one suite
 		return nil, fmt.Errorf("group info: %w: of suite 0x%04x", ErrMalformed, uint16(u.Suite()))
 	}
 	return u, nil
