@@ -150,6 +150,14 @@ func (d *draft) wipe() {
 }
 
 func (d *draft) finish() (*Pending, error) {
+	if err := d.prepare(); err != nil {
+		return nil, err
+	}
+	return d.complete()
+}
+
+// prepare fills in the commit's content.
+func (d *draft) prepare() error {
 	d.private = d.Group.private.Clone()
 	for _, p := range d.list {
 		if p.ref != nil {
@@ -161,14 +169,17 @@ func (d *draft) finish() (*Pending, error) {
 	// RFC 9420 12.4: a path where a member goes or a key is to heal, and on wish.
 	if d.change.needsPath || d.options.Update || d.options.Leaf != nil {
 		if err := d.makePath(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	d.private.Prune(d.change.tree)
 	var err error
-	if d.psk, err = d.pskSecret(d.change.psks, d.lookup); err != nil {
-		return nil, err
-	}
+	d.psk, err = d.pskSecret(d.change.psks, d.lookup)
+	return err
+}
+
+// complete signs the content, derives the next epoch and seals the commit.
+func (d *draft) complete() (*Pending, error) {
 	wire := framing.WirePrivateMessage
 	if d.options.Public {
 		wire = framing.WirePublicMessage
@@ -189,8 +200,8 @@ func (d *draft) finish() (*Pending, error) {
 	}
 	signed.Confirm(d.next.confirm())
 	p := &Pending{Staged: d.staged(d.change, d.next, d.Self(), d.options.AuthenticatedData)}
-	if p.welcome, err = d.makeWelcome(); err == nil {
-		p.commit, err = d.seal(signed)
+	if p.welcome, err = d.makeWelcome(); err == nil { // last, what uses up a generation
+		p.commit, err = d.seal(signed, d.options.PadTo)
 	}
 	if err != nil {
 		p.Drop()
@@ -249,9 +260,6 @@ func (d *draft) makeWelcome() ([]byte, error) {
 	}
 	return w.Bytes(), nil
 }
-
-// seal is the last step: what can fail failed before a generation is used up.
-func (d *draft) seal(m *framing.Signed) ([]byte, error) { return d.Group.seal(m, d.options.PadTo) }
 
 // seal seals a handshake message.
 func (g *Group) seal(m *framing.Signed, padTo int) ([]byte, error) {
