@@ -10,40 +10,201 @@ package relay
 
 import (
 	"context"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/directory"
+	"github.com/byre-messenger/byre/internal/relay/epochlog"
+	"github.com/byre-messenger/byre/internal/relay/limit"
+	"github.com/byre-messenger/byre/internal/relay/mailbox"
+	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // Relay is one relay on one store. It is safe for concurrent use.
 type Relay struct {
-	cfg      Config
-	counters counters
+	cfg       Config
+	serverKey []byte // public
+	directory directory.Directory
+	records   mailbox.Records
+	epochs    epochlog.Log
+	router    router
+	commits   committer
+	timers    timers
+	work      tasks
+	counters  counters
+	memory    atomic.Int64 // bytes of envelopes that are in memory alone
+
+	// life ends with Run.
+	life context.Context
+	end  context.CancelFunc
+
+	// Limits by account, in memory alone.
+	sends   limit.Buckets[ident.AccountID]
+	appends limit.Buckets[ident.AccountID]
+	entries limit.Buckets[entryBy]
+	claims  limit.Buckets[claimBy]
+	seed    maphash.Seed // of the numbers that stand for senders
+
+	mu       sync.Mutex
+	sessions map[*Session]struct{}
+	// gate is held for reading while a frame is handled; draining is under it.
+	gate     sync.RWMutex
+	draining bool
+	hour     int64 // of the last sweep; only sweep uses it
 }
 
-// New reads what waits in the store and returns a relay on it. It starts
-// nothing: [Relay.Run] does.
-func New(_ context.Context, cfg Config) (*Relay, error) {
+// New reads what waits in the store, drops what is past its time, and returns
+// a relay on it. It starts nothing that stays: [Relay.Run] does.
+func New(ctx context.Context, cfg Config) (*Relay, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	return &Relay{cfg: cfg}, nil
+	l := cfg.Limits
+	r := &Relay{
+		cfg:       cfg,
+		serverKey: cfg.ServerKey.Public(),
+		directory: directory.Directory{Store: cfg.Store, Keys: cfg.Keys},
+		records:   mailbox.Records{Store: cfg.Store, Keys: cfg.Keys, Sealer: cfg.Sealer},
+		epochs:    epochlog.Log{Store: cfg.Store, Keys: cfg.Keys, Sealer: cfg.Sealer, Retention: cfg.Retention},
+		timers:    timers{wake: make(chan struct{}, 1)},
+		sends:     limit.Buckets[ident.AccountID]{Rate: limit.Rate{Burst: float64(l.SendBytes), PerSecond: float64(l.SendBytesPerSecond)}},
+		appends:   limit.Buckets[ident.AccountID]{Rate: appendRate},
+		entries:   limit.Buckets[entryBy]{Rate: limit.Rate{Burst: entriesByAccount, PerSecond: entriesByAccount / cfg.Retention.Seconds()}},
+		claims:    limit.Buckets[claimBy]{Rate: claimRate},
+		seed:      maphash.MakeSeed(),
+		sessions:  map[*Session]struct{}{},
+	}
+	r.router = &local{relay: r}
+	r.commits.relay = r
+	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
+	err := r.records.Restore(ctx,
+		func(tag mailbox.Tag, rec mailbox.Record, size int) { r.restore(tag).Restore(rec, size) },
+		func(tag mailbox.Tag, g mailbox.Gap) { r.restore(tag).RestoreGap(g) })
+	if err == nil {
+		// R2: before it serves, nothing older than the bound is left.
+		if err = r.sweep(ctx); err == nil {
+			err = r.work.Wait(ctx)
+		}
+	}
+	if err != nil {
+		r.end()
+		return nil, fmt.Errorf("start the relay: %w", err)
+	}
+	return r, nil
 }
 
-// Run does what happens by itself: timeouts and expiry. It returns when ctx
-// ends; the caller drains first if nothing is to be stored twice over. It is
-// called once.
-func (r *Relay) Run(ctx context.Context) { <-ctx.Done() }
+// restore returns a mailbox to fill, before anybody else knows of the relay.
+func (r *Relay) restore(tag mailbox.Tag) *mailbox.Mailbox {
+	b := r.router.find(tag)
+	b.unpin()
+	return &b.mb
+}
 
-// Open begins a session on a new connection and writes the relay's Hello. The
-// caller must call Closed when the connection is gone, whoever ended it.
-func (r *Relay) Open(link Link) *Session {
-	r.counters.connections.Add(1)
-	return &Session{relay: r, link: link}
+// sweepEvery is how often Run looks whether a new hour began. It is short
+// because the clock may jump.
+const sweepEvery = 5 * time.Second
+
+// Run does what happens by itself: timeouts and expiry. It returns when ctx
+// ends, and the relay has then ended too: what was neither confirmed nor stored
+// is as after a crash, unless [Relay.Drain] came before. It is called once.
+func (r *Relay) Run(ctx context.Context) {
+	defer r.end()
+	var wg sync.WaitGroup
+	wg.Go(func() { r.timers.run(ctx, r.cfg.Clock) })
+	for r.cfg.Clock.Sleep(ctx, sweepEvery) == nil {
+		if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
+			r.cfg.Log.ErrorContext(ctx, "what expired can't be dropped", slog.Any("err", err))
+		}
+	}
+	wg.Wait()
+}
+
+// sweep drops what expired, once an hour: all deadlines are at full hours.
+func (r *Relay) sweep(ctx context.Context) error {
+	now := r.cfg.Clock.Now()
+	hour := now.Unix() / 3600
+	if hour == r.hour {
+		return nil
+	}
+	r.router.all(func(b *box) { b.expire(now) })
+	r.router.evict()
+	if err := r.epochs.Sweep(ctx, now); err != nil {
+		return err
+	}
+	r.hour = hour
+	return nil
+}
+
+// expire drops what has waited for the retention time.
+func (b *box) expire(now time.Time) {
+	b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) {
+		n := m.Expire(now, b.relay.cfg.Retention, fx)
+		b.relay.counters.expired.Add(uint64(n)) //nolint:gosec // a count
+	})
+}
+
+// logFailure notes that the store failed a request. Its errors name no account,
+// device or envelope.
+func (r *Relay) logFailure(err error) {
+	r.cfg.Log.Error("a request failed", slog.Any("err", err))
+}
+
+func (r *Relay) countStored(c wire.Class) {
+	if c == wire.ClassHandshake {
+		r.counters.handshake.Add(1)
+	} else {
+		r.counters.stored.Add(1)
+	}
 }
 
 // Status returns the counters as they stand.
-func (r *Relay) Status() Status { return Status{Connections: r.counters.connections.Load()} }
+func (r *Relay) Status() Status {
+	s := Status{
+		Connections: r.counters.connections.Load(), SignedIn: r.counters.signedIn.Load(),
+		Live: r.counters.live.Load(), Stored: r.counters.stored.Load(), Handshake: r.counters.handshake.Load(),
+		Acked: r.counters.acked.Load(), Expired: r.counters.expired.Load(),
+	}
+	oldest := int64(0)
+	r.router.all(func(b *box) {
+		b.mu.Lock()
+		sum := b.mb.Summary()
+		b.mu.Unlock()
+		s.Waiting += int64(sum.OnDisk)
+		s.Unanswered += int64(sum.Held)
+		if sum.OnDisk > 0 && (oldest == 0 || sum.Oldest < oldest) {
+			oldest = sum.Oldest
+		}
+	})
+	if oldest > 0 {
+		s.OldestWaitingSeconds = max(0, r.cfg.Clock.Now().Unix()-oldest/1000)
+	}
+	return s
+}
 
 // Drain ends the relay's service in order: it takes no more requests, seals and
 // stores what devices have not confirmed, answers those senders, and closes the
 // sessions. It returns ctx's error if that did not come to an end before ctx
 // did; what is then unanswered is not lost, its senders send it again.
-func (r *Relay) Drain(_ context.Context) error { return nil }
+func (r *Relay) Drain(ctx context.Context) error {
+	r.gate.Lock()
+	r.draining = true
+	r.gate.Unlock()
+	r.router.all(func(b *box) {
+		b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) { m.Stop(fx) })
+	})
+	err := r.work.Wait(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range r.sessions {
+		s.end(Stopping)
+	}
+	if err != nil {
+		return fmt.Errorf("drain the relay: %w", err)
+	}
+	return nil
+}

@@ -14,8 +14,9 @@ type Status struct {
 	// room and is always written.
 	Stored    uint64 `json:"stored"`
 	Handshake uint64 `json:"handshake"`
-	// Waiting are on the disk now, both classes; OldestWaitingSeconds is how
-	// long the oldest has been, to the hour for what an earlier process stored.
+	// Waiting are stored now, or on their way there, both classes;
+	// OldestWaitingSeconds is how long the oldest has been, to the hour for
+	// what an earlier process stored.
 	Waiting              int64 `json:"waiting"`
 	OldestWaitingSeconds int64 `json:"oldest_waiting_seconds"`
 	// Acked were confirmed by their device, Expired were dropped unread.
@@ -27,6 +28,6 @@ type Status struct {
 
 // counters are the parts of a Status that events move.
 type counters struct {
-	connections, signedIn, waiting, unanswered atomic.Int64
-	live, stored, handshake, acked, expired    atomic.Uint64
+	connections, signedIn                   atomic.Int64
+	live, stored, handshake, acked, expired atomic.Uint64
 }

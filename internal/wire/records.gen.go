@@ -416,3 +416,55 @@ func (m KeptEpoch) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m KeptEpoch) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// KeptInvitation lets people register where that needs an invitation.
+type KeptInvitation struct {
+	// uses is how many may still register with it.
+	Uses uint64
+}
+
+// EncodedLen implements [Message].
+func (m *KeptInvitation) EncodedLen() (n int) {
+	n += lenInteger(1, m.Uses)
+	return n
+}
+
+// Append implements [Message].
+func (m *KeptInvitation) Append(b []byte) []byte {
+	b = appendInteger(b, 1, m.Uses)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *KeptInvitation) Parse(b []byte) error {
+	*m = KeptInvitation{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = KeptInvitation{}
+		return fmt.Errorf("parse KeptInvitation: %w", err)
+	}
+	return nil
+}
+
+func (m *KeptInvitation) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireVarint:
+			m.Uses = uint64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m KeptInvitation) String() string { return describe("KeptInvitation", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m KeptInvitation) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m KeptInvitation) LogValue() slog.Value { return slog.StringValue(m.String()) }

@@ -46,6 +46,7 @@ const (
 	Commit      Kind = 'c' // an entry of an epoch's log
 	Due         Kind = 't' // when an epoch's log loses its entries, then its head
 	WaitKey     Kind = 'w' // the key of one record that waits
+	Invitation  Kind = 'i' // an invitation to register
 )
 
 // ErrDamaged says that a record does not open: it is not what was written
@@ -65,7 +66,7 @@ func New(root secret.Bytes) (*Keys, error) {
 		return nil, fmt.Errorf("the root key has %d bytes, want %d", root.Len(), RootSize)
 	}
 	k := &Keys{seal: map[Kind]cipher.AEAD{}, lookup: map[Kind]*sync.Pool{}}
-	for _, kind := range []Kind{Name, Account, Device, KeyPackages, KeyPackage, Mailbox, Gap, Epoch, Commit, Due, WaitKey} {
+	for _, kind := range []Kind{Name, Account, Device, KeyPackages, KeyPackage, Mailbox, Gap, Epoch, Commit, Due, WaitKey, Invitation} {
 		key, err := hkdf.Expand(sha256.New, root.Reveal(), "byre/1 relay seal "+string(kind), 32)
 		if err != nil {
 			return nil, fmt.Errorf("derive key: %w", err)

@@ -1,0 +1,262 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/directory"
+	"github.com/byre-messenger/byre/internal/relay/limit"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// claimBy is who claims key packages of whom.
+type claimBy struct{ by, of ident.AccountID }
+
+// claimRate is how many one-time key packages of an account another one may
+// take; past it there are last-resort ones alone, so that nobody can use up
+// what others need.
+var claimRate = limit.Rate{Burst: 8, PerSecond: 1. / 600}
+
+// ask takes from the connection's bucket, or refuses the request.
+func (s *Session) ask(id uint64, cost float64) bool {
+	l := s.relay.cfg.Limits
+	ok, wait := s.asks.Take(s.relay.cfg.Clock.Now(), limit.Rate{Burst: float64(l.Asks), PerSecond: float64(l.AsksPerSecond)}, cost)
+	if !ok {
+		s.limited(id, wait)
+	}
+	return ok
+}
+
+func (s *Session) register(id uint64, m *wire.Register) {
+	if m.Protocol < protocolMin || m.Protocol > protocolMax {
+		s.fail(id, wire.FailureVersion, "the server speaks protocol 1")
+		return
+	}
+	if !s.ask(id, 10) {
+		return
+	}
+	var invitation []byte
+	switch s.relay.cfg.Registration {
+	case RegistrationOpen:
+	case RegistrationInvite:
+		invitation = []byte(m.Invitation)
+		if len(invitation) == 0 {
+			s.fail(id, wire.FailureRegistrationClosed, "this server needs an invitation: ask its operator for one")
+			return
+		}
+	case RegistrationClosed:
+		s.fail(id, wire.FailureRegistrationClosed, "this server makes no new accounts")
+		return
+	}
+	name, err := ident.ParseName(m.Name)
+	if err != nil {
+		s.fail(id, wire.FailureNameRefused, err.Error())
+		return
+	}
+	if m.Chain == nil {
+		s.refuse(id, directory.ErrChain)
+		return
+	}
+	chain, err := devchain.Verify(m.Chain)
+	if err != nil {
+		s.refuse(id, directory.ErrChain)
+		return
+	}
+	if err := s.relay.directory.Register(s.relay.life, s.relay.cfg.Clock.Now(), name, chain, invitation); err != nil {
+		s.refuse(id, err)
+		return
+	}
+	for _, dev := range chain.Devices() {
+		s.relay.readmit(dev.ID)
+	}
+	s.respond(id, &wire.Done{})
+}
+
+// Invite makes an invitation with which uses accounts can be made.
+func (r *Relay) Invite(ctx context.Context, uses int) (string, error) {
+	code, err := r.directory.Invite(ctx, uses)
+	if err != nil {
+		return "", fmt.Errorf("invite: %w", err)
+	}
+	return code, nil
+}
+
+func (s *Session) lookUp(id uint64, m *wire.LookUp) {
+	if !s.ask(id, 1) {
+		return
+	}
+	name, err := ident.ParseName(m.Name)
+	if err != nil {
+		s.refuse(id, directory.ErrNoName)
+		return
+	}
+	a, err := s.relay.directory.LookUp(s.relay.life, name)
+	s.tellAccount(id, a, err, true)
+}
+
+func (s *Session) readChain(id uint64, m *wire.ReadChain) {
+	account, err := ident.AccountIDFrom(m.Account)
+	if err != nil {
+		s.refuse(id, directory.ErrUnknown)
+		return
+	}
+	if !s.ask(id, 1) {
+		return
+	}
+	a, err := s.relay.directory.Account(s.relay.life, account)
+	s.tellAccount(id, a, err, account == s.account)
+}
+
+// tellAccount answers with an account, with its name if named is set.
+func (s *Session) tellAccount(id uint64, a directory.Account, err error, named bool) {
+	if err != nil {
+		s.refuse(id, err)
+		return
+	}
+	answer := &wire.Account{Account: a.ID[:], Chain: a.Chain}
+	if named {
+		answer.Name = a.Name
+	}
+	s.respond(id, answer)
+}
+
+func (s *Session) appendChain(id uint64, m *wire.AppendChain) {
+	account, err := ident.AccountIDFrom(m.Account)
+	if err != nil {
+		s.refuse(id, directory.ErrUnknown)
+		return
+	}
+	if !s.ask(id, 5) {
+		return
+	}
+	// 1. Chain, devices and key packages, one commit.
+	a, lost, err := s.relay.directory.AppendChain(s.relay.life, account, m.Entries)
+	if err != nil {
+		s.refuse(id, err)
+		return
+	}
+	// 2. Sessions and mailboxes of devices that are gone. A crash before it
+	// leaves records that nobody can fetch, until they expire.
+	for _, dev := range lost {
+		b := s.relay.router.find(s.relay.records.Tag(dev[:]))
+		b.remove()
+		b.unpin()
+	}
+	for _, dev := range a.Active {
+		s.relay.readmit(dev)
+	}
+	s.tellAccount(id, a, nil, account == s.account)
+}
+
+// readmit lets a mailbox know that the directory has news of its device.
+func (r *Relay) readmit(dev ident.DeviceID) {
+	b := r.router.find(r.records.Tag(dev[:]))
+	b.readmit()
+	b.unpin()
+}
+
+func (s *Session) publish(id uint64, m *wire.PublishKeyPackages) {
+	if !s.ask(id, 2) {
+		return
+	}
+	err := s.relay.directory.Publish(s.relay.life, s.relay.cfg.Clock.Now(), s.device, m.OneTime, m.LastResort, m.Replace)
+	if err != nil {
+		s.refuse(id, err)
+		return
+	}
+	s.respond(id, &wire.Done{})
+}
+
+func (s *Session) claim(id uint64, m *wire.ClaimKeyPackages) {
+	account, err := ident.AccountIDFrom(m.Account)
+	if err != nil || len(m.Devices) > devchain.MaxDevices {
+		s.refuse(id, directory.ErrUnknown)
+		return
+	}
+	var devices []ident.DeviceID
+	for _, d := range m.Devices {
+		dev, err := ident.DeviceIDFrom(d)
+		if err != nil {
+			s.fail(id, wire.FailureMalformed, "a device id has 16 bytes")
+			return
+		}
+		devices = append(devices, dev)
+	}
+	if !s.ask(id, 1) {
+		return
+	}
+	sparing := false
+	if account != s.account {
+		ok, _ := s.relay.claims.Take(s.relay.cfg.Clock.Now(), claimBy{s.account, account}, 1)
+		sparing = !ok
+	}
+	got, err := s.relay.directory.Claim(s.relay.life, account, devices, sparing)
+	if err != nil {
+		s.refuse(id, err)
+		return
+	}
+	s.respond(id, &wire.KeyPackages{Packages: got})
+}
+
+// audience is a set of targets that a connection uploaded.
+type audience struct{ targets []target }
+
+func (s *Session) setAudience(id uint64, m *wire.SetAudience) {
+	if m.Audience == 0 {
+		s.fail(id, wire.FailureMalformed, "an audience has a number that is not 0")
+		return
+	}
+	add, err := s.relay.targets(m.Add)
+	if err != nil {
+		s.fail(id, wire.FailureMalformed, err.Error())
+		return
+	}
+	old := s.sets[m.Audience]
+	next := &audience{}
+	if old != nil && !m.Reset {
+		next.targets = slices.Clone(old.targets)
+	}
+	gone := map[ident.DeviceID]bool{}
+	for _, d := range m.Remove {
+		dev, err := ident.DeviceIDFrom(d)
+		if err != nil {
+			s.fail(id, wire.FailureMalformed, "a device id has 16 bytes")
+			return
+		}
+		gone[dev] = true
+	}
+	for _, t := range add {
+		gone[t.device] = true // added anew, with the token that holds now
+	}
+	next.targets = slices.DeleteFunc(next.targets, func(t target) bool { return gone[t.device] })
+	next.targets = append(next.targets, add...)
+	size := s.setSize + len(next.targets)
+	if old != nil {
+		size -= len(old.targets)
+	}
+	if size > s.relay.cfg.Limits.AudienceTargets {
+		s.fail(id, wire.FailureTooLarge, fmt.Sprintf("the audiences of a connection have at most %d targets", s.relay.cfg.Limits.AudienceTargets))
+		return
+	}
+	if s.sets == nil {
+		s.sets = map[uint64]*audience{}
+	}
+	s.setSize = size
+	if s.sets[m.Audience] = next; len(next.targets) == 0 {
+		delete(s.sets, m.Audience)
+	}
+	s.respond(id, &wire.Done{})
+}
+
+// spend takes bytes x targets from the account's bucket, or refuses.
+func (s *Session) spend(id uint64, bytes, targets int) bool {
+	ok, wait := s.relay.sends.Take(s.relay.cfg.Clock.Now(), s.account, math.Max(1, float64(bytes)*float64(targets)))
+	if !ok {
+		s.limited(id, wait)
+	}
+	return ok
+}

@@ -1,0 +1,201 @@
+package directory
+
+import (
+	"context"
+	"slices"
+
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/atrest"
+	"github.com/byre-messenger/byre/internal/relay/session"
+	"github.com/byre-messenger/byre/internal/store"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// Device is what the relay has of a device.
+type Device struct {
+	Account ident.AccountID
+	SignIn  []byte // public key
+	Active  bool
+	Counter uint64
+	// Hash is the SHA-256 of the delivery token, zero before the first sign-in.
+	Hash [session.HashSize]byte
+}
+
+// Devices reads devices; those that are not known come back as nil.
+func (d Directory) Devices(ctx context.Context, ids []ident.DeviceID) ([]*Device, error) {
+	out := make([]*Device, len(ids))
+	err := d.Store.View(ctx, func(r store.Reader) error {
+		for i, id := range ids {
+			var kept wire.KeptDevice
+			ok, err := d.get(r, d.deviceKey(id), &kept)
+			if err != nil {
+				return err
+			}
+			if ok {
+				out[i] = device(&kept)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// SignIn makes the counter and the delivery hash of a sign-in durable, whose
+// signature must have been verified. It returns [session.ErrOldCopy] if the
+// counter is not above that of an earlier one, and [session.ErrRemoved].
+func (d Directory) SignIn(ctx context.Context, s session.SignIn) (Stock, error) {
+	var stock Stock
+	// One commit: after a crash before it the counter is still unused; after
+	// one behind it the device comes with a higher one.
+	err := d.update(ctx, func(r store.Reader, b *store.Batch) error {
+		key := d.deviceKey(s.Device)
+		var kept wire.KeptDevice
+		ok, err := d.get(r, key, &kept)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !ok:
+			return ErrNoDevice
+		case !kept.Active:
+			return session.ErrRemoved
+		case s.Counter <= kept.Counter:
+			return session.ErrOldCopy
+		}
+		kept.Counter, kept.DeliveryHash = s.Counter, s.Hash[:]
+		d.set(b, key, &kept)
+		stock, err = d.stock(r, s.Device)
+		return err
+	})
+	return stock, err
+}
+
+// introduce makes the record of a device that a chain brings, or makes it
+// active again.
+func (d Directory) introduce(r store.Reader, b *store.Batch, account ident.AccountID, dev devchain.Device) error {
+	key := d.deviceKey(dev.ID)
+	var kept wire.KeptDevice
+	ok, err := d.get(r, key, &kept)
+	if err != nil {
+		return err
+	}
+	if ok && ident.AccountID(kept.Account) != account {
+		return ErrDeviceTaken
+	}
+	if !ok {
+		kept = wire.KeptDevice{Account: account[:], SignIn: dev.Keys.SignIn}
+	}
+	kept.Active = true
+	d.set(b, key, &kept)
+	return nil
+}
+
+// retire makes a device unable to sign in and drops its key packages.
+func (d Directory) retire(r store.Reader, b *store.Batch, id ident.DeviceID) error {
+	key := d.deviceKey(id)
+	var kept wire.KeptDevice
+	ok, err := d.get(r, key, &kept)
+	if err != nil || !ok {
+		return err
+	}
+	kept.Active, kept.DeliveryHash = false, nil
+	d.set(b, key, &kept)
+	return d.dropKeyPackages(r, b, id)
+}
+
+// AppendChain presents entries of an account's chain, from the first that the
+// relay may lack. The better of the two chains is kept. It returns the account
+// as it then stands and the devices that it lost.
+func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, entries []wire.SignedEntry) (Account, []ident.DeviceID, error) {
+	var account Account
+	var lost []ident.DeviceID
+	// One commit: a crash leaves the old chain with its devices or the new one
+	// with its own. The mailboxes of lost devices are emptied afterwards; a
+	// crash before that leaves them to expire, and nobody can sign in to them.
+	err := d.update(ctx, func(r store.Reader, b *store.Batch) (err error) {
+		lost = nil
+		if account, err = d.account(r, id); err != nil {
+			return err
+		}
+		old, err := devchain.Verify(account.Chain)
+		if err != nil {
+			return atrest.ErrDamaged // it was verified when it was written
+		}
+		next, err := extend(old, entries)
+		if err != nil {
+			return err
+		}
+		if best, _ := devchain.Better(old, next); best.Head() == old.Head() {
+			return nil
+		}
+		if next.Wire().EncodedLen() > MaxChainSize {
+			return ErrChainTooLong
+		}
+		before := account.Active
+		account.Chain, account.Active = next.Wire(), nil
+		kept := wire.KeptAccount{Name: account.Name, Since: account.Since, Chain: account.Chain}
+		for _, dev := range next.Devices() {
+			account.Active = append(account.Active, dev.ID)
+			kept.Active = append(kept.Active, dev.ID[:])
+			if slices.Contains(before, dev.ID) {
+				continue
+			}
+			if err := d.introduce(r, b, id, dev); err != nil {
+				return err
+			}
+		}
+		for _, dev := range before {
+			if slices.Contains(account.Active, dev) {
+				continue
+			}
+			lost = append(lost, dev)
+			if err := d.retire(r, b, dev); err != nil {
+				return err
+			}
+		}
+		d.set(b, d.accountKey(id), &kept)
+		return nil
+	})
+	return account, lost, err
+}
+
+// extend places entries behind what they name as their parent and verifies
+// them.
+func extend(c devchain.Chain, entries []wire.SignedEntry) (devchain.Chain, error) {
+	if len(entries) == 0 || len(entries) > devchain.MaxEntries {
+		return c, ErrChain
+	}
+	var first wire.ChainEntry
+	if err := first.Parse(entries[0].Entry); err != nil {
+		return c, ErrChain
+	}
+	if first.Height == 0 {
+		next, err := devchain.Verify(&wire.Chain{Entries: entries})
+		if err != nil || next.ID() != c.ID() {
+			return c, ErrChain
+		}
+		return next, nil
+	}
+	next, err := c.At(first.Height)
+	if err != nil {
+		return c, ErrChain
+	}
+	for _, e := range entries {
+		if next, err = next.Extend(e); err != nil {
+			return c, ErrChain
+		}
+	}
+	return next, nil
+}
+
+func (d Directory) deviceKey(id ident.DeviceID) []byte {
+	tag := d.Keys.Tag(atrest.Device, id[:])
+	return atrest.Key(atrest.Device, tag[:])
+}
+
+func device(kept *wire.KeptDevice) *Device {
+	out := &Device{Account: ident.AccountID(kept.Account), SignIn: kept.SignIn, Active: kept.Active, Counter: kept.Counter}
+	copy(out.Hash[:], kept.DeliveryHash)
+	return out
+}

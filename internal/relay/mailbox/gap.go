@@ -1,0 +1,141 @@
+package mailbox
+
+import (
+	"time"
+)
+
+// Gap is what expired before the device came for it.
+type Gap struct {
+	Count uint64
+	// From and To are when the first and the last of it arrived (unix seconds;
+	// to the hour for what an earlier process stored).
+	From, To int64
+	// Generation rises with each change, also over gaps that were confirmed.
+	Generation uint64
+}
+
+// hourMs is an hour in milliseconds.
+const hourMs = int64(time.Hour / time.Millisecond)
+
+// Dies tells when what arrived at a time (unix milliseconds) expires. What
+// arrives within one hour of the clock dies together, as if it had come at the
+// hour's beginning: that is all that the store tells of when (DESIGN 6).
+func Dies(arrived int64, retention time.Duration) time.Time {
+	return time.UnixMilli(arrived - arrived%hourMs).Add(retention)
+}
+
+// Expire drops what has waited for the retention time, and counts it in the
+// gap, in one commit. It returns how many envelopes that were.
+func (m *Mailbox) Expire(now time.Time, retention time.Duration, fx Effects) int {
+	var out []Record
+	for i := range m.items {
+		it := &m.items[i]
+		if it.state != stored || Dies(it.arrived, retention).After(now) {
+			break
+		}
+		m.leave(it)
+		out = append(out, it.record())
+	}
+	if len(out) == 0 {
+		return 0
+	}
+	m.cursor = max(m.cursor, len(out))
+	m.cut(len(out))
+	if m.gap.Count == 0 {
+		m.gap.From = out[0].Arrived / 1000
+	}
+	m.gap.To = out[len(out)-1].Arrived / 1000
+	m.gap.Count += uint64(len(out))
+	m.gap.Generation = max(m.gap.Generation+1, uint64(now.UnixMilli()))
+	gap := m.gap
+	fx.Forget(Forgetting{Records: out, Gap: &gap})
+	m.pump(now, fx)
+	return len(out)
+}
+
+// Gap returns the gap as it is told at sign-in.
+func (m *Mailbox) Gap() Gap { return m.gap }
+
+// AckGap forgets the gap that was told at sign-in, but not what expired since.
+// then is called when that is durable, at once if there is nothing to do.
+func (m *Mailbox) AckGap(generation uint64, then func(), fx Effects) {
+	if m.told.Count == 0 || m.told.Generation != generation {
+		then()
+		return
+	}
+	if m.gap.Count -= m.told.Count; m.gap.Count == 0 {
+		m.gap = Gap{}
+	} else {
+		m.gap.From = m.told.To
+	}
+	m.told = Gap{}
+	gap := m.gap
+	fx.Forget(Forgetting{Gap: &gap, Then: then})
+}
+
+// Restore puts back what the store holds, in ascending order of n, before any
+// event.
+func (m *Mailbox) Restore(rec Record, size int) {
+	m.push(item{n: rec.N, handle: rec.Handle, arrived: rec.Arrived, size: uint32(size), state: stored}) //nolint:gosec // checked when it was stored
+	m.onDisk++
+	m.nextN = rec.N + 1
+	m.lastMs = max(m.lastMs, rec.Arrived)
+}
+
+// RestoreGap puts back the gap that the store holds.
+func (m *Mailbox) RestoreGap(g Gap) { m.gap = g }
+
+// Summary is what a status shows of a mailbox.
+type Summary struct {
+	Count  int   // envelopes, in memory or stored
+	OnDisk int   // of them stored or on their way
+	Held   int   // of them in memory alone
+	Oldest int64 // arrival of the oldest (unix milliseconds), 0 if none
+}
+
+// Summary counts what waits.
+func (m *Mailbox) Summary() Summary {
+	s := Summary{Count: len(m.items), OnDisk: m.onDisk, Held: m.held}
+	if len(m.items) > 0 {
+		s.Oldest = m.items[0].arrived
+	}
+	return s
+}
+
+// Records returns what stands in the store, for those who count it by class.
+func (m *Mailbox) Records() []Record {
+	var out []Record
+	for _, it := range m.items {
+		if it.state == stored {
+			out = append(out, it.record())
+		}
+	}
+	return out
+}
+
+// Idle reports whether nothing would be lost if the mailbox were dropped from
+// memory and made anew from the store.
+func (m *Mailbox) Idle() bool {
+	return len(m.items) == 0 && !m.connected && !m.loading && !m.removed && m.gap.Count == 0
+}
+
+// HeldBytes is how much is in memory alone.
+func (m *Mailbox) HeldBytes() int { return m.heldBytes }
+
+// Readmit opens the mailbox of a device that was removed and that its account's
+// recovery brought back.
+func (m *Mailbox) Readmit() { m.removed = false }
+
+// Removed reports whether the mailbox has ended.
+func (m *Mailbox) Removed() bool { return m.removed }
+
+// InMemory returns what is not in the store yet.
+func (m *Mailbox) InMemory() []*Flight {
+	var out []*Flight
+	for i := range m.items {
+		if it := &m.items[i]; it.state != stored {
+			out = append(out, it.flight)
+		}
+	}
+	return out
+}

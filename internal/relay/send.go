@@ -1,0 +1,206 @@
+package relay
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/mailbox"
+	"github.com/byre-messenger/byre/internal/relay/session"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// sizes are those an envelope may have; the last one is for handshake alone.
+var sizes = []int{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10}
+
+const maxMessage = 64 << 10
+
+var errTarget = errors.New("a target is a device id of 16 bytes and a token of 16 bytes")
+
+// target is one mailbox and the right to write to it, as asked.
+type target struct {
+	device ident.DeviceID
+	tag    mailbox.Tag
+	hash   [session.HashSize]byte // of the token
+}
+
+func (r *Relay) targets(in []wire.Target) ([]target, error) {
+	out := make([]target, len(in))
+	for i, t := range in {
+		dev, err := ident.DeviceIDFrom(t.Device)
+		if err != nil || len(t.Token) != session.TokenSize {
+			return nil, errTarget
+		}
+		out[i] = target{dev, r.records.Tag(dev[:]), sha256.Sum256(t.Token)}
+	}
+	return out, nil
+}
+
+// goal returns the targets of a request: those named and those of an audience.
+func (s *Session) goal(id uint64, named []wire.Target, set uint64) ([]target, bool) {
+	out, err := s.relay.targets(named)
+	if err != nil {
+		s.fail(id, wire.FailureMalformed, err.Error())
+		return nil, false
+	}
+	if set != 0 {
+		a := s.sets[set]
+		if a == nil {
+			s.fail(id, wire.FailureMalformed, "this connection has no such audience")
+			return nil, false
+		}
+		out = append(out, a.targets...)
+	}
+	if limit := s.relay.cfg.Limits.Targets; len(out) > limit {
+		s.fail(id, wire.FailureTooLarge, fmt.Sprintf("one request reaches at most %d devices", limit))
+		return nil, false
+	}
+	return out, true
+}
+
+// asking is a request that waits for the outcomes of its targets.
+type asking struct {
+	session  *Session
+	size     int
+	targets  []target
+	outcomes []wire.Outcome
+	left     atomic.Int64
+	done     func([]wire.DeviceOutcome) // called once, when all are known
+}
+
+// asking returns a request that begin admitted. Besides the targets it waits
+// for one release, by whoever hands the envelopes out.
+func (s *Session) asking(size int, targets []target, done func([]wire.DeviceOutcome)) *asking {
+	a := &asking{session: s, size: size, targets: targets, outcomes: make([]wire.Outcome, len(targets)), done: done}
+	a.left.Store(int64(len(targets)) + 1)
+	return a
+}
+
+// Answer implements [mailbox.Asker].
+func (a *asking) Answer(i int, o wire.Outcome) {
+	a.outcomes[i] = o
+	a.release()
+}
+
+func (a *asking) release() {
+	if a.left.Add(-1) > 0 {
+		return
+	}
+	out := make([]wire.DeviceOutcome, len(a.targets))
+	for i := range a.targets {
+		out[i] = wire.DeviceOutcome{Device: a.targets[i].device[:], Outcome: a.outcomes[i]}
+	}
+	a.session.done(a.size)
+	a.done(out)
+}
+
+// begin admits a request that stays open until its outcomes are known.
+func (s *Session) begin(id uint64, size, targets int) bool {
+	l := s.relay.cfg.Limits
+	if s.open.Load() >= int64(l.OpenRequests) || s.openBytes.Load()+int64(size) > int64(l.OpenBytes) {
+		s.limited(id, 0)
+		return false
+	}
+	if !s.spend(id, size, targets) {
+		return false
+	}
+	s.open.Add(1)
+	s.openBytes.Add(int64(size))
+	return true
+}
+
+// done lets go of what begin admitted.
+func (s *Session) done(size int) {
+	s.open.Add(-1)
+	s.openBytes.Add(-int64(size))
+}
+
+func (s *Session) send(id uint64, m *wire.Send) {
+	handshake := m.Class == wire.ClassHandshake
+	switch {
+	case m.Class != wire.ClassMessage && !handshake:
+		s.fail(id, wire.FailureMalformed, "the server does not know this class of envelope")
+		return
+	case !fits(len(m.Envelope), handshake):
+		s.fail(id, wire.FailureMalformed, "an envelope has one of the sizes 256, 1024, 4096, 16384 or 65536 bytes")
+		return
+	case handshake && m.LiveOnly:
+		s.fail(id, wire.FailureMalformed, "a handshake is always stored: it can't be live only")
+		return
+	}
+	targets, ok := s.goal(id, m.Targets, m.Audience)
+	if !ok || !s.begin(id, len(m.Envelope), len(targets)) {
+		return
+	}
+	a := s.asking(len(m.Envelope), targets, func(out []wire.DeviceOutcome) { s.respond(id, &wire.Sent{Outcomes: out}) })
+	defer a.release()
+	boxes, err := s.relay.boxes(targets)
+	if err != nil {
+		s.relay.logFailure(err)
+		for i := range targets {
+			a.Answer(i, wire.OutcomeUnknown)
+		}
+		return
+	}
+	now := s.relay.cfg.Clock.Now()
+	arrival := s.arrival(m.Envelope, m.Class)
+	arrival.LiveOnly = m.LiveOnly
+	for i, b := range boxes {
+		arrival.Ticket = mailbox.Ticket{To: a, Index: i}
+		b.arrive(now, &targets[i].hash, arrival)
+		b.unpin()
+	}
+}
+
+// arrival is an envelope of this session, copied once for all its targets.
+func (s *Session) arrival(envelope []byte, c wire.Class) mailbox.Arrival {
+	return mailbox.Arrival{
+		Envelope: bytes.Clone(envelope), Class: c, Sender: s.sender,
+		Tight: s.relay.memory.Load() > int64(s.relay.cfg.Limits.Memory),
+	}
+}
+
+func fits(size int, handshake bool) bool {
+	return slices.Contains(sizes, size) && (handshake || size <= maxMessage)
+}
+
+// boxes returns the mailboxes of targets, pinned, with what the directory says
+// of their devices.
+func (r *Relay) boxes(targets []target) ([]*box, error) {
+	boxes := make([]*box, len(targets))
+	var missing []int
+	for i, t := range targets {
+		boxes[i] = r.router.find(t.tag)
+		if !boxes[i].isKnown() {
+			missing = append(missing, i)
+		}
+	}
+	if len(missing) == 0 {
+		return boxes, nil
+	}
+	ids := make([]ident.DeviceID, len(missing))
+	for i, at := range missing {
+		ids[i] = targets[at].device
+	}
+	devices, err := r.directory.Devices(r.life, ids)
+	if err != nil {
+		for _, b := range boxes {
+			b.unpin()
+		}
+		return nil, fmt.Errorf("read devices: %w", err)
+	}
+	for i, at := range missing {
+		boxes[at].learn(devices[i])
+	}
+	return boxes, nil
+}
+
+func (b *box) isKnown() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known
+}
