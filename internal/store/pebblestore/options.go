@@ -25,9 +25,10 @@ type Options struct {
 	Server bool
 	// Log gets what the engine complains about; nil silences it.
 	Log *slog.Logger
-	// Fatal is called, at most once and from any goroutine, when the engine's
-	// own books can't be written and it can't go on. It must end the process;
-	// if it returns, calls under way hang. nil panics.
+	// Fatal is called once, from any goroutine, when the disk has failed and
+	// the store will answer nothing more. It should end the process: if it
+	// returns, calls under way may hang. Without it the store answers ErrFailed
+	// where it can, and panics where the engine can't go on.
 	Fatal func(error)
 	// FS is where the directory stands; nil is the machine's file system.
 	FS vfs.FS
@@ -35,21 +36,26 @@ type Options struct {
 
 // engine returns Pebble's options.
 func (o Options) engine(s *Store) *pebble.Options {
+	log := logger{s}
 	p := &pebble.Options{
-		FS:     o.FS,
+		FS:     watchFS{o.FS, s},
 		Lock:   s.lock,
-		Logger: logger{s},
+		Logger: log,
+		EventListener: &pebble.EventListener{WALCreated: func(info pebble.WALCreateInfo) {
+			if info.Err != nil { // Pebble would end the process with a stack dump
+				log.Fatalf("can't begin a log: %v", info.Err)
+			}
+		}},
 		// Fixed, and raised only together with Format: an older byre must
 		// refuse by our number, not by an error of the engine.
-		FormatMajorVersion: pebble.FormatTableFormatV6,
-		// Records are sealed: there is nothing to compress.
-		Levels:                      [7]pebble.LevelOptions{},
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		CacheSize:                   4 << 20,
 		MemTableSize:                4 << 20,
 		MemTableStopWritesThreshold: 2,
 		MaxOpenFiles:                128,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 	}
+	// Records are sealed: there is nothing to compress.
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	for i := range p.Levels {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -78,11 +84,9 @@ func (l logger) Errorf(format string, args ...any) {
 
 // Fatalf is called where Pebble expects never to return.
 func (l logger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf("%w: %s", store.ErrFailed, fmt.Sprintf(format, args...))
-	err = l.s.fail(err)
+	err := l.s.fail(fmt.Errorf(format, args...))
 	if l.s.opts.Fatal == nil {
 		panic(err)
 	}
-	l.s.fatal.Do(func() { l.s.opts.Fatal(err) })
 	select {} // Pebble holds locks over state that is no longer true
 }

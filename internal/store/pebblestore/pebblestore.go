@@ -52,7 +52,6 @@ type Store struct {
 	stuck bool // under apply: Pebble's lock is lost, see above
 
 	failed atomic.Pointer[error] // why the store refuses everything
-	fatal  sync.Once
 
 	// All that is visible is durable if inflight is 0 and lazy is lazyDurable.
 	inflight    atomic.Int64 // commits that wait for the disk: up before they are visible, down after the fsync
@@ -143,7 +142,9 @@ func (s *Store) fail(err error) error {
 	if !errors.Is(err, store.ErrFailed) {
 		err = fmt.Errorf("%w: %w", store.ErrFailed, err)
 	}
-	s.failed.CompareAndSwap(nil, &err)
+	if s.failed.CompareAndSwap(nil, &err) && s.opts.Fatal != nil {
+		s.opts.Fatal(err)
+	}
 	return s.failure()
 }
 

@@ -1,17 +1,12 @@
 package pebblestore
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -150,116 +145,4 @@ func TestForeignDirectory(t *testing.T) {
 	}
 	refused(t, dir, Options{}, "FORMAT", "backup")
 	refused(t, photo+"/x", Options{FS: failing(vfs.Default, func(op errorfs.Op) bool { return op.Kind == errorfs.OpMkdirAll })}, "can't make the directory")
-}
-
-// failing returns fs with every operation failing that bad says.
-func failing(fs vfs.FS, bad func(errorfs.Op) bool) vfs.FS {
-	return errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if bad(op) {
-			return errorfs.ErrInjected
-		}
-		return nil
-	}))
-}
-
-// TestFailedSync fails one fsync of the log under many writers: none of those
-// who waited for it is answered, nothing is answered afterwards although the
-// disk works again, and what was answered before is there.
-func TestFailedSync(t *testing.T) {
-	for round := range 20 {
-		fs := vfs.NewCrashableMem()
-		var left atomic.Int64 // fsyncs of the log until one fails
-		left.Store(int64(5 + round))
-		s := mustOpen(t, "data", Options{FS: failing(fs, func(op errorfs.Op) bool {
-			sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData
-			return sync && strings.HasSuffix(op.Path, ".log") && left.Add(-1) == 0
-		})})
-		var wg sync.WaitGroup
-		var answered [8]int
-		for w := range answered {
-			wg.Go(func() {
-				for n := 1; ; n++ {
-					if err := set(s, fmt.Sprintf("count %d", w), fmt.Sprintf("%08d", n)); err != nil {
-						if !errors.Is(err, store.ErrFailed) {
-							t.Error(err)
-						}
-						return
-					}
-					answered[w] = n
-				}
-			})
-		}
-		wg.Wait()
-		for name, err := range map[string]error{
-			"view":   s.View(t.Context(), func(store.Reader) error { return nil }),
-			"commit": set(s, "late", ""),
-			"settle": s.settle(),
-			"empty":  s.Commit(t.Context(), new(store.Batch)),
-			"lazy":   s.Commit(t.Context(), &store.Batch{Lazy: true}),
-			"close":  s.Close(),
-		} {
-			if !errors.Is(err, store.ErrFailed) {
-				t.Errorf("%s after a failed fsync: %v", name, err)
-			}
-		}
-		disk := fs.CrashClone(vfs.CrashCloneCfg{})
-		s = mustOpen(t, "data", Options{FS: disk})
-		err := s.View(t.Context(), func(r store.Reader) error {
-			for w, n := range answered {
-				v, _, err := r.Get(fmt.Appendf(nil, "count %d", w))
-				if err != nil || n > 0 && string(v) < fmt.Sprintf("%08d", n) {
-					t.Errorf("writer %d was answered %d, the disk holds %s, %v", w, n, v, err)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// TestLog shows that the engine's complaints reach the log and its chatter,
-// which names keys, does not.
-func TestLog(t *testing.T) {
-	var out bytes.Buffer
-	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s := mustOpen(t, t.TempDir(), Options{Log: log})
-	for range 3 {
-		if err := errors.Join(set(s, "alice", "1"), s.db.Flush()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if out.Len() > 0 {
-		t.Errorf("the engine chats: %s", &out)
-	}
-	logger{s}.Errorf("bad %s", "block")
-	if !strings.Contains(out.String(), "bad block") {
-		t.Errorf("the log holds %q", &out)
-	}
-	logger{&Store{}}.Errorf("to nobody")
-}
-
-// TestFatal shows that nothing is answered once the engine's own books fail.
-func TestFatal(t *testing.T) {
-	fatal := make(chan error)
-	var broken atomic.Bool
-	s := mustOpen(t, "data", Options{
-		FS: failing(vfs.NewMem(), func(op errorfs.Op) bool {
-			return broken.Load() && strings.Contains(op.Path, "MANIFEST")
-		}),
-		Fatal: func(err error) { fatal <- err },
-	})
-	if err := set(s, "alice", "1"); err != nil {
-		t.Fatal(err)
-	}
-	broken.Store(true)
-	go func() { _ = s.db.Flush() }()
-	if err := <-fatal; !errors.Is(err, store.ErrFailed) || !strings.Contains(err.Error(), "MANIFEST") {
-		t.Errorf("the engine ended with %v", err)
-	}
-	if err := set(s, "bob", "1"); !errors.Is(err, store.ErrFailed) {
-		t.Errorf("a commit afterwards: %v", err)
-	}
-	s.stuck = true // as its locks are lost, Close must not wait for them
 }

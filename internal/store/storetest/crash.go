@@ -1,7 +1,7 @@
 package storetest
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -14,8 +14,8 @@ import (
 	"github.com/byre-messenger/byre/internal/store"
 )
 
-func seeded(seed uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // tests repeat
+func seeded(seed int) *rand.Rand {
+	return rand.New(rand.NewPCG(uint64(seed), 0)) //nolint:gosec // tests repeat
 }
 
 func crash(tb TB, e Engine, rnd *rand.Rand) {
@@ -49,7 +49,7 @@ func testCrashSettled(t *testing.T, e Engine) {
 			b.Lazy = true
 		})
 		commit(t, s, promise.want, promise.f)
-		crash(t, e, seeded(uint64(i)))
+		crash(t, e, seeded(i))
 		s = open(t, e)
 		view(t, s, func(r store.Reader) {
 			if got := get(t, r, "alice"); got != "2" {
@@ -62,7 +62,7 @@ func testCrashSettled(t *testing.T, e Engine) {
 // testCrashLazyOrder takes the power from a row of lazy commits: what is left is
 // a beginning of the row, and holds the last that was not lazy.
 func testCrashLazyOrder(t *testing.T, e Engine) {
-	for seed := range uint64(rounds(30, 8)) {
+	for seed := range rounds(30, 8) {
 		rnd := seeded(seed)
 		s := open(t, e)
 		n, durable := 1+rnd.IntN(40), 0
@@ -80,12 +80,12 @@ func testCrashLazyOrder(t *testing.T, e Engine) {
 		view(t, open(t, e), func(r store.Reader) {
 			a := strings.Join(scan(t, r, []byte("a"), []byte("b"), 0), "")
 			z := strings.Join(scan(t, r, []byte("b"), []byte("c"), 0), "")
-			want := ""
+			var want strings.Builder
 			left := len(a) / len("a001=")
 			for i := 1; i <= left; i++ {
-				want += fmt.Sprintf("a%03d=", i)
+				fmt.Fprintf(&want, "a%03d=", i)
 			}
-			if left < durable || left > n || a != want || z != strings.ReplaceAll(a, "a", "b") {
+			if left < durable || left > n || a != want.String() || z != strings.ReplaceAll(a, "a", "b") {
 				t.Errorf("seed %d: of %d commits, %d durable, the crash left %q and %q", seed, n, durable, a, z)
 			}
 		})
@@ -93,66 +93,74 @@ func testCrashLazyOrder(t *testing.T, e Engine) {
 	}
 }
 
-// testCrashConcurrent lets many write, some lazily, and takes the power in the
-// middle. Each writer counts itself up in two keys, and notes the counts of the
-// others that it saw. Afterwards every count that was answered is there, both
-// keys agree, and nobody is there who saw more of another than is left: no
-// commit is durable before one it has seen.
-func testCrashConcurrent(t *testing.T, e Engine, seed uint64) {
+const writers = 6
+
+// crowd is many writers, each counting itself up until the power goes.
+type crowd struct {
+	dead     atomic.Bool
+	progress atomic.Int64
+	answered [writers]atomic.Int64 // counts that were promised before the crash
+}
+
+func crowdKey(kind string, w int) []byte { return fmt.Appendf(nil, "%s %d", kind, w) }
+
+// write counts w up in two keys, half of the time lazily, and notes the counts
+// of all that it saw before.
+func (c *crowd) write(ctx context.Context, s store.Store, w int, rnd *rand.Rand) error {
+	for n := int64(1); !c.dead.Load(); n++ {
+		var saw []string
+		err := s.View(ctx, func(r store.Reader) error {
+			for o := range writers {
+				v, _, err := r.Get(crowdKey("count", o))
+				if err != nil {
+					return err
+				}
+				saw = append(saw, "0"+string(v))
+			}
+			return nil
+		})
+		var b store.Batch
+		if err == nil {
+			b.Lazy = rnd.IntN(2) == 0
+			b.Set(crowdKey("count", w), strconv.AppendInt(nil, n, 10))
+			b.Set(crowdKey("saw", w), []byte(strings.Join(saw, " ")))
+			b.Set(crowdKey("copy", w), strconv.AppendInt(nil, n, 10))
+			err = s.Commit(ctx, &b)
+		}
+		if c.dead.Load() {
+			return nil // what is answered from here on does not count
+		}
+		if err != nil {
+			return fmt.Errorf("writer %d: %w", w, err)
+		}
+		if !b.Lazy {
+			c.answered[w].Store(n)
+		}
+		c.progress.Add(1)
+	}
+	return nil
+}
+
+// testCrashConcurrent takes the power from a crowd. Afterwards every count that
+// was answered is there, both keys of a writer agree, and nobody is there who
+// saw more of another than is left: no commit is durable before one it has seen.
+func testCrashConcurrent(t *testing.T, e Engine, seed int) {
 	t.Helper()
-	const writers = 6
 	rnd := seeded(seed)
 	s := open(t, e)
-	var (
-		dead     atomic.Bool
-		answered [writers]atomic.Int64 // counts that were promised before the crash
-		progress atomic.Int64
-		wg       sync.WaitGroup
-	)
-	key := func(kind string, w int) []byte { return fmt.Appendf(nil, "%s %d", kind, w) }
+	var c crowd
+	var wg sync.WaitGroup
 	for w := range writers {
-		lazy := seeded(seed<<8 | uint64(w))
 		wg.Go(func() {
-			for n := int64(1); !dead.Load(); n++ {
-				var saw []string
-				var b store.Batch
-				err := s.View(t.Context(), func(r store.Reader) error {
-					for o := range writers {
-						v, _, err := r.Get(key("count", o))
-						if err != nil {
-							return err
-						}
-						saw = append(saw, "0"+string(v))
-					}
-					return nil
-				})
-				if err == nil {
-					b.Lazy = lazy.IntN(2) == 0
-					b.Set(key("count", w), strconv.AppendInt(nil, n, 10))
-					b.Set(key("saw", w), []byte(strings.Join(saw, " ")))
-					b.Set(key("copy", w), strconv.AppendInt(nil, n, 10))
-					err = s.Commit(t.Context(), &b)
-				}
-				if dead.Load() {
-					return
-				}
-				if err != nil {
-					t.Errorf("writer %d: %v", w, err)
-					return
-				}
-				if !b.Lazy {
-					answered[w].Store(n)
-				}
-				progress.Add(1)
+			if err := c.write(t.Context(), s, w, seeded(seed<<8|w)); err != nil {
+				t.Errorf("seed %d: %v", seed, err)
 			}
 		})
 	}
-	for until := int64(rnd.IntN(200)); progress.Load() < until && !t.Failed(); {
+	for until := int64(rnd.IntN(200)); c.progress.Load() < until && !t.Failed(); {
 		runtime.Gosched()
 	}
-	// Whoever is answered from here on does not count: answered is not touched
-	// once dead is seen, and what was stored before dead was durable by then.
-	dead.Store(true)
+	c.dead.Store(true)
 	crash(t, e, rnd)
 	wg.Wait()
 
@@ -167,24 +175,25 @@ func testCrashConcurrent(t *testing.T, e Engine, seed uint64) {
 		}
 		var left [writers]int64
 		for w := range writers {
-			count := get(t, r, string(key("count", w)))
+			count := get(t, r, string(crowdKey("count", w)))
 			left[w] = number(count)
-			if got := get(t, r, string(key("copy", w))); got != count {
+			if got := get(t, r, string(crowdKey("copy", w))); got != count {
 				t.Errorf("seed %d: writer %d is at %s and %s", seed, w, count, got)
 			}
-			if want := answered[w].Load(); left[w] < want {
+			if want := c.answered[w].Load(); left[w] < want {
 				t.Errorf("seed %d: writer %d was answered %d, the crash left %d", seed, w, want, left[w])
 			}
 		}
 		for w := range writers {
-			for o, text := range strings.Fields(strings.ReplaceAll(get(t, r, string(key("saw", w))), "absent", "")) {
-				if saw := number(text); saw > left[o] {
-					t.Errorf("seed %d: writer %d is there and saw %d of writer %d, who is at %d", seed, w, saw, o, left[o])
+			saw := get(t, r, string(crowdKey("saw", w)))
+			for o, text := range strings.Fields(strings.ReplaceAll(saw, "absent", "")) {
+				if n := number(text); n > left[o] {
+					t.Errorf("seed %d: writer %d is there and saw %d of writer %d, who is at %d", seed, w, n, o, left[o])
 				}
 			}
 		}
 	})
-	if err := s.Close(); err != nil && !errors.Is(err, store.ErrClosed) {
+	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 }

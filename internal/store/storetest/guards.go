@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -246,5 +247,42 @@ func testAtomic(t *testing.T, e Engine) {
 	})
 	if err := s.View(t.Context(), count); err != nil {
 		t.Error(err)
+	}
+}
+
+// testSkew lets two write what the other requires to be absent: in every round
+// at most one of them may.
+func testSkew(t *testing.T, e Engine) {
+	s := open(t, e)
+	n := rounds(3000, 500)
+	won := [2][]bool{make([]bool, n), make([]bool, n)}
+	var turn [2]atomic.Int64
+	together(t, 2, func(who int) error {
+		for i := range n {
+			turn[who].Add(1)
+			for turn[1-who].Load() < turn[who].Load() {
+				runtime.Gosched() // begin the round together
+			}
+			err := s.Commit(t.Context(), batch(func(b *store.Batch) {
+				b.Lazy = true
+				b.Require(fmt.Appendf(nil, "%d %d", 1-who, i), nil)
+				b.Set(fmt.Appendf(nil, "%d %d", who, i), nil)
+			}))
+			won[who][i] = err == nil
+			if err != nil && !errors.Is(err, store.ErrConflict) {
+				turn[who].Add(int64(n))
+				return err
+			}
+		}
+		return nil
+	})
+	both := 0
+	for i := range n {
+		if won[0][i] && won[1][i] {
+			both++
+		}
+	}
+	if both > 0 {
+		t.Errorf("in %d of %d rounds both wrote what the other required to be absent", both, n)
 	}
 }

@@ -53,6 +53,7 @@ func Run(t *testing.T, fresh func(TB) Engine) {
 		{"update", testUpdate},
 		{"contention", testContention},
 		{"one winner", testOneWinner},
+		{"skew", testSkew},
 		{"atomic", testAtomic},
 		{"linearizable", testLinearizable},
 		{"crash/settled", testCrashSettled},
@@ -61,7 +62,7 @@ func Run(t *testing.T, fresh func(TB) Engine) {
 		t.Run(c.name, func(t *testing.T) { c.test(t, fresh(t)) })
 	}
 	t.Run("crash/concurrent", func(t *testing.T) {
-		for seed := range uint64(rounds(20, 4)) {
+		for seed := range rounds(20, 4) {
 			testCrashConcurrent(t, fresh(t), seed)
 		}
 	})
