@@ -19,9 +19,9 @@ type roomState struct {
 	cur      *epoch
 	past     []*epoch
 	pending  *commit
-	lastRead int // hour at which cur was last proved current
-	gapAt    int // hour of the last gap notice
-	since    int // asking since
+	lastRead int  // hour at which cur was last proved current
+	unread   bool // a gap was told and the log not read to its end since (ADR 0012)
+	since    int  // asking since
 	asked    int
 	probed   int
 	joined   int
@@ -154,7 +154,7 @@ func (a *actor) sync() bool {
 		a.write(func() {
 			a.disk.gaps, a.disk.lastGap = append(a.disk.gaps, [2]int{b.gapFrom, b.gapTo}), w.now
 			for _, rs := range a.disk.rooms {
-				rs.gapAt = w.now
+				rs.unread = true
 			}
 		})
 		w.call(func() { b.gapPending = false })
@@ -165,6 +165,12 @@ func (a *actor) sync() bool {
 		}
 	}
 	a.resend()
+	for _, id := range slices.Sorted(maps.Keys(a.disk.rooms)) {
+		// ADR 0012: too long away for the log to be believed, or a fan-out either.
+		if rs := a.disk.rooms[id]; rs.status == member && w.now-rs.lastRead >= tombstone && w.bug != bugTrustForgotten {
+			a.write(func() { a.falls(rs) })
+		}
+	}
 	for b := w.relay.boxes[a.dev]; b != nil && len(b.items) > 0; {
 		it := b.items[0]
 		ack := func() {
@@ -248,7 +254,6 @@ func (a *actor) move(room int, e *epoch) {
 		rs.past = rs.past[:min(2, len(rs.past))]
 	}
 	rs.cur, rs.pending, rs.gen, rs.status, rs.out, rs.lastRead = e, nil, 0, member, false, a.w.now
-	rs.gapAt = min(rs.gapAt, a.w.now)
 	rs.auths[[2]int{e.gen, e.n}] = e.auth
 	a.held[e.key] = true
 	for _, id := range e.ids() {
@@ -305,7 +310,7 @@ func (a *actor) take(room int, c *commit) {
 func (a *actor) catchUp(room int, force bool) {
 	w, rs := a.w, a.disk.room(room)
 	for rs.status == member {
-		due := rs.pending != nil || rs.lastRead <= rs.gapAt && rs.gapAt > 0 && w.bug != bugSendAfterGap || w.now-rs.lastRead >= 24 && w.bug != bugSendAfterGap
+		due := rs.pending != nil || rs.unread && w.bug != bugSendAfterGap || w.now-rs.lastRead >= 24 && w.bug != bugSendAfterGap
 		if !due && !force {
 			return
 		}
@@ -313,8 +318,7 @@ func (a *actor) catchUp(room int, force bool) {
 		var entries []*commit
 		var over bool
 		w.call(func() { entries, over = w.relay.read(a.dev, rs.cur.key) })
-		forgotten := w.now-rs.lastRead >= tombstone && w.bug != bugTrustForgotten
-		if over || forgotten {
+		if over {
 			a.write(func() { a.falls(rs) })
 			return
 		}
@@ -331,7 +335,7 @@ func (a *actor) catchUp(room int, force bool) {
 			a.commit(room, nil, nil, len(entries)) // heal: a log with junk alone would go over
 			return
 		default:
-			a.write(func() { rs.lastRead, rs.gapAt = w.now, min(rs.gapAt, w.now-1) })
+			a.write(func() { rs.lastRead, rs.unread = w.now, false })
 			return
 		}
 	}
@@ -392,6 +396,7 @@ func (a *actor) appendOf(room, n int, c *commit) {
 			rs.pending = c
 			a.held[c.newLeaf] = true
 			a.take(room, c)
+			rs.unread = false // whoever is the first in an epoch has read all of its log
 			return
 		case over:
 			a.write(func() { a.falls(rs) })

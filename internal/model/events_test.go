@@ -314,6 +314,12 @@ func (w *world) garbage(e event, a *actor, room int) {
 		}
 		return 0
 	}
+	// It is signed in for this, so that the device it was copied from is told `old copy`.
+	if a.disk.counter < w.relay.counter[a.dev] && !a.twin {
+		return
+	}
+	a.disk.counter = max(a.disk.counter, w.relay.counter[a.dev]) + 1
+	w.relay.counter[a.dev] = a.disk.counter
 	switch e.Op {
 	case evJunk:
 		for range e.C%6 + 1 {
@@ -328,7 +334,7 @@ func (w *world) garbage(e event, a *actor, room int) {
 		c.victim = v
 		c.path = slices.DeleteFunc(c.path, func(k key) bool { return k == cur.tree[v].key })
 		a.held[c.newLeaf] = true
-		if ok, _, _ := w.offer(a, c, count(), true); ok && c == w.firstValid(a, cur) {
+		if ok, _, _ := w.offer(a, c, count(), true); ok && c == w.firstValid(a, cur) && w.now-rs.lastRead < tombstone {
 			rs.pending = c
 			a.take(room, c)
 		}
@@ -365,18 +371,12 @@ func (w *world) settle() {
 	w.relay.late, w.relay.size = nil, 1000
 	for _, a := range w.acts {
 		a.away = 0
-		for acct := range w.nAcct {
-			if a.disk.chains[acct].judge(w.bug).forked && w.relay.chains[0][acct].judge(w.bug).recKey == w.owner[acct] && !w.settled(acct) {
-				v := w.relay.chains[0][acct].judge(w.bug)
-				w.nextID++
-				n := &entry{id: w.nextID, parent: v.head, recKey: v.recKey, prevRec: v.lastRec}
-				w.entryAcct[n.id] = acct
-				w.relay.chains[0][acct].learn(n)
-			}
-		}
 	}
 	for day := range 26 {
 		w.advance(25)
+		if day < 10 {
+			w.answerForks()
+		}
 		for round := range 3 {
 			for _, a := range w.acts {
 				if !a.twin && w.viol == nil {
@@ -403,9 +403,17 @@ func (w *world) settle() {
 	}
 }
 
-// settled: the owner has answered for this account already.
-func (w *world) settled(acct int) bool {
-	c := w.relay.chains[0][acct]
-	e := c.seen[c.judge(w.bug).lastRec]
-	return e.signer == 0 && len(e.add) == 0
+// answerForks: an owner who is told of a fork uses the phrase, and keeps what
+// the directory lists.
+func (w *world) answerForks() {
+	for acct := range w.nAcct {
+		v := w.relay.chains[0][acct].judge(w.bug)
+		told := slices.ContainsFunc(w.acts, func(a *actor) bool { return a.disk.chains[acct].judge(w.bug).forked })
+		if told && v.recKey == w.owner[acct] {
+			w.nextID++
+			n := &entry{id: w.nextID, parent: v.head, recKey: v.recKey, prevRec: v.lastRec}
+			w.entryAcct[n.id] = acct
+			w.relay.chains[0][acct].learn(n)
+		}
+	}
 }

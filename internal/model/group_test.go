@@ -102,7 +102,7 @@ func (w *world) build(e *epoch, author int, removes []int, adds []leaf, evidence
 	for _, id := range removes {
 		delete(tree, id)
 	}
-	if (len(removes) > 0 && w.bug != bugNoPath) || len(adds) == 0 {
+	if len(removes) > 0 && w.bug != bugNoPath || len(removes)+len(adds) == 0 {
 		c.newLeaf = w.fresh()
 		me := tree[author]
 		me.key, me.num = c.newLeaf, max(me.num+1, w.now)

@@ -126,8 +126,14 @@ func (b *box) gap(at int) {
 // put queues it for dev; it is refused for a device that is gone and dropped,
 // noted as a gap, when the mailbox is full.
 func (r *relay) put(from, dev, acct int, it *item) (outcome string) {
-	if !r.listed(dev, acct) {
-		delete(r.boxes, dev)
+	if !r.listed(dev, acct) { // nothing is kept; a recovery may list it again, and then it is told
+		if b := r.boxes[dev]; b != nil {
+			b.items = nil
+			b.gap(it.at)
+		} else {
+			r.boxes[dev] = &box{}
+			r.boxes[dev].gap(it.at)
+		}
 		return "gone"
 	}
 	if r.side(from) != r.side(dev) {

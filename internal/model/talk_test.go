@@ -129,7 +129,7 @@ func (a *actor) refound(room int) bool {
 		return false
 	}
 	w.epochs[e.key] = e
-	a.write(func() { a.move(room, e); rs.joined = w.now })
+	a.write(func() { a.move(room, e); rs.joined, rs.unread = w.now, false })
 	w.call(func() {
 		w.counts["refound"]++
 		w.foundings = append(w.foundings, e)
@@ -285,7 +285,11 @@ func (a *actor) probed(p probe) {
 	case p.n > rs.cur.n:
 		a.catchUp(p.room, true)
 		if rs.status == member && rs.cur.n < p.n && rs.pending == nil {
-			a.write(func() { a.falls(rs) })
+			answer(rs.cur.n)
+			a.write(func() {
+				w.alarm(a, "a member is where the log does not lead")
+				a.falls(rs)
+			})
 		}
 	}
 }

@@ -31,10 +31,9 @@ type world struct {
 	commits   []*commit // that reached a log
 	foundings []*epoch
 	msgs      []*message
-	read      map[int]map[int]bool // device -> message
-	won       map[key]*commit      // first valid entry at an honest relay
-	taken     map[key]*commit      // what members followed
-	diverged  bool
+	read      map[int]map[int]bool    // device -> message
+	won       map[key]*commit         // first valid entry at an honest relay
+	taken     map[key]map[int]*commit // what members followed
 	nonces    map[[3]int]bool
 	alarms    int
 	alarmed   map[string]int
@@ -109,7 +108,7 @@ func (w *world) acctOf(dev int) int {
 func newWorld(b bug) *world {
 	w := &world{
 		bug: b, now: 1000, nextID: 1000, nAcct: 3, owner: map[int]int{}, epochs: map[key]*epoch{}, read: map[int]map[int]bool{},
-		won: map[key]*commit{}, taken: map[key]*commit{}, nonces: map[[3]int]bool{}, alarmed: map[string]int{}, counts: map[string]int{}, entryAcct: map[int]int{},
+		won: map[key]*commit{}, taken: map[key]map[int]*commit{}, nonces: map[[3]int]bool{}, alarmed: map[string]int{}, counts: map[string]int{}, entryAcct: map[int]int{},
 	}
 	w.relay = &relay{logs: [2]map[key]*elog{{}, {}}, chains: [2]map[int]chain{{}, {}}, boxes: map[int]*box{}, counter: map[int]int{}, sides: map[int]int{}, size: boxSize, bug: b}
 	devs := map[int][]int{0: {1, 2}, 1: {3, 4}, 2: {5}}
@@ -180,13 +179,30 @@ func (w *world) follow(a *actor, c *commit) {
 	if a.twin {
 		return
 	}
-	if t, ok := w.taken[c.from]; ok && t != c {
-		if len(w.relay.sides) == 0 && !w.hostile {
-			w.fail("two winners in epoch %d of room %d (device %d)", c.to.n-1, c.to.room, a.dev)
-		}
-		w.diverged = true
+	if w.taken[c.from] == nil {
+		w.taken[c.from] = map[int]*commit{}
 	}
-	w.taken[c.from] = c
+	w.taken[c.from][a.dev] = c
+	for d, t := range w.taken[c.from] {
+		if t != c && !w.hostile {
+			w.fail("two winners in epoch %d of room %d (devices %d and %d)", c.to.n-1, c.to.room, min(a.dev, d), max(a.dev, d))
+			return
+		}
+	}
+}
+
+// toldApart: those who followed different winners, and are still there, know.
+func (w *world) toldApart() {
+	for _, took := range w.taken {
+		for d, c := range took {
+			for x, y := range took {
+				if c != y && w.alive(d) && w.alive(x) && w.alarms == 0 {
+					w.fail("members diverged and nobody was told")
+					return
+				}
+			}
+		}
+	}
 }
 
 // sent checks a message as it leaves.
@@ -194,7 +210,7 @@ func (w *world) sent(a *actor, m *message) {
 	w.msgs = append(w.msgs, m)
 	w.counts["message"]++
 	rs := a.disk.room(m.room)
-	if rs.lastRead < rs.gapAt {
+	if rs.unread {
 		w.fail("device %d sends in room %d after a gap, its log unread", a.dev, m.room)
 	}
 	if c := w.won[m.e.key]; c != nil && !w.hostile && !a.twin {
@@ -263,9 +279,7 @@ func (w *world) final() {
 			w.accounted(m, d)
 		}
 	}
-	if w.diverged && w.alarms == 0 {
-		w.fail("members diverged and nobody was told")
-	}
+	w.toldApart()
 }
 
 // agreed: honest current members are in one epoch, and in it are all of them.
