@@ -68,12 +68,6 @@ func (s Suite) DeriveSecret(sec secret.Bytes, label string) secret.Bytes {
 	return s.ExpandWithLabel(sec, label, nil, s.p.hashSize)
 }
 
-// DeriveTreeSecret is ExpandWithLabel with a generation as context (RFC 9420 9.1).
-func (s Suite) DeriveTreeSecret(sec secret.Bytes, label string, generation uint32, n int) secret.Bytes {
-	var context [4]byte
-	return s.ExpandWithLabel(sec, label, syntax.AppendUint32(context[:0], generation), n)
-}
-
 // RefHash returns the hash that names value (RFC 9420 5.2). Label is whole, as
 // in "MLS 1.0 KeyPackage Reference": no prefix is added.
 func (s Suite) RefHash(label string, value []byte) []byte {

@@ -65,7 +65,7 @@ func TestWhatDoesNotDecode(t *testing.T) {
 		"proposal or ref 3":      {unhex("0001 0001 00 0000000000000000 04 00 03 01 03"), ErrUnknown},
 		"path neither 0 nor 1":   {unhex("0001 0001 00 0000000000000000 04 00 03 00 02"), syntax.ErrBadOptional},
 		"unknown in a commit":    {c.Commit.appendMessage(w), ErrUnknown},
-		"group info version 2":   {unhex("0001 0004 0002 0001 00 0000000000000000 00 00 00 00 00 00000000 00"), ErrVersion}, // V-416
+		"group info version 2":   {unhex("0001 0004 0002 0001 00 0000000000000000 00 00 00 00 00 00000000 00"), ErrVersion}, // V-616
 		"a gigabyte of group id": {unhex("0001 0002 bfffffff"), syntax.ErrShort},
 		"a gigabyte of members":  {unhex("0001 0003 0001 bfffffff 00"), syntax.ErrShort},
 		"eight-byte length":      {unhex("0001 0002 c0000000ffffffff"), syntax.ErrBadLength},

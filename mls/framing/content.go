@@ -143,21 +143,21 @@ func (s *signed) check() error {
 	c := &s.content
 	switch c.Sender.Type {
 	case SenderMember:
-		if c.Type == ContentApplication && s.wire != WirePrivateMessage { // RFC 9420 6 V-408
+		if c.Type == ContentApplication && s.wire != WirePrivateMessage { // RFC 9420 6 V-608
 			return ErrUnsuited
 		}
 		return nil
-	case SenderExternal: // RFC 9420 12.1.8 V-409
+	case SenderExternal: // RFC 9420 12.1.8 V-609
 		switch c.Proposal.(type) {
 		case Add, Remove, PreSharedKey, ReInit, GroupContextExtensions:
 			return nil
 		case Update, ExternalInit, SelfRemove, UnknownProposal: // only members have a leaf to speak of
 		}
-	case SenderNewMemberProposal: // RFC 9420 12.1.8 V-410: it can only add itself
+	case SenderNewMemberProposal: // RFC 9420 12.1.8 V-610: it can only add itself
 		if _, ok := c.Proposal.(Add); ok {
 			return nil
 		}
-	case SenderNewMemberCommit: // RFC 9420 12.4.3.2 V-411: the path carries its leaf
+	case SenderNewMemberCommit: // RFC 9420 12.4.3.2 V-611: the path carries its leaf
 		if c.Type == ContentCommit && c.Commit.Path != nil {
 			return nil
 		}

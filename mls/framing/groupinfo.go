@@ -42,7 +42,7 @@ func ReadGroupContext(r *syntax.Reader) GroupContext {
 		TreeHash: r.Vector(), ConfirmedTranscriptHash: r.Vector(),
 	}
 	c.Extensions = tree.ReadExtensions(r)
-	if c.Version != Version { // V-416
+	if c.Version != Version { // V-616
 		r.Fail(fmt.Errorf("%w: %d", ErrVersion, c.Version))
 	}
 	return c
@@ -117,10 +117,10 @@ func (u *UnverifiedGroupInfo) Signer() tree.LeafIndex { return u.info.Signer }
 
 // Verify checks the signature under key, the signature key of the leaf Signer.
 func (u *UnverifiedGroupInfo) Verify(s ciphersuite.Suite, key []byte) (*GroupInfo, error) {
-	if s.ID() != u.info.Context.Suite { // V-415
+	if s.ID() != u.info.Context.Suite { // V-615
 		return nil, fmt.Errorf("group info: %w: of suite 0x%04x", ErrMalformed, uint16(u.info.Context.Suite))
 	}
-	if err := s.VerifyWithLabel(key, groupInfoLabel, u.info.appendUnsigned(nil), u.info.Signature); err != nil { // V-414
+	if err := s.VerifyWithLabel(key, groupInfoLabel, u.info.appendUnsigned(nil), u.info.Signature); err != nil { // V-614
 		return nil, fmt.Errorf("group info: %w", ErrSignature)
 	}
 	g := u.info

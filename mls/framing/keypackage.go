@@ -63,14 +63,14 @@ func (k *KeyPackage) Sign(key ciphersuite.SigningKey) error {
 // validity, the suite's fitness for a group and the distinctness of the keys are
 // the group's to check.
 func (k *KeyPackage) Verify() error {
-	if k.Version != Version { // V-412
+	if k.Version != Version { // V-612
 		return fmt.Errorf("key package: %w: %d", ErrVersion, k.Version)
 	}
 	s, err := ciphersuite.Lookup(k.Suite)
 	if err != nil {
 		return fmt.Errorf("key package: %w", err)
 	}
-	if err := s.VerifyWithLabel(k.Leaf.SignatureKey, keyPackageLabel, k.appendUnsigned(nil), k.Signature); err != nil { // V-413
+	if err := s.VerifyWithLabel(k.Leaf.SignatureKey, keyPackageLabel, k.appendUnsigned(nil), k.Signature); err != nil { // V-613
 		return fmt.Errorf("key package: %w", ErrSignature)
 	}
 	return nil

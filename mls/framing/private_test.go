@@ -54,7 +54,7 @@ func TestAliceTellsBob(t *testing.T) {
 	}
 }
 
-// V-405: the operator changes any one byte, or cuts, and bob's state stands.
+// V-605: the operator changes any one byte, or cuts, and bob's state stands.
 func TestATamperedMessageIsRefused(t *testing.T) {
 	w := newWorld(t, suite1)
 	good := w.seal(alice, w.at(alice).Epoch, WirePrivateMessage, w.says(alice, "hello"))
@@ -78,7 +78,7 @@ func TestATamperedMessageIsRefused(t *testing.T) {
 	}
 }
 
-// Rules 5 and 6, V-422: a message opens once, whatever was saved after it.
+// Rules 5 and 6, V-622: a message opens once, whatever was saved after it.
 func TestAReplayIsRefused(t *testing.T) {
 	w := newWorld(t, suite1)
 	from, to := w.at(alice), w.at(bob)
@@ -100,7 +100,7 @@ func TestAReplayIsRefused(t *testing.T) {
 	}
 }
 
-// V-407: mallory is a member, so she can derive alice's message keys. What she
+// V-607: mallory is a member, so she can derive alice's message keys. What she
 // says in alice's name is refused, and burns no generation of alice.
 func TestMalloryCannotSpeakForAlice(t *testing.T) {
 	w := newWorld(t, suite1)
@@ -115,7 +115,7 @@ func TestMalloryCannotSpeakForAlice(t *testing.T) {
 	}
 }
 
-// Rule 7, V-423: mallory points far ahead in alice's name.
+// Rule 7, V-623: mallory points far ahead in alice's name.
 func TestAForgedGenerationIsRefused(t *testing.T) {
 	w := newWorld(t, suite1)
 	for generation, want := range map[uint32]error{
@@ -124,7 +124,7 @@ func TestAForgedGenerationIsRefused(t *testing.T) {
 	} {
 		refuse(t, "forged generation", w.at(bob), w.forgedSenderData(uint32(alice), generation), want)
 	}
-	// V-404: a blank leaf and one beyond the tree; V-421: bob himself.
+	// V-604: a blank leaf and one beyond the tree; V-621: bob himself.
 	refuse(t, "blank leaf", w.at(bob), w.forgedSenderData(uint32(carol), 0), ErrSender)
 	refuse(t, "no leaf", w.at(bob), w.forgedSenderData(1<<31, 0), ErrSender)
 	refuse(t, "bob to bob", w.at(bob), w.forgedSenderData(uint32(bob), 0), schedule.ErrOwn)
@@ -164,7 +164,7 @@ func TestSenderDataOfAnotherSize(t *testing.T) {
 	}
 }
 
-// V-406: padding carries nothing, not even from a member with a good signature.
+// V-606: padding carries nothing, not even from a member with a good signature.
 func TestPaddingMustBeZero(t *testing.T) {
 	w := newWorld(t, suite1)
 	for _, c := range []Content{w.says(alice, "hi"), w.proposes(alice, Remove{bob}), w.commits()} {
@@ -198,7 +198,7 @@ func TestEncryptedNonsenseIsRefused(t *testing.T) {
 	}
 }
 
-// V-401, V-402.
+// V-601, V-602.
 func TestAMessageOfElsewhereIsRefused(t *testing.T) {
 	w := newWorld(t, suite1)
 	for _, wire := range []WireFormat{WirePublicMessage, WirePrivateMessage} {
@@ -211,7 +211,7 @@ func TestAMessageOfElsewhereIsRefused(t *testing.T) {
 	}
 }
 
-// V-407: a signature holds for its wire format, its context and its content
+// V-607: a signature holds for its wire format, its context and its content
 // alone.
 func TestASignatureCannotBeMoved(t *testing.T) {
 	w := newWorld(t, suite1)

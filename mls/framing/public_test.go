@@ -28,7 +28,7 @@ func TestAlicePublishesACommit(t *testing.T) {
 	}
 }
 
-// V-403: who is no member, or changes a byte, has no membership tag.
+// V-603: who is no member, or changes a byte, has no membership tag.
 func TestAPublicMessageNeedsItsMembershipTag(t *testing.T) {
 	w := newWorld(t, suite1)
 	good := w.seal(alice, w.at(alice).Epoch, WirePublicMessage, w.proposes(alice, Remove{bob}))
@@ -43,9 +43,9 @@ func TestAPublicMessageNeedsItsMembershipTag(t *testing.T) {
 	outside := newWorld(t, suite1)
 	outside.keys = w.keys
 	refuse(t, "no member", w.at(bob), outside.seal(alice, outside.at(alice).Epoch, WirePublicMessage, w.proposes(alice, Remove{bob})), ErrMembership)
-	// V-407: mallory has the membership key and not alice's signature key.
+	// V-607: mallory has the membership key and not alice's signature key.
 	refuse(t, "mallory", w.at(bob), w.seal(mallory, w.at(mallory).Epoch, WirePublicMessage, w.proposes(alice, Remove{bob})), ErrSignature)
-	// V-404
+	// V-604
 	c := w.proposes(carol, Remove{bob})
 	refuse(t, "blank leaf", w.at(bob), w.seal(mallory, w.at(mallory).Epoch, WirePublicMessage, c), ErrSender)
 	// A retired epoch takes no handshake.
@@ -57,7 +57,7 @@ func TestAPublicMessageNeedsItsMembershipTag(t *testing.T) {
 	}
 }
 
-// V-408: application data in the clear is refused, sent or received.
+// V-608: application data in the clear is refused, sent or received.
 func TestApplicationDataIsNeverPublic(t *testing.T) {
 	w := newWorld(t, suite1)
 	c := w.says(alice, "in the clear")
@@ -67,7 +67,7 @@ func TestApplicationDataIsNeverPublic(t *testing.T) {
 	refuse(t, "received", w.at(bob), w.seal(alice, w.at(alice).Epoch, WirePublicMessage, c), ErrUnsuited)
 }
 
-// V-409, V-410, V-411: what those outside may say.
+// V-609, V-610, V-611: what those outside may say.
 func TestWhatOutsidersMaySay(t *testing.T) {
 	w := newWorld(t, suite1)
 	k, carols, _ := w.keyPackage()

@@ -72,10 +72,10 @@ func (rc *Receiver) Open(m *Message) (*Verified, error) {
 }
 
 func (rc *Receiver) addressed(group []byte, epoch uint64) error {
-	if !bytes.Equal(group, rc.GroupID) { // V-401
+	if !bytes.Equal(group, rc.GroupID) { // V-601
 		return ErrGroup
 	}
-	if epoch != rc.Number { // V-402
+	if epoch != rc.Number { // V-602
 		return fmt.Errorf("%w: %d, here it is %d", ErrEpoch, epoch, rc.Number)
 	}
 	return nil
@@ -93,7 +93,7 @@ func (rc *Receiver) OpenPublic(p *PublicMessage) (*Verified, error) {
 	tbs := s.appendTBS(nil, rc.GroupContext)
 	if s.content.Sender.Type == SenderMember {
 		e := rc.Epoch
-		if e.Membership.Len() == 0 || !e.Suite.VerifyMAC(e.Membership, s.appendTBM(nil, tbs), p.membershipTag) { // V-403
+		if e.Membership.Len() == 0 || !e.Suite.VerifyMAC(e.Membership, s.appendTBM(nil, tbs), p.membershipTag) { // V-603
 			return nil, ErrMembership
 		}
 	}
@@ -126,7 +126,7 @@ func (rc *Receiver) OpenPrivate(p *PrivateMessage) (*Verified, error) {
 	}
 	// RFC 9420 6.3.2: the leaf must hold a member, before anything is derived.
 	key, ok := rc.Signers.Member(tree.LeafIndex(sd.leaf))
-	if !ok { // V-404
+	if !ok { // V-604
 		return nil, fmt.Errorf("%w: leaf %d", ErrSender, sd.leaf)
 	}
 	claim, err := rc.Epoch.Tree.Claim(sd.leaf, kindOf(p.contentType), sd.generation)
@@ -149,7 +149,7 @@ func (rc *Receiver) OpenPrivate(p *PrivateMessage) (*Verified, error) {
 func (rc *Receiver) openContent(v *Verified, p *PrivateMessage, sd senderData, key []byte) error {
 	k := v.claim.Key()
 	plain, err := rc.Epoch.Suite.Open(nil, k.Key, sd.guard(k.Nonce), p.appendAAD(nil), p.ciphertext)
-	if err != nil { // V-405
+	if err != nil { // V-605
 		return ErrDecrypt
 	}
 	v.wire = WirePrivateMessage
@@ -165,7 +165,7 @@ func (rc *Receiver) openContent(v *Verified, p *PrivateMessage, sd senderData, k
 	if err := r.Err(); err != nil {
 		return fmt.Errorf("private content: %w: %w", ErrMalformed, err)
 	}
-	if !zero(r.Rest()) { // RFC 9420 6.3.1 V-406
+	if !zero(r.Rest()) { // RFC 9420 6.3.1 V-606
 		return ErrPadding
 	}
 	size := 64 + len(p.groupID) + len(p.authenticatedData) + len(plain) + len(rc.GroupContext)
@@ -191,14 +191,14 @@ func (rc *Receiver) signer(c *Content) ([]byte, error) {
 			key = c.Commit.Path.Leaf.SignatureKey
 		}
 	}
-	if !ok { // V-404
+	if !ok { // V-604
 		return nil, fmt.Errorf("%w: type %d, index %d", ErrSender, c.Sender.Type, c.Sender.Index)
 	}
 	return key, nil
 }
 
 func (rc *Receiver) verify(s *signed, key, tbs []byte) error {
-	if err := rc.Epoch.Suite.VerifyWithLabel(key, signLabel, tbs, s.auth.signature); err != nil { // V-407
+	if err := rc.Epoch.Suite.VerifyWithLabel(key, signLabel, tbs, s.auth.signature); err != nil { // V-607
 		return ErrSignature
 	}
 	return nil

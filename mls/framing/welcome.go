@@ -180,7 +180,7 @@ func (w *Welcome) OpenSecrets(s ciphersuite.Suite, ref []byte, init ciphersuite.
 			continue
 		}
 		plain, err := s.DecryptWithLabel(init, welcomeLabel, w.encryptedGroupInfo, e.Encrypted)
-		if err != nil { // V-419
+		if err != nil { // V-619
 			return nil, fmt.Errorf("welcome: %w", ErrDecrypt)
 		}
 		defer plain.Wipe()
@@ -194,7 +194,7 @@ func (w *Welcome) OpenSecrets(s ciphersuite.Suite, ref []byte, init ciphersuite.
 		}
 		return g, nil
 	}
-	return nil, ErrNotForMe // V-418
+	return nil, ErrNotForMe // V-618
 }
 
 // OpenGroupInfo decrypts the GroupInfo. psk is psk_secret over the keys that
@@ -206,14 +206,14 @@ func (w *Welcome) OpenGroupInfo(s ciphersuite.Suite, secrets *GroupSecrets, psk 
 	key := schedule.WelcomeKey(s, secrets.Joiner, psk)
 	defer key.Wipe()
 	plain, err := s.Open(nil, key.Key, key.Nonce.Reveal(), nil, w.encryptedGroupInfo)
-	if err != nil { // V-420
+	if err != nil { // V-620
 		return nil, fmt.Errorf("welcome: %w", ErrDecrypt)
 	}
 	u, err := ParseGroupInfo(plain)
 	if err != nil {
 		return nil, err
 	}
-	if u.Suite() != w.Suite { // RFC 9420 12.4.3.1 V-417: both name one suite
+	if u.Suite() != w.Suite { // RFC 9420 12.4.3.1 V-617: both name one suite
 		return nil, fmt.Errorf("group info: %w: of suite 0x%04x", ErrMalformed, uint16(u.Suite()))
 	}
 	return u, nil

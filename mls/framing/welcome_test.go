@@ -52,32 +52,32 @@ func TestAWelcomeThatIsNotGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := wel.OpenSecrets(w.suite, []byte("other"), init); !errors.Is(err, ErrNotForMe) { // V-418
+	if _, err := wel.OpenSecrets(w.suite, []byte("other"), init); !errors.Is(err, ErrNotForMe) { // V-618
 		t.Errorf("for others: %v", err)
 	}
 	_, _, another := w.keyPackage()
-	if _, err := wel.OpenSecrets(w.suite, ref, another); !errors.Is(err, ErrDecrypt) { // V-419
+	if _, err := wel.OpenSecrets(w.suite, ref, another); !errors.Is(err, ErrDecrypt) { // V-619
 		t.Errorf("another init key: %v", err)
 	}
 	g, err := wel.OpenSecrets(w.suite, ref, init)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := wel.OpenGroupInfo(w.suite, g, schedule.Zero(w.suite)); !errors.Is(err, ErrDecrypt) { // V-420
+	if _, err := wel.OpenGroupInfo(w.suite, g, schedule.Zero(w.suite)); !errors.Is(err, ErrDecrypt) { // V-620
 		t.Errorf("without the pre-shared key: %v", err)
 	}
 	u, err := wel.OpenGroupInfo(w.suite, g, psk)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.Verify(w.suite, w.keys[mallory].Public()); !errors.Is(err, ErrSignature) { // V-414
+	if _, err := u.Verify(w.suite, w.keys[mallory].Public()); !errors.Is(err, ErrSignature) { // V-614
 		t.Errorf("signed by another: %v", err)
 	}
 	pq, err := ciphersuite.Lookup(ciphersuite.Default)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := u.Verify(pq, w.keys[alice].Public()); !errors.Is(err, ErrMalformed) { // V-415
+	if _, err := u.Verify(pq, w.keys[alice].Public()); !errors.Is(err, ErrMalformed) { // V-615
 		t.Errorf("group info of another suite: %v", err)
 	}
 	if _, err := wel.OpenSecrets(pq, ref, init); !errors.Is(err, ErrMalformed) {
@@ -97,7 +97,7 @@ func TestAWelcomeThatIsNotGood(t *testing.T) {
 	}
 }
 
-// V-417: mallory welcomes to a group of suite 1 with a GroupInfo that names
+// V-617: mallory welcomes to a group of suite 1 with a GroupInfo that names
 // another suite.
 func TestAWelcomeNamesOneSuite(t *testing.T) {
 	w := newWorld(t, suite1)
@@ -165,7 +165,7 @@ func TestManyAreWelcomed(t *testing.T) {
 	}
 }
 
-// V-412, V-413.
+// V-612, V-613.
 func TestAKeyPackageThatIsNotGood(t *testing.T) {
 	w := newWorld(t, suite1)
 	good, key, _ := w.keyPackage()

@@ -31,7 +31,7 @@ type Claim struct {
 // [ErrNoLeaf], and [ErrErased] after [SecretTree.Wipe].
 func (t *SecretTree) Claim(leaf uint32, k Kind, generation uint32) (*Claim, error) {
 	switch {
-	case leaf == t.own: // V-421
+	case leaf == t.own: // V-621
 		return nil, ErrOwn
 	case leaf >= t.size || k >= kinds:
 		return nil, fmt.Errorf("%w: %d of %d", ErrNoLeaf, leaf, t.size)
@@ -39,7 +39,7 @@ func (t *SecretTree) Claim(leaf uint32, k Kind, generation uint32) (*Claim, erro
 	c := &Claim{tree: t, leaf: leaf, kind: k, generation: generation, version: t.version, active: true}
 	s := t.senders[leaf]
 	if s == nil {
-		if uint64(generation) > MaxForward { // V-423
+		if uint64(generation) > MaxForward { // V-623
 			return nil, ErrTooFar
 		}
 		d, err := t.descend(leaf)
@@ -60,13 +60,13 @@ func (c *Claim) fromRatchet(r *ratchet) error {
 	g := uint64(c.generation)
 	if g < r.next {
 		i, ok := r.find(c.generation)
-		if !ok { // V-422
+		if !ok { // V-622
 			return ErrConsumed
 		}
 		c.key, c.kept = r.skipped[i].key, true
 		return nil
 	}
-	if g-r.next > MaxForward { // V-423
+	if g-r.next > MaxForward { // V-623
 		return ErrTooFar
 	}
 	if r.secret.Len() == 0 {
