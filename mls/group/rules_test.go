@@ -119,7 +119,7 @@ func TestRule03NoSelfRemoval(t *testing.T) {
 // externalCommit is signed by an outsider with the leaf it brings along.
 func externalCommit(t *testing.T, g *person) []byte {
 	t.Helper()
-	mallory := g.world.person("mallory")
+	mallory := g.person("mallory")
 	leaf := *mallory.offers().public.Leaf
 	leaf.Source = tree.SourceCommit
 	must2(0, leaf.Sign(g.suite, mallory.signer, g.ID(), 2))(t)
@@ -285,11 +285,11 @@ func TestRule10NothingSecretIsPrinted(t *testing.T) {
 			"leaf key": alice.Group.private.Leaf().Bytes().Reveal(), "init key": k.init.Bytes().Reveal(),
 			"next init": pending.next.secrets.Init.Reveal(), "signer": alice.signer.Bytes().Reveal(),
 		}
-		for _, v := range []any{alice.Group, *alice.Group, *alice.epoch, k, *k, pending, *pending, *pending.Staged, *staged, *staged.next, *staged.next.secrets, *bob.Group.private} {
+		for _, v := range []any{alice.Group, *alice.Group, *alice.epoch, k, *k, pending, *pending, *pending.Staged, *staged, *staged.next, *staged.next.secrets, *bob.private} {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 				got := fmt.Sprintf(verb, v)
 				for name, s := range secrets {
-					for _, leak := range []string{fmt.Sprintf("%x", s[:8]), strings.Trim(fmt.Sprint(s[:8]), "[]"), string(s[:8])} {
+					for _, leak := range []string{fmt.Sprintf("%x", s[:8]), strings.Trim(fmt.Sprintf("%d", s[:8]), "[]"), string(s[:8])} {
 						if strings.Contains(got, leak) {
 							t.Errorf("Sprintf(%q, %T) shows the %s", verb, v, name)
 						}
@@ -354,7 +354,9 @@ func TestRule13StatesAreVersioned(t *testing.T) {
 		alice, bob := all[0], all[1]
 		epoch, ratchet := alice.EpochState(), alice.RatchetState()
 		alice.crashes(epoch, ratchet)
-		tampered := func(s secret.Bytes, f func([]byte) []byte) secret.Bytes { return secret.New(f(bytes.Clone(s.Reveal()))) }
+		tampered := func(s secret.Bytes, f func([]byte) []byte) secret.Bytes {
+			return secret.New(f(bytes.Clone(s.Reveal())))
+		}
 		newer := func(b []byte) []byte { b[0] = 99; return b }
 		cut := func(b []byte) []byte { return b[:len(b)-1] }
 		other := w.party("alice", "bob")[0]
@@ -390,7 +392,12 @@ func TestRule09LengthsAreNotBelieved(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for _, head := range [][]byte{
-		{0, 1, 0, 1}, {0, 1, 0, 2}, {0, 1, 0, 3, 0, 1}, {0, 1, 0, 4, 0, 1, 0, 1}, {0, 1, 0, 5, 0, 1, 0, 1}, {},
+		{0, 1, 0, 1},
+		{0, 1, 0, 2},
+		{0, 1, 0, 3, 0, 1},
+		{0, 1, 0, 4, 0, 1, 0, 1},
+		{0, 1, 0, 5, 0, 1, 0, 1},
+		{},
 		{0, 1, 0, 3, 0, 1, 0x80, 0, 0x40, 0, 1, 'a'},
 	} {
 		b := append(bytes.Clone(head), huge...)

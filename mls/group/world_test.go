@@ -172,7 +172,7 @@ func (p *person) crashes(epoch, ratchet secret.Bytes) {
 // the commit before it is signed.
 func (p *person) forges(list []proposal, path bool, tamper func(*draft)) []byte {
 	p.tb.Helper()
-	c := &change{tree: p.Group.tree.Clone(), extensions: p.context.Extensions, needsPath: path}
+	c := &change{tree: p.tree.Clone(), extensions: p.context.Extensions, needsPath: path}
 	for _, v := range list {
 		switch v := v.value.(type) {
 		case framing.Add:
