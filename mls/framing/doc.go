@@ -1,5 +1,5 @@
 // Package framing holds the messages of MLS and what protects them (RFC 9420 6,
-// 10, 11.2.., 12): their encoding, signatures, membership tags and encryption.
+// 10, 12): their encoding, signatures, membership tags and encryption.
 //
 // What came from outside and what was checked have different types:
 //

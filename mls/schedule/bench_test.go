@@ -49,3 +49,21 @@ func BenchmarkClaim(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkState is the saved form of a group of 5,000, by senders heard.
+func BenchmarkState(b *testing.B) {
+	s := suite1(b)
+	for _, heard := range []uint32{1, 50, 5000} {
+		b.Run(fmt.Sprintf("heard=%d", heard), func(b *testing.B) {
+			tree := newTree(b, s, 5000)
+			for leaf := range heard {
+				consume(b, tree, leaf, 0)
+			}
+			size := 0
+			for b.Loop() {
+				size = len(save(tree))
+			}
+			b.ReportMetric(float64(size), "bytes")
+		})
+	}
+}

@@ -116,15 +116,15 @@ func fromEpochSecret(s ciphersuite.Suite, epoch secret.Bytes, size, own uint32) 
 }
 
 // Retire erases what only a current epoch needs, above all init_secret, and
-// keeps what late messages and exporters need: SenderData, Exporter, Resumption,
-// Authenticator and the Tree's receiving side. It sends no more.
+// keeps what late application messages and exporters need: SenderData, Exporter,
+// Resumption, Authenticator and the Tree without own and handshake ratchets.
 func (e *Epoch) Retire() {
 	for _, s := range []*secret.Bytes{&e.Init, &e.External, &e.Confirmation, &e.Membership} {
 		s.Wipe()
 		*s = secret.Bytes{}
 	}
 	if e.Tree != nil {
-		e.Tree.stopSending()
+		e.Tree.retire()
 	}
 }
 

@@ -70,14 +70,17 @@ func (t *SecretTree) ownRatchet(k Kind) (*ratchet, error) {
 	return &s[k], nil
 }
 
-// stopSending erases the own ratchets.
-func (t *SecretTree) stopSending() {
-	if t.own == NoLeaf {
-		return
+// retire erases the own ratchets and the handshake ratchets of all senders heard:
+// the epoch is over, and nothing is sent, proposed or committed in it any more.
+func (t *SecretTree) retire() {
+	if t.own != NoLeaf {
+		_, _ = t.ownRatchet(Application) // so that the frontier no longer covers the own leaf
 	}
-	if _, err := t.ownRatchet(Application); err != nil {
-		return // erased before
+	for leaf, s := range t.senders {
+		s[Handshake].wipe()
+		if leaf == t.own {
+			s.wipe()
+		}
 	}
-	t.senders[t.own].wipe()
 	t.version++
 }

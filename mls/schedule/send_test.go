@@ -91,18 +91,27 @@ func TestWhoCannotSend(t *testing.T) {
 	if _, _, err := tree.Next(Application); !errors.Is(err, ErrNoLeaf) {
 		t.Errorf("no own leaf: %v", err)
 	}
-	sending, receiving := pair(t)
-	if _, err := sending.Reserve(Application, 3); err != nil {
+	tree, _ = pair(t)
+	if _, err := tree.Reserve(Application, 3); err != nil {
 		t.Fatal(err)
 	}
-	e := &Epoch{Suite: suite1(t), Tree: sending}
-	e.Retire()
-	if _, _, err := sending.Next(Application); !errors.Is(err, ErrErased) {
-		t.Errorf("a retired epoch sends: %v", err)
+	c, err := tree.Claim(bob, Handshake, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, _, err := restore(t, save(sending)).Next(Application); !errors.Is(err, ErrErased) {
-		t.Errorf("a restored retired epoch sends: %v", err)
+	if err := c.Consume(); err != nil { // the commit that ends the epoch
+		t.Fatal(err)
 	}
-	consume(t, sending, bob, 0) // but it reads what was on its way
-	_ = receiving
+	(&Epoch{Suite: suite1(t), Tree: tree}).Retire()
+	for _, tree := range []*SecretTree{tree, restore(t, save(tree))} {
+		if _, _, err := tree.Next(Application); !errors.Is(err, ErrErased) {
+			t.Errorf("a retired epoch sends: %v", err)
+		}
+		for generation, want := range []error{ErrConsumed, ErrErased} {
+			if _, err := tree.Claim(bob, Handshake, uint32(generation)); !errors.Is(err, want) {
+				t.Errorf("a retired epoch takes a handshake: %v", err)
+			}
+		}
+		consume(t, tree, bob, 0) // but it reads what was on its way
+	}
 }
