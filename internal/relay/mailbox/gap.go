@@ -28,19 +28,15 @@ func Dies(arrived int64, retention time.Duration) time.Time {
 // gap, in one commit. It returns how many envelopes that were.
 func (m *Mailbox) Expire(now time.Time, retention time.Duration, fx Effects) int {
 	var out []Record
-	for i := range m.items {
-		it := &m.items[i]
-		if it.state != stored || Dies(it.arrived, retention).After(now) {
-			break
+	for i := 0; i < len(m.items) && !Dies(m.items[i].arrived, retention).After(now); i++ {
+		if m.items[i].state == stored {
+			out = append(out, m.items[i].record())
 		}
-		m.leave(it)
-		out = append(out, it.record())
 	}
 	if len(out) == 0 {
 		return 0
 	}
-	m.cursor = max(m.cursor, len(out))
-	m.cut(len(out))
+	m.removeAll(out)
 	if m.gap.Count == 0 {
 		m.gap.From = out[0].Arrived / 1000
 	}

@@ -10,7 +10,14 @@ import (
 
 // pump delivers what may be delivered now.
 func (m *Mailbox) pump(now time.Time, fx Effects) {
-	for m.connected && m.cursor < len(m.items) {
+	for m.connected {
+		if m.draining && (m.cursor == len(m.items) || m.items[m.cursor].n > m.drainTo) {
+			m.draining = false
+			fx.Drained()
+		}
+		if m.cursor == len(m.items) {
+			break
+		}
 		it := &m.items[m.cursor]
 		if !m.fits(int(it.size), m.windowLen, m.window) {
 			break
@@ -35,10 +42,6 @@ func (m *Mailbox) pump(now time.Time, fx Effects) {
 			Seq: it.seq, Envelope: f.Envelope, Class: f.Class, Stored: it.state != held,
 			Waited: max(0, now.Sub(time.UnixMilli(f.Arrived))),
 		})
-	}
-	if m.draining && (m.cursor == len(m.items) || m.items[m.cursor].n > m.drainTo) {
-		m.draining = false
-		fx.Drained()
 	}
 }
 
@@ -162,6 +165,25 @@ func (m *Mailbox) remove(i int) {
 		m.cursor--
 	}
 	m.items = slices.Delete(m.items, i, i+1)
+}
+
+// removeAll takes out many, which are in ascending order of n.
+func (m *Mailbox) removeAll(gone []Record) {
+	kept, cursor := m.items[:0], m.cursor
+	for i := range m.items {
+		it := m.items[i]
+		if len(gone) > 0 && it.n == gone[0].N {
+			gone = gone[1:]
+			m.leave(&it)
+			if i < m.cursor {
+				cursor--
+			}
+			continue
+		}
+		kept = append(kept, it)
+	}
+	clear(m.items[len(kept):])
+	m.items, m.cursor = kept, cursor
 }
 
 // cut drops the first n items, which have left the counts; the cursor is not
