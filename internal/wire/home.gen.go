@@ -385,57 +385,6 @@ func (m PinRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m PinRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// NameRecord pins a name to the account it first led to.
-type NameRecord struct {
-	Account []byte
-}
-
-// EncodedLen implements [Message].
-func (m *NameRecord) EncodedLen() (n int) {
-	n += lenText(1, m.Account)
-	return n
-}
-
-// Append implements [Message].
-func (m *NameRecord) Append(b []byte) []byte {
-	b = appendText(b, 1, m.Account)
-	return b
-}
-
-// Parse implements [Message]: byte slices are views into b.
-func (m *NameRecord) Parse(b []byte) error {
-	*m = NameRecord{}
-	parts, err := admit(b)
-	if err == nil {
-		err = m.merge(b, &parts)
-	}
-	if err != nil {
-		*m = NameRecord{}
-		return fmt.Errorf("parse NameRecord: %w", err)
-	}
-	return nil
-}
-
-func (m *NameRecord) merge(b []byte, parts *int) error {
-	d := decoder{rest: b}
-	for d.next(parts) {
-		switch d.tag {
-		case 1<<3 | wireLength:
-			m.Account = d.raw
-		}
-	}
-	return d.err
-}
-
-// String implements [Message]: it tells sizes, never contents.
-func (m NameRecord) String() string { return describe("NameRecord", m.EncodedLen()) }
-
-// Format keeps every verb of fmt from the contents.
-func (m NameRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
-
-// LogValue keeps slog from the contents.
-func (m NameRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
-
 // KeyPackageRecord keeps the private part of a key package.
 type KeyPackageRecord struct {
 	Ref []byte
@@ -841,6 +790,8 @@ type GroupRecord struct {
 	Over bool
 	// open says that the group is past the commit that made it.
 	Open bool
+	// epoch is the one whose states stand beside it.
+	Epoch uint64
 }
 
 // EncodedLen implements [Message].
@@ -858,6 +809,7 @@ func (m *GroupRecord) EncodedLen() (n int) {
 	}
 	n += lenBool(8, m.Over)
 	n += lenBool(9, m.Open)
+	n += lenInteger(10, m.Epoch)
 	return n
 }
 
@@ -876,6 +828,7 @@ func (m *GroupRecord) Append(b []byte) []byte {
 	}
 	b = appendBool(b, 8, m.Over)
 	b = appendBool(b, 9, m.Open)
+	b = appendInteger(b, 10, m.Epoch)
 	return b
 }
 
@@ -919,6 +872,8 @@ func (m *GroupRecord) merge(b []byte, parts *int) error {
 			m.Over = d.num != 0
 		case 9<<3 | wireVarint:
 			m.Open = d.num != 0
+		case 10<<3 | wireVarint:
+			m.Epoch = uint64(d.num)
 		}
 	}
 	return d.err
@@ -1372,6 +1327,64 @@ func (m WaitingRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m WaitingRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// SeenRecord recognises envelopes that come twice.
+type SeenRecord struct {
+	// at is when they came (unix milliseconds).
+	At int64
+	// hashes are SHA-256 hashes of envelopes, one behind the other.
+	Hashes []byte
+}
+
+// EncodedLen implements [Message].
+func (m *SeenRecord) EncodedLen() (n int) {
+	n += lenInteger(1, m.At)
+	n += lenText(2, m.Hashes)
+	return n
+}
+
+// Append implements [Message].
+func (m *SeenRecord) Append(b []byte) []byte {
+	b = appendInteger(b, 1, m.At)
+	b = appendText(b, 2, m.Hashes)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *SeenRecord) Parse(b []byte) error {
+	*m = SeenRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = SeenRecord{}
+		return fmt.Errorf("parse SeenRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *SeenRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireVarint:
+			m.At = int64(d.num)
+		case 2<<3 | wireLength:
+			m.Hashes = d.raw
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m SeenRecord) String() string { return describe("SeenRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m SeenRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m SeenRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // EventRecordBody is what Body of [EventRecord] can hold: *[MessageEvent], *[DeliveredEvent], *[ExpiredEvent], *[KeyChangedEvent], *[DeviceEvent], *[NoticeEvent], *[ErrorEvent].
 //

@@ -20,7 +20,6 @@ const (
 	Device     Kind = iota + 1 // DeviceRecord, one
 	SignIn                     // SignInRecord, one
 	Pin                        // PinRecord, by account
-	Name                       // NameRecord, by name
 	KeyPackage                 // KeyPackageRecord, by reference
 	Room                       // RoomRecord, by room
 	Group                      // GroupRecord, by group
@@ -33,7 +32,7 @@ const (
 	Early                      // MessageRecord, by room and device, at sequence number
 	Outbox                     // OutboxRecord, at order
 	Event                      // EventRecord, at order
-	Seen                       // nothing, by envelope, at the hour
+	Seen                       // SeenRecord, at order
 	Waiting                    // WaitingRecord, at order
 	kinds
 )

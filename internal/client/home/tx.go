@@ -1,6 +1,7 @@
 package home
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -52,7 +53,20 @@ func (t *Tx) DeleteBefore(k Key, n uint64) {
 	t.ops = append(t.ops, op{key: k.At(0), upTo: k.At(n).b})
 }
 
-// Mark and Undo take back what was written since.
+// Get reads as if what was written so far were durable.
+func (t *Tx) Get(ctx context.Context, k Key, r Record) (ok bool, err error) {
+	for i := len(t.ops) - 1; i >= 0; i-- {
+		if o := t.ops[i]; bytes.Equal(o.key.b, k.b) && o.upTo == nil {
+			if o.record == nil {
+				return false, nil
+			}
+			return true, r.Parse(bytes.Clone(o.record))
+		}
+	}
+	return t.home.Get(ctx, k, r)
+}
+
+// Mark returns where Undo goes back to.
 func (t *Tx) Mark() int { return len(t.ops) }
 
 // Undo takes back what was written since Mark returned mark.

@@ -1,0 +1,68 @@
+package account
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+// KeyPackageOptions tell what a key package is for.
+type KeyPackageOptions struct {
+	Suite      ciphersuite.ID
+	Now        time.Time
+	LastResort bool
+}
+
+var (
+	// ErrForged says that the directory gave out a key package that its device
+	// did not make.
+	ErrForged = errors.New("the server gave out a forged key package")
+	// ErrMissing says that a device has no key package at the directory.
+	ErrMissing = errors.New("a device has no key package at the server")
+)
+
+// CheckKeyPackages checks what the directory gave out for an account against
+// its chain: exactly one package for each device wanted, made by that device,
+// good now and of the suite. Devices that are left out come back as missing.
+func CheckKeyPackages(claimed []wire.ClaimedKeyPackage, chain devchain.Chain, want []ident.DeviceID, suite ciphersuite.ID, now time.Time) (got []*group.KeyPackage, missing []ident.DeviceID, err error) {
+	byDevice := map[ident.DeviceID]*group.KeyPackage{}
+	for _, c := range claimed {
+		id, err := ident.DeviceIDFrom(c.Device)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrForged, err)
+		}
+		kp, err := group.ParseKeyPackage(c.KeyPackage)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrForged, err)
+		}
+		m, err := ReadMember(kp.Leaf())
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrForged, err)
+		}
+		if m.Device != id || m.Account != chain.ID() {
+			return nil, nil, fmt.Errorf("%w: it is another device's", ErrForged)
+		}
+		if _, rel := devchain.Better(m.Chain, chain); rel == devchain.Forked || rel == devchain.Foreign {
+			return nil, nil, fmt.Errorf("%w: its chain contradicts the account's", ErrForged)
+		}
+		if err := kp.Validate(now, suite); err != nil {
+			continue // too old, or of another suite: as good as none
+		}
+		byDevice[id] = kp
+	}
+	for _, id := range want {
+		switch kp := byDevice[id]; kp {
+		case nil:
+			missing = append(missing, id)
+		default:
+			got = append(got, kp)
+		}
+	}
+	return got, missing, nil
+}

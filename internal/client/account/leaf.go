@@ -1,0 +1,218 @@
+package account
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+// The private extension types (docs/spec/content.md).
+const (
+	extLeafInfo     group.ExtensionType = 0xF100
+	extIntroduction group.ExtensionType = 0xF101
+	extRoomContext  group.ExtensionType = 0xF102
+)
+
+// LeafLife is how long a leaf is good.
+const LeafLife = 30 * 24 * time.Hour
+
+// ErrLeaf says that a leaf does not stand for a device of its account.
+var ErrLeaf = errors.New("a device's leaf does not hold")
+
+// Supports are the extension types that every leaf handles.
+func Supports() []group.ExtensionType {
+	return []group.ExtensionType{extLeafInfo, extIntroduction, extRoomContext}
+}
+
+// Identity is the credential of this device.
+func (m *Me) Identity() []byte {
+	return (&wire.Credential{Account: m.Account[:], Device: m.Device[:]}).Append(nil)
+}
+
+// LeafExtensions are what this device's leaves carry: what it last saw of its
+// own chain, and how to write to it.
+func (m *Me) LeafExtensions(own devchain.Chain) group.Extensions {
+	head := own.Head()
+	info := &wire.LeafInfo{ChainLength: own.Len(), ChainHead: head[:], DeliveryToken: m.token.Reveal()}
+	intro := &wire.Introduction{Chain: own.Wire()}
+	return group.Extensions{
+		{Type: extLeafInfo, Data: info.Append(nil)},
+		{Type: extIntroduction, Data: intro.Append(nil)},
+	}
+}
+
+// KeyPackage makes a key package that is good from now on.
+func (m *Me) KeyPackage(own devchain.Chain, o KeyPackageOptions) (*group.OwnKeyPackage, error) {
+	return group.NewKeyPackage(group.KeyPackageOptions{
+		Suite: o.Suite, Identity: m.Identity(), Signer: m.Leaf, LastResort: o.LastResort,
+		Extensions: m.LeafExtensions(own), Supports: Supports(),
+		// Clocks differ; a key package made just now must be good elsewhere.
+		NotBefore: o.Now.Add(-24 * time.Hour), NotAfter: o.Now.Add(LeafLife),
+	})
+}
+
+// Member is a leaf whose every claim was checked.
+type Member struct {
+	Account ident.AccountID
+	Device  ident.DeviceID
+	Leaf    group.LeafIndex
+	// Token lets this device write to the member's mailbox.
+	Token []byte
+	// Chain is the one that introduced the device. It may be older than the one
+	// pinned here.
+	Chain devchain.Chain
+	// Keys are the device's, as the chain has them.
+	Keys *wire.DeviceKeys
+}
+
+// ReadMember checks what a leaf claims by its own bytes: that its chain holds,
+// names the device as active, and certifies the leaf's signature key.
+func ReadMember(l group.Member) (Member, error) {
+	m := Member{Leaf: l.Leaf}
+	var cred wire.Credential
+	if err := cred.Parse(l.Identity); err != nil || !bytes.Equal(cred.Append(nil), l.Identity) {
+		return m, fmt.Errorf("%w: its credential can't be read", ErrLeaf)
+	}
+	var err error
+	if m.Account, err = ident.AccountIDFrom(cred.Account); err != nil {
+		return m, fmt.Errorf("%w: %w", ErrLeaf, err)
+	}
+	if m.Device, err = ident.DeviceIDFrom(cred.Device); err != nil {
+		return m, fmt.Errorf("%w: %w", ErrLeaf, err)
+	}
+	var info wire.LeafInfo
+	if err := parseExtension(l.Extensions, extLeafInfo, &info); err != nil {
+		return m, err
+	}
+	if len(info.DeliveryToken) != TokenSize || len(info.ChainHead) != sha256.Size {
+		return m, fmt.Errorf("%w: its delivery token or chain head has a wrong size", ErrLeaf)
+	}
+	m.Token = info.DeliveryToken
+	var intro wire.Introduction
+	if err := parseExtension(l.Extensions, extIntroduction, &intro); err != nil {
+		return m, err
+	}
+	if intro.Chain == nil {
+		return m, fmt.Errorf("%w: nothing introduces it", ErrLeaf)
+	}
+	if m.Chain, err = devchain.Verify(intro.Chain); err != nil {
+		return m, fmt.Errorf("%w: %w", ErrLeaf, err)
+	}
+	d, ok := m.Chain.Device(m.Device)
+	switch {
+	case m.Chain.ID() != m.Account:
+		return m, fmt.Errorf("%w: its chain is of another account", ErrLeaf)
+	case !ok || !d.Active:
+		return m, fmt.Errorf("%w: its chain does not name the device", ErrLeaf)
+	case !bytes.Equal(d.Keys.Mls, l.SignatureKey):
+		return m, fmt.Errorf("%w: its signature key is not the one in the chain", ErrLeaf)
+	case !m.Chain.Contains(info.ChainLength, devchain.Hash(info.ChainHead)):
+		return m, fmt.Errorf("%w: it speaks of another chain than it shows", ErrLeaf)
+	}
+	m.Keys = d.Keys
+	return m, nil
+}
+
+func parseExtension(exts group.Extensions, t group.ExtensionType, into interface{ Parse([]byte) error }) error {
+	data, ok := exts.Get(t)
+	if !ok {
+		return fmt.Errorf("%w: extension %#x is missing", ErrLeaf, uint16(t))
+	}
+	if err := into.Parse(data); err != nil {
+		return fmt.Errorf("%w: extension %#x: %w", ErrLeaf, uint16(t), err)
+	}
+	return nil
+}
+
+// Validate judges a leaf for every group of byre, by its argument alone.
+func Validate(c group.Claim) error {
+	m, err := ReadMember(c.Member)
+	if err != nil {
+		return err
+	}
+	room, err := ReadRoom(c.Group)
+	if err != nil {
+		return err
+	}
+	if !room.Has(m.Account) {
+		return fmt.Errorf("%w: its account is none of the room's", ErrLeaf)
+	}
+	if c.Previous == nil {
+		return nil
+	}
+	// A leaf is renewed by its own device alone.
+	if !bytes.Equal(c.Previous.Identity, c.Identity) || !bytes.Equal(c.Previous.SignatureKey, c.SignatureKey) {
+		return fmt.Errorf("%w: an update changes whose it is", ErrLeaf)
+	}
+	return nil
+}
+
+// Room is what a group's context says of its room.
+type Room struct {
+	ID       ident.RoomID
+	Kind     wire.RoomKind
+	Accounts []ident.AccountID // ascending
+}
+
+// Direct is the room of two accounts (docs/spec/content.md).
+func Direct(a, b ident.AccountID) Room {
+	if bytes.Compare(a[:], b[:]) > 0 {
+		a, b = b, a
+	}
+	h := sha256.New()
+	h.Write([]byte("byre/1 direct\x00"))
+	h.Write(a[:])
+	h.Write(b[:])
+	return Room{ident.RoomID(h.Sum(nil)[:ident.RoomSize]), wire.RoomDirect, []ident.AccountID{a, b}}
+}
+
+// Has reports whether an account belongs to the room.
+func (r Room) Has(a ident.AccountID) bool {
+	for _, x := range r.Accounts {
+		if x == a {
+			return true
+		}
+	}
+	return false
+}
+
+// Other returns the account of a direct room that is not a.
+func (r Room) Other(a ident.AccountID) ident.AccountID {
+	if r.Accounts[0] == a {
+		return r.Accounts[1]
+	}
+	return r.Accounts[0]
+}
+
+// Extensions is the room as a group's context carries it.
+func (r Room) Extensions() group.Extensions {
+	c := &wire.RoomContext{Kind: r.Kind}
+	for _, a := range r.Accounts {
+		c.Accounts = append(c.Accounts, bytes.Clone(a[:]))
+	}
+	return group.Extensions{{Type: extRoomContext, Data: c.Append(nil)}}
+}
+
+// ReadRoom reads the room of a group's context.
+func ReadRoom(exts group.Extensions) (Room, error) {
+	var c wire.RoomContext
+	if err := parseExtension(exts, extRoomContext, &c); err != nil {
+		return Room{}, err
+	}
+	if c.Kind != wire.RoomDirect || len(c.Accounts) != 2 {
+		return Room{}, fmt.Errorf("%w: the room is of a kind that this byre does not know", ErrLeaf)
+	}
+	a, errA := ident.AccountIDFrom(c.Accounts[0])
+	b, errB := ident.AccountIDFrom(c.Accounts[1])
+	if errA != nil || errB != nil || bytes.Compare(a[:], b[:]) >= 0 {
+		return Room{}, fmt.Errorf("%w: the room's accounts do not stand in order", ErrLeaf)
+	}
+	return Direct(a, b), nil
+}

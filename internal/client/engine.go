@@ -1,0 +1,229 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// maxBatch is how many steps share one commit.
+const maxBatch = 64
+
+// engine owns the state of one device. Its loop runs every step; what stands
+// under "owned by the loop" is touched in steps alone.
+type engine struct {
+	cfg       Config
+	clock     clock.Clock
+	home      *home.Home
+	me        *account.Me
+	transport Transport
+
+	steps   chan step
+	quit    chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+	failure error // why the loop stopped; read after stopped
+	bell    bell
+	link    link // the one connection, shared by those who need it
+
+	// Owned by the loop.
+	device      wire.DeviceRecord // without the private keys
+	signIn      wire.SignInRecord
+	pins        map[ident.AccountID]*account.Pin
+	names       map[string]ident.AccountID // by ident.Name's key
+	keyPackages map[string]*wire.KeyPackageRecord
+	talks       map[ident.RoomID]*talk
+	groups      map[string]*groupState
+	unresolved  []*entry // addressed to names that are not known yet
+	dropped     map[ident.MessageID]error
+	seen        seen
+	waiting     map[uint64]*wire.WaitingRecord
+	next        struct{ outbox, event, waiting uint64 }
+	session     *session // signed in, or nil
+}
+
+// step is something to do in the loop. do must check before it changes
+// anything: after an error the state is as it was.
+type step struct {
+	do   func(*txn) error
+	done chan<- error // nil: nobody waits
+}
+
+// txn is what one batch of steps writes. What after collects runs in the loop
+// once the writes are durable.
+type txn struct {
+	*home.Tx
+	*engine
+
+	ctx    context.Context
+	now    time.Time
+	after  []func()
+	talked map[*talk]bool
+	moved  map[*groupState]bool
+	acking bool   // an Ack follows the commit
+	fresh  []byte // hashes of the envelopes of this batch
+}
+
+// do runs fn as a step and returns when what it wrote is durable.
+func (e *engine) do(ctx context.Context, fn func(*txn) error) error {
+	done := make(chan error, 1)
+	select {
+	case e.steps <- step{fn, done}:
+	case <-e.stopped:
+		return e.stoppedBy()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-e.stopped:
+		return e.stoppedBy()
+	}
+}
+
+// post runs fn as a step some time later. It returns false if the loop ended.
+func (e *engine) post(fn func(*txn) error) bool {
+	select {
+	case e.steps <- step{do: fn}:
+		return true
+	case <-e.stopped:
+		return false
+	}
+}
+
+func (e *engine) stoppedBy() error {
+	if e.failure != nil {
+		return e.failure
+	}
+	return ErrClosed
+}
+
+// loop runs steps until the engine is closed or a commit fails.
+func (e *engine) loop() {
+	defer close(e.stopped)
+	for {
+		var batch []step
+		select {
+		case s := <-e.steps:
+			batch = append(batch, s)
+		case <-e.quit:
+			return
+		}
+	more:
+		for len(batch) < maxBatch {
+			select {
+			case s := <-e.steps:
+				batch = append(batch, s)
+			default:
+				break more
+			}
+		}
+		if err := e.apply(batch); err != nil {
+			e.failure = err
+			return
+		}
+	}
+}
+
+// apply runs a batch of steps and makes what they wrote durable in one commit.
+// When the commit fails nobody knows what is on the disk, so the engine stops;
+// opening it again reads what is durable and goes on from there.
+func (e *engine) apply(batch []step) error {
+	tx := &txn{
+		Tx: e.home.Begin(), engine: e, ctx: context.Background(), now: e.clock.Now(),
+		talked: map[*talk]bool{}, moved: map[*groupState]bool{},
+	}
+	results := make([]error, len(batch))
+	for i, s := range batch {
+		mark, after := tx.Mark(), len(tx.after)
+		if results[i] = s.do(tx); results[i] != nil {
+			tx.Undo(mark)
+			tx.after = tx.after[:after]
+		}
+	}
+	err := tx.save()
+	if err == nil {
+		err = tx.Commit(tx.ctx)
+	}
+	if err == nil {
+		for _, f := range tx.after {
+			f()
+		}
+	}
+	for i, s := range batch {
+		if s.done != nil {
+			s.done <- firstError(results[i], err)
+		}
+	}
+	e.bell.ring()
+	return err
+}
+
+// save writes the records of what changed, each once.
+func (tx *txn) save() error {
+	for g := range tx.moved {
+		tx.PutBytes(tx.home.Key(home.Ratchet, g.id).At(g.rec.Epoch), g.mls.RatchetState().Reveal())
+		tx.Put(tx.home.Key(home.Group, g.id), &g.rec)
+	}
+	for t := range tx.talked {
+		tx.Put(tx.home.Key(home.Room, t.ID[:]), t.record())
+	}
+	tx.saveSeen()
+	return nil
+}
+
+// then runs f in the loop once the writes are durable.
+func (tx *txn) then(f func()) { tx.after = append(tx.after, f) }
+
+// close ends the loop.
+func (e *engine) close() error {
+	e.once.Do(func() { close(e.quit) })
+	e.closeLink()
+	<-e.stopped
+	if e.failure != nil {
+		return fmt.Errorf("the device stopped: %w", e.failure)
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bell wakes those who wait for the state to change.
+type bell struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// next returns a channel that is closed at the next ring.
+func (b *bell) next() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
+}

@@ -1,0 +1,136 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// eventsAtOnce is how many events are recorded as told in one commit.
+const eventsAtOnce = 16
+
+// tell queues an event for the owner.
+func (tx *txn) tell(body wire.EventRecordBody) {
+	tx.Put(tx.home.Key(home.Event).At(tx.next.event), &wire.EventRecord{At: tx.now.UnixMilli(), Body: body})
+	tx.next.event++
+}
+
+// problem queues a sentence about something that did not work.
+func (tx *txn) problem(room ident.RoomID, id ident.MessageID, text string) {
+	ev := &wire.ErrorEvent{Text: text}
+	if room != (ident.RoomID{}) {
+		ev.Room = room[:]
+	}
+	if id != (ident.MessageID{}) {
+		ev.Id = id[:]
+	}
+	tx.tell(ev)
+}
+
+func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, error) bool) {
+	return func(yield func(Event, error) bool) {
+		for {
+			rung := e.bell.next()
+			list, err := e.takeEvents(ctx)
+			for _, ev := range list {
+				if !yield(ev, nil) {
+					return
+				}
+			}
+			if err != nil && (ctx.Err() == nil || !wait) {
+				yield(nil, err)
+			}
+			if err != nil || len(list) == 0 && !wait {
+				return
+			}
+			if len(list) > 0 {
+				continue
+			}
+			select {
+			case <-rung:
+			case <-ctx.Done():
+				return
+			case <-e.stopped:
+				yield(nil, e.stoppedBy())
+				return
+			}
+		}
+	}
+}
+
+// takeEvents returns the oldest events and records them as told.
+func (e *engine) takeEvents(ctx context.Context) (out []Event, err error) {
+	err = e.do(ctx, func(tx *txn) error {
+		k := tx.home.Key(home.Event)
+		for it, err := range tx.home.From(tx.ctx, k, 0, eventsAtOnce) {
+			if err != nil {
+				return err
+			}
+			rec := &wire.EventRecord{}
+			if err := rec.Parse(it.Record); err != nil {
+				return errors.Join(home.ErrDamaged, err)
+			}
+			ev, err := tx.eventOf(rec)
+			if err != nil {
+				return err
+			}
+			if ev != nil {
+				out = append(out, ev)
+			}
+			// V1: told. A crash after this commit leaves at most these untold;
+			// the history has them all.
+			tx.Delete(it.Key)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// eventOf turns a record into what callers see; nil for one of a newer byre.
+func (tx *txn) eventOf(rec *wire.EventRecord) (Event, error) {
+	at := time.UnixMilli(rec.At).UTC()
+	switch body := rec.Body.(type) {
+	case *wire.MessageEvent:
+		m, err := tx.messageFrom(&wire.IndexRecord{Room: body.Room, Position: body.Position})
+		return MessageRead{m}, err
+	case *wire.DeliveredEvent:
+		ev := Delivered{At: at}
+		copy(ev.Room[:], body.Room)
+		copy(ev.ID[:], body.Id)
+		copy(ev.Account[:], body.Account)
+		copy(ev.Device[:], body.Device)
+		return ev, nil
+	case *wire.ExpiredEvent:
+		ev := Expired{At: at, Count: body.Count, From: time.UnixMilli(body.From).UTC(), To: time.UnixMilli(body.To).UTC(), Healed: body.Healed}
+		copy(ev.Room[:], body.Room)
+		copy(ev.Account[:], body.Account)
+		return ev, nil
+	case *wire.KeyChangedEvent:
+		ev := KeyChanged{At: at, Name: body.Name, Text: body.Text}
+		copy(ev.Account[:], body.Account)
+		return ev, nil
+	case *wire.DeviceEvent:
+		ev := DeviceChanged{At: at, Removed: body.Removed}
+		copy(ev.Room[:], body.Room)
+		copy(ev.Account[:], body.Account)
+		copy(ev.Device[:], body.Device)
+		return ev, nil
+	case *wire.NoticeEvent:
+		return Notice{at, body.Text}, nil
+	case *wire.ErrorEvent:
+		ev := Problem{At: at, Text: body.Text}
+		copy(ev.Room[:], body.Room)
+		copy(ev.ID[:], body.Id)
+		return ev, nil
+	case nil:
+		return nil, nil //nolint:nilnil // of a newer byre: nothing to tell
+	}
+	return nil, nil //nolint:nilnil // as above
+}

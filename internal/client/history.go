@@ -1,0 +1,302 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// record writes a message to the history and returns where it stands.
+func (tx *txn) record(t *talk, rec *wire.MessageRecord, d ident.DeviceID, seq uint64, id ident.MessageID) uint64 {
+	at := &wire.IndexRecord{Room: t.ID[:], Position: t.next}
+	tx.Put(tx.home.Key(home.Message, t.ID[:]).At(t.next), rec)
+	tx.Put(tx.home.Key(home.Index, id[:]), at)
+	tx.Put(tx.home.Key(home.Number, t.ID[:], d[:]).At(seq), at)
+	t.next++
+	tx.talked[t] = true
+	return at.Position
+}
+
+// show writes a message that came to the history and tells the owner, unless
+// its sender's message of this id is there already.
+func (tx *txn) show(t *talk, rec *wire.MessageRecord, d ident.DeviceID, seq uint64) error {
+	var content wire.Content
+	if err := content.Parse(rec.Content); err != nil {
+		return errors.Join(home.ErrDamaged, err)
+	}
+	id, err := ident.MessageIDFrom(content.Id)
+	if err != nil {
+		return err
+	}
+	var at wire.IndexRecord
+	known, err := tx.Get(tx.ctx, tx.home.Key(home.Index, id[:]), &at)
+	if err != nil {
+		return err
+	}
+	if known {
+		var old wire.MessageRecord
+		ok, err := tx.Get(tx.ctx, tx.home.Key(home.Message, at.Room).At(at.Position), &old)
+		if err != nil {
+			return err
+		}
+		if ok && slices.Equal(old.Device, rec.Device) {
+			return nil
+		}
+		// Another device uses an id that is taken, so it gets one of its own:
+		// nobody can hide or replace what somebody else wrote.
+		id = ident.NewMessageID()
+		content.Id = id[:]
+		rec.Content = content.Append(nil)
+	}
+	tx.tell(&wire.MessageEvent{Room: t.ID[:], Position: tx.record(t, rec, d, seq, id)})
+	return nil
+}
+
+// storedMessage reads a message as this transaction will leave it.
+func (tx *txn) storedMessage(t *talk, position uint64) (*wire.MessageRecord, *wire.Content, error) {
+	rec, content := &wire.MessageRecord{}, &wire.Content{}
+	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Message, t.ID[:]).At(position), rec)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: a message is missing", home.ErrDamaged)
+	}
+	if err := content.Parse(rec.Content); err != nil {
+		return nil, nil, errors.Join(home.ErrDamaged, err)
+	}
+	return rec, content, nil
+}
+
+// messageOf turns a record into what callers see. It runs in the loop.
+func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, error) {
+	var errs [3]error
+	m := Message{SentAt: time.UnixMilli(c.SentAt).UTC(), ReadAt: time.UnixMilli(rec.ReadAt).UTC(), Path: Live}
+	m.ID, errs[0] = ident.MessageIDFrom(c.Id)
+	m.Room, errs[1] = ident.RoomIDFrom(rec.Room)
+	m.From, errs[2] = ident.AccountIDFrom(rec.Account)
+	if err := errors.Join(errs[:]...); err != nil {
+		return m, errors.Join(home.ErrDamaged, err)
+	}
+	copy(m.Device[:], rec.Device)
+	m.FromName, m.Own = tx.personOf(m.From), m.Device == tx.me.Device
+	t := tx.talks[m.Room]
+	if t != nil {
+		m.To = tx.nameOf(t)
+	}
+	if rec.Stored {
+		m.Path = Stored
+	}
+	m.Waited = time.Duration(min(rec.WaitedMs, 1<<40)) * time.Millisecond //nolint:gosec // bounded
+	switch body := c.Body.(type) {
+	case *wire.Text:
+		m.Text = body.Text
+		copy(m.ReplyTo[:], body.ReplyTo)
+	case *wire.Receipt, nil:
+		m.Newer = true
+	}
+	if m.Own {
+		tx.outcomesOf(&m, t, rec)
+	}
+	return m, nil
+}
+
+// outcomesOf fills in what became of an own message.
+func (tx *txn) outcomesOf(m *Message, t *talk, rec *wire.MessageRecord) {
+	seen := map[ident.DeviceID]int{}
+	add := func(d ident.DeviceID, o Outcome) {
+		if _, ok := seen[d]; ok {
+			return
+		}
+		seen[d] = len(m.Devices)
+		out := DeviceOutcome{Device: d, Outcome: o}
+		out.Account, _ = tx.accountOf(t, d)
+		m.Devices = append(m.Devices, out)
+	}
+	for _, o := range rec.Outcomes {
+		add(ident.DeviceID(o.Device), outcomeOf(o.Outcome))
+	}
+	i := slices.IndexFunc(t.outbox, func(x *entry) bool { return x.id == m.ID })
+	if i >= 0 {
+		m.Queued, m.Problem = true, t.outbox[i].rec.Problem
+		if g := t.sending(); g != nil {
+			for _, member := range g.members {
+				if member.Device != tx.me.Device {
+					add(member.Device, Pending)
+				}
+			}
+		}
+	}
+	for _, d := range rec.Delivered {
+		if i, ok := seen[ident.DeviceID(d)]; ok {
+			m.Devices[i].Delivered = true
+		}
+	}
+}
+
+// unresolvedMessage is a message whose receiver is not known yet.
+func (tx *txn) unresolvedMessage(x *entry) (Message, error) {
+	var c wire.Content
+	if err := c.Parse(x.rec.Content); err != nil {
+		return Message{}, errors.Join(home.ErrDamaged, err)
+	}
+	rec := &wire.MessageRecord{Account: tx.me.Account[:], Device: make([]byte, ident.DeviceSize), Room: make([]byte, ident.RoomSize)}
+	m, err := tx.messageOf(rec, &c)
+	m.Device, m.Own, m.To, m.Queued, m.Problem = tx.me.Device, true, x.rec.Name, true, x.rec.Problem
+	m.ReadAt = m.SentAt
+	return m, err
+}
+
+func (tx *txn) find(id ident.MessageID) (Message, error) {
+	if why, ok := tx.dropped[id]; ok {
+		return Message{}, why
+	}
+	for _, x := range tx.unresolved {
+		if x.id == id {
+			return tx.unresolvedMessage(x)
+		}
+	}
+	var at wire.IndexRecord
+	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Index, id[:]), &at)
+	if err != nil {
+		return Message{}, err
+	}
+	if !ok {
+		return Message{}, ErrUnknownMessage
+	}
+	return tx.messageFrom(&at)
+}
+
+func (tx *txn) messageFrom(at *wire.IndexRecord) (Message, error) {
+	t, ok := tx.talks[ident.RoomID(at.Room)]
+	if !ok {
+		return Message{}, home.ErrDamaged
+	}
+	rec, c, err := tx.storedMessage(t, at.Position)
+	if err != nil {
+		return Message{}, err
+	}
+	return tx.messageOf(rec, c)
+}
+
+func (e *engine) message(ctx context.Context, id ident.MessageID) (m Message, err error) {
+	err = e.do(ctx, func(tx *txn) (err error) {
+		m, err = tx.find(id)
+		return err
+	})
+	return m, err
+}
+
+func (e *engine) waitFor(ctx context.Context, id ident.MessageID, cond func(Message) bool) (Message, error) {
+	for {
+		rung := e.bell.next()
+		m, err := e.message(ctx, id)
+		if err != nil || cond(m) {
+			return m, err
+		}
+		select {
+		case <-rung:
+		case <-ctx.Done():
+			return m, ctx.Err()
+		case <-e.stopped:
+			return m, e.stoppedBy()
+		}
+	}
+}
+
+func (e *engine) history(ctx context.Context, to string, since time.Time) (out []Message, err error) {
+	err = e.do(ctx, func(tx *txn) error {
+		t, ok := tx.known(to)
+		if !ok {
+			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
+		}
+		for it, err := range tx.home.From(tx.ctx, tx.home.Key(home.Message, t.ID[:]), 0, 0) {
+			if err != nil {
+				return err
+			}
+			var rec wire.MessageRecord
+			var c wire.Content
+			if err := errors.Join(rec.Parse(it.Record), c.Parse(rec.Content)); err != nil {
+				return errors.Join(home.ErrDamaged, err)
+			}
+			if time.UnixMilli(rec.ReadAt).Before(since) {
+				continue
+			}
+			m, err := tx.messageOf(&rec, &c)
+			if err != nil {
+				return err
+			}
+			out = append(out, m)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// known finds a conversation without beginning one.
+func (tx *txn) known(to string) (*talk, bool) {
+	if id, err := ident.ParseRoomID(to); err == nil {
+		if t, ok := tx.talks[id]; ok {
+			return t, true
+		}
+	}
+	a, err := tx.person(to)
+	if err != nil {
+		return nil, false
+	}
+	t, ok := tx.talks[account.Direct(a, tx.me.Account).ID]
+	return t, ok
+}
+
+func (e *engine) outboxMessages(ctx context.Context) (out []Message, err error) {
+	err = e.do(ctx, func(tx *txn) error {
+		for _, x := range tx.unresolved {
+			m, err := tx.unresolvedMessage(x)
+			if err != nil {
+				return err
+			}
+			out = append(out, m)
+		}
+		for _, t := range tx.talks {
+			for _, x := range t.outbox {
+				m, err := tx.find(x.id)
+				if err != nil {
+					return err
+				}
+				out = append(out, m)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b Message) int { return a.SentAt.Compare(b.SentAt) })
+	return out, err
+}
+
+func (e *engine) roomList(ctx context.Context) (out []Room, err error) {
+	err = e.do(ctx, func(tx *txn) error {
+		for _, t := range tx.talks {
+			out = append(out, Room{ID: t.ID, Name: tx.nameOf(t), Accounts: slices.Clone(t.Accounts), Messages: t.next})
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b Room) int { return strings.Compare(a.Name, b.Name) })
+	return out, err
+}
+
+func (e *engine) deviceList(ctx context.Context) (out []Device, err error) {
+	err = e.do(ctx, func(tx *txn) error {
+		for _, d := range tx.pins[tx.me.Account].Chain.Devices() {
+			out = append(out, Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true})
+		}
+		return nil
+	})
+	return out, err
+}

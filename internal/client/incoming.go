@@ -1,0 +1,282 @@
+package client
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/ident"
+	order "github.com/byre-messenger/byre/internal/room"
+	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+// maxWaiting is how many envelopes wait for a key at most; the oldest goes
+// first.
+const maxWaiting = 1000
+
+// delivery is an envelope on its way in.
+type delivery struct {
+	envelope []byte
+	at       time.Time
+	stored   bool
+	waited   uint64 // milliseconds
+}
+
+// deliver reads an envelope. Message, keys, order and what recognises a double
+// are written in one transaction (I1), and acknowledged after it: a crash
+// before it leaves the envelope at the relay, one after it leaves an envelope
+// that is recognised when it comes again.
+//
+// What does not open, or says what it must not, is dropped: an error means that
+// the home could not be read, and ends the session.
+func (tx *txn) deliver(d *wire.Deliver) error {
+	if !tx.firstTime(d.Envelope) {
+		return nil
+	}
+	in := delivery{d.Envelope, tx.now, d.Stored, d.WaitedMs}
+	opened, err := tx.read(in)
+	if err != nil || opened {
+		return err
+	}
+	n := tx.next.waiting
+	tx.next.waiting++
+	rec := &wire.WaitingRecord{Envelope: slices.Clone(d.Envelope), ArrivedAt: tx.now.UnixMilli(), Stored: d.Stored, WaitedMs: d.WaitedMs}
+	tx.waiting[n] = rec
+	tx.Put(tx.home.Key(home.Waiting).At(n), rec)
+	if len(tx.waiting) > maxWaiting {
+		tx.unwait(slices.Sorted(maps.Keys(tx.waiting))[0])
+	}
+	return nil
+}
+
+// read opens an envelope with the keys of the live epochs, or as a box. It
+// reports whether it did.
+func (tx *txn) read(in delivery) (bool, error) {
+	for _, g := range tx.groups {
+		if !g.rec.Over && g.env.Fits(in.envelope) {
+			msg, err := g.env.Open(in.envelope)
+			if err != nil {
+				return true, nil //nolint:nilerr // what claims an epoch and does not open is garbage
+			}
+			return true, tx.readMessage(g, msg, in)
+		}
+		for i, p := range g.past {
+			if p.env.Fits(in.envelope) {
+				msg, err := p.env.Open(in.envelope)
+				if err != nil {
+					return true, nil //nolint:nilerr // as above
+				}
+				return true, tx.readPast(g, i, msg, in)
+			}
+		}
+	}
+	plain, err := tx.me.Box.Open(in.envelope)
+	if err != nil {
+		return false, nil //nolint:nilerr // it waits for a key
+	}
+	var box wire.Box
+	if box.Parse(plain) != nil {
+		return true, nil // a box of a newer byre
+	}
+	if w, ok := box.Body.(*wire.WelcomeBox); ok {
+		return true, tx.welcomed(w)
+	}
+	return true, nil
+}
+
+// readMessage reads an MLS message of a group's present epoch.
+func (tx *txn) readMessage(g *groupState, msg []byte, in delivery) error {
+	head, err := group.Peek(msg)
+	if err != nil {
+		return nil //nolint:nilerr // garbage of a member
+	}
+	if head.Kind == group.KindCommit {
+		// The log tells which commit won; this one is but a hint.
+		g.rec.ReadLog = true
+		tx.moved[g] = true
+		tx.wake()
+		return nil
+	}
+	m, err := g.mls.Open(msg)
+	if err != nil {
+		return nil //nolint:nilerr // replayed, or garbage of a member
+	}
+	tx.moved[g] = true
+	i := slices.IndexFunc(g.members, func(x account.Member) bool { return x.Leaf == m.Sender.Leaf })
+	if i < 0 {
+		return nil
+	}
+	return tx.content(g, g.members[i], m.Plaintext, in)
+}
+
+// readPast reads an application message of an epoch left behind.
+func (tx *txn) readPast(g *groupState, i int, msg []byte, in delivery) error {
+	p := g.past[i]
+	m, err := p.mls.Open(msg)
+	if err != nil {
+		return nil //nolint:nilerr // replayed, garbage, or a commit that is known
+	}
+	tx.PutBytes(tx.home.Key(home.Ratchet, g.id).At(g.rec.Past[i].Epoch), p.mls.RatchetState().Reveal())
+	from, err := account.ReadMember(m.Sender)
+	if err != nil {
+		return nil //nolint:nilerr // was checked when the epoch began
+	}
+	return tx.content(g, from, m.Plaintext, in)
+}
+
+// content takes what a member said.
+func (tx *txn) content(g *groupState, from account.Member, plain []byte, in delivery) error {
+	var c wire.Content
+	if c.Parse(plain) != nil {
+		return nil
+	}
+	t := g.talk
+	for _, r := range c.Received {
+		if string(r.Device) == string(tx.me.Device[:]) {
+			if err := tx.happen(t, order.Confirm{Device: from.Device, UpTo: r.UpTo}, nil); err != nil && !errors.Is(err, order.ErrUnsent) {
+				return err
+			}
+		}
+	}
+	if _, err := ident.MessageIDFrom(c.Id); err != nil || c.Seq == 0 {
+		return nil //nolint:nilerr // a receipt
+	}
+	c.Received = nil
+	rec := &wire.MessageRecord{
+		Room: t.ID[:], Account: from.Account[:], Device: from.Device[:],
+		Content: withoutReceived(plain, &c), ReadAt: in.at.UnixMilli(), Stored: in.stored, WaitedMs: in.waited,
+	}
+	if err := tx.happen(t, order.Arrive{Device: from.Device, Seq: c.Seq, At: tx.now}, rec); err != nil {
+		return err
+	}
+	tx.offerSoon(t)
+	return nil
+}
+
+// withoutReceived returns content as it is kept. Content with a body that this
+// byre does not know is kept as it came, for a newer one.
+func withoutReceived(plain []byte, c *wire.Content) []byte {
+	if c.Body == nil {
+		return slices.Clone(plain)
+	}
+	return c.Append(nil)
+}
+
+// reopen tries what waited for a key.
+func (tx *txn) reopen() error {
+	for _, n := range slices.Sorted(maps.Keys(tx.waiting)) {
+		rec, still := tx.waiting[n]
+		if !still {
+			continue // what was opened before it opened this one too
+		}
+		at := time.UnixMilli(rec.ArrivedAt)
+		opened, err := tx.read(delivery{rec.Envelope, at, rec.Stored, rec.WaitedMs})
+		if err != nil {
+			return err
+		}
+		if opened || tx.now.Sub(at) > seenFor {
+			tx.unwait(n)
+		}
+	}
+	return nil
+}
+
+func (tx *txn) unwait(n uint64) {
+	delete(tx.waiting, n)
+	tx.Delete(tx.home.Key(home.Waiting).At(n))
+}
+
+// suspect has the logs read where envelopes came that no key opens: a change of
+// a room may have passed this device by.
+func (tx *txn) suspect(s *session) {
+	if len(tx.waiting) <= s.puzzled {
+		return
+	}
+	s.puzzled = len(tx.waiting)
+	for _, g := range tx.groups {
+		if !g.rec.Over {
+			g.rec.ReadLog = true
+			tx.moved[g] = true
+		}
+	}
+	tx.wake()
+}
+
+// welcomed joins a group.
+func (tx *txn) welcomed(w *wire.WelcomeBox) error {
+	refs, err := group.WelcomeRefs(w.Welcome)
+	if err != nil {
+		return nil //nolint:nilerr // garbage
+	}
+	for _, ref := range refs {
+		rec, ok := tx.keyPackages[string(ref)]
+		if !ok {
+			continue
+		}
+		k, err := group.RestoreKeyPackage(secret.New(slices.Clone(rec.State)))
+		if err != nil {
+			return err
+		}
+		m, err := group.Join(w.Welcome, k, group.JoinOptions{Signer: tx.me.Leaf, Validator: account.Validate})
+		if err != nil {
+			tx.problem(ident.RoomID{}, ident.MessageID{}, "somebody tried to begin a conversation in a way that does not hold: it was refused")
+			return nil //nolint:nilerr // refused
+		}
+		return tx.join(m, rec, w)
+	}
+	return nil
+}
+
+// join makes a group this device's own: the key package is erased with the
+// commit that writes the group.
+func (tx *txn) join(m *group.Group, used *wire.KeyPackageRecord, w *wire.WelcomeBox) error {
+	if _, known := tx.groups[string(m.ID())]; known {
+		return nil
+	}
+	r, err := account.ReadRoom(m.Extensions())
+	if err != nil || !r.Has(tx.me.Account) {
+		return nil //nolint:nilerr // not a room of this account
+	}
+	g, err := newGroupState(m, tx.now)
+	if err != nil {
+		return nil //nolint:nilerr // its members do not hold
+	}
+	if t, ok := tx.talks[r.ID]; ok && len(t.groups) >= maxGroups {
+		return nil
+	}
+	if !slices.ContainsFunc(g.members, func(x account.Member) bool { return x.Account == r.Other(tx.me.Account) }) {
+		return nil // nobody to talk to
+	}
+	t := tx.talkOf(r)
+	if !used.LastResort {
+		tx.dropKeyPackage(used)
+	}
+	g.rec.Room, g.rec.Open = t.ID[:], true
+	t.adopt(g)
+	tx.groups[string(g.id)] = g
+	t.checked = nil
+	for _, member := range g.members {
+		tx.see(member)
+	}
+	other := *tx.pins[t.Other(tx.me.Account)]
+	if other.Record.Name == "" && other.Record.Claimed == "" {
+		other.Record.Claimed = w.Name
+		tx.putPin(&other)
+	}
+	for _, s := range w.Sent {
+		if d, err := ident.DeviceIDFrom(s.Device); err == nil && d != tx.me.Device {
+			if err := tx.happen(t, order.Meet{Device: d, UpTo: s.UpTo}, nil); err != nil {
+				return err
+			}
+		}
+	}
+	tx.talked[t] = true
+	tx.keep(g)
+	tx.wake()
+	return tx.reopen()
+}

@@ -1,0 +1,200 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// link is the one session at a time, shared by all who need it: it opens with
+// the first and closes with the last.
+type link struct {
+	turn chan struct{} // held while anything below changes
+	s    *session
+	refs int
+}
+
+// hold returns the session, which it opens if there is none. The caller must
+// let it go.
+func (e *engine) hold(ctx context.Context) (*session, error) {
+	ctx, cancel := e.alive(ctx)
+	defer cancel()
+	l := &e.link
+	select {
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, firstError(e.closedError(), ctx.Err())
+	}
+	defer func() { <-l.turn }()
+	if l.s != nil && l.s.ctx.Err() == nil {
+		l.refs++
+		return l.s, nil
+	}
+	s, err := e.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.s, l.refs = s, 1
+	return s, nil
+}
+
+// letGo gives a session back.
+func (e *engine) letGo(s *session) {
+	l := &e.link
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	if l.s != s {
+		return // it ended, and another one came
+	}
+	if l.refs--; l.refs == 0 {
+		l.s = nil
+		s.shut()
+	}
+}
+
+// closeLink ends the session whoever holds it.
+func (e *engine) closeLink() {
+	l := &e.link
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
+	if l.s != nil {
+		l.s.shut()
+		l.s = nil
+	}
+}
+
+// shut closes the connection and waits for the session's goroutines.
+func (s *session) shut() {
+	s.cancel(ErrOffline)
+	_ = s.conn.Close()
+	<-s.ended
+}
+
+// alive returns a context that ends with the engine.
+func (e *engine) alive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-e.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+func (e *engine) closedError() error {
+	select {
+	case <-e.stopped:
+		return e.stoppedBy()
+	default:
+		return nil
+	}
+}
+
+// Pauses between connections.
+const (
+	firstReconnect = time.Second
+	lastReconnect  = time.Minute
+)
+
+// hopeless are the ends of a session after which connecting again can't help.
+var hopeless = []error{ErrOldCopy, ErrServerKey, ErrDeviceRemoved, ErrProtocol, ErrRetention, ErrSuperseded, ErrClosed}
+
+// run keeps a session open until ctx ends.
+func (e *engine) run(ctx context.Context) error {
+	pause := firstReconnect
+	for {
+		began := e.clock.Now()
+		err := e.runOnce(ctx)
+		if ctx.Err() != nil {
+			return firstError(e.closedError())
+		}
+		for _, end := range hopeless {
+			if errors.Is(err, end) {
+				return err
+			}
+		}
+		if e.closedError() != nil {
+			return e.closedError()
+		}
+		if e.clock.Now().Sub(began) > lastReconnect {
+			pause = firstReconnect
+		}
+		// Jitter keeps a server that comes back from being asked by all at once.
+		wait := pause/2 + rand.N(pause) //nolint:gosec // jitter, not a secret
+		if e.clock.Sleep(ctx, wait) != nil {
+			return nil
+		}
+		pause = min(2*pause, lastReconnect)
+	}
+}
+
+// runOnce connects and stays until the session or ctx ends.
+func (e *engine) runOnce(ctx context.Context) error {
+	s, err := e.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.letGo(s)
+	select {
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sync connects and waits until there is nothing more to do.
+func (e *engine) sync(ctx context.Context) error {
+	return e.with(ctx, func(s *session) error {
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+		// An answer to what was asked last means that the relay has read all
+		// before it, acknowledgements too.
+		_, err := s.ask(ctx, &wire.ReadEpoch{Handle: make([]byte, 32)})
+		return err
+	})
+}
+
+// with runs fn with a session.
+func (e *engine) with(ctx context.Context, fn func(*session) error) error {
+	s, err := e.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer e.letGo(s)
+	return fn(s)
+}
+
+// settle waits until everything that waited is read and everything that can be
+// sent is answered.
+func (s *session) settle(ctx context.Context) error {
+	for {
+		rung := s.bell.next()
+		var settled bool
+		if err := s.do(ctx, func(*txn) error {
+			if s.gone {
+				return firstError(context.Cause(s.ctx), ErrOffline)
+			}
+			settled = s.drained && s.idle && len(s.open) == 0
+			return nil
+		}); err != nil {
+			return err
+		}
+		if settled {
+			return nil
+		}
+		select {
+		case <-rung:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.stopped:
+			return s.stoppedBy()
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// errMoved says that the server leads a pinned name to another account.
+var errMoved = errors.New("the server leads this name to another person than before: nothing was sent; ask the person in another way, and tell the server's operator")
+
+// errSelf says that a message has no receiver.
+var errSelf = errors.New("this is your own name: write to somebody else")
+
+// putPin writes a pin.
+func (tx *txn) putPin(p *account.Pin) {
+	id := p.ID()
+	tx.pins[id] = p
+	tx.Put(tx.home.Key(home.Pin, id[:]), &p.Record)
+}
+
+// seeChain holds a chain against what is pinned, and alarms where they
+// contradict each other.
+func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
+	old, ok := tx.pins[chain.ID()]
+	if !ok {
+		p := account.NewPin(chain)
+		tx.putPin(&p)
+		return &p
+	}
+	next, seen := old.See(chain)
+	if seen.Forked {
+		tx.tell(&wire.KeyChangedEvent{
+			Account: next.Record.Account, Name: next.Record.Name,
+			Text: fmt.Sprintf("two device lists of %s contradict each other: somebody may be reading along; compare safety numbers and ask about the devices", orSomebody(next.Record.Name)),
+		})
+	}
+	if seen.Changed || seen.Forked || old.Record.Forked != next.Record.Forked {
+		tx.putPin(&next)
+	}
+	return tx.pins[chain.ID()]
+}
+
+// see holds the chain that a member shows against what is pinned.
+func (tx *txn) see(m account.Member) { tx.seeChain(m.Chain) }
+
+// readChain asks the directory for an account's chain.
+func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
+	body, err := s.ask(ctx, &wire.ReadChain{Account: a[:]})
+	if err != nil {
+		return err
+	}
+	answer, ok := body.(*wire.Account)
+	if !ok {
+		return ErrProtocol
+	}
+	chain, err := account.ReadChain(answer)
+	if err != nil {
+		return err
+	}
+	if chain.ID() != a {
+		return account.ErrChain
+	}
+	return s.do(ctx, func(tx *txn) error {
+		tx.seeChain(chain)
+		return nil
+	})
+}
+
+// lookUp asks the directory for the account of a name and pins it. A name that
+// is pinned never leads anywhere else.
+func (s *session) lookUp(ctx context.Context, name ident.Name) (ident.AccountID, error) {
+	body, err := s.ask(ctx, &wire.LookUp{Name: name.String()})
+	if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.Code == wire.FailureNameUnknown {
+		return ident.AccountID{}, ErrNameUnknown
+	} else if err != nil {
+		return ident.AccountID{}, err
+	}
+	answer, ok := body.(*wire.Account)
+	if !ok {
+		return ident.AccountID{}, ErrProtocol
+	}
+	chain, err := account.ReadChain(answer)
+	if err != nil {
+		return ident.AccountID{}, err
+	}
+	if shown, err := ident.ParseName(answer.Name); err == nil && bytes.Equal(shown.Key(), name.Key()) {
+		name = shown // as its owner writes it
+	}
+	// N1: name and chain are pinned together.
+	return chain.ID(), s.do(ctx, func(tx *txn) error { return tx.pinName(name, chain) })
+}
+
+func (tx *txn) pinName(name ident.Name, chain devchain.Chain) error {
+	id := chain.ID()
+	if pinned, ok := tx.names[string(name.Key())]; ok && pinned != id {
+		tx.tell(&wire.KeyChangedEvent{Account: pinned[:], Name: name.String(), Text: fmt.Sprintf("%s: %v", name, errMoved)})
+		return nil // the caller sees whom the name is pinned to
+	}
+	p := *tx.seeChain(chain)
+	if p.Record.Name != name.String() || p.Record.Claimed != "" {
+		p.Record.Name, p.Record.Claimed = name.String(), ""
+		tx.putPin(&p)
+	}
+	tx.names[string(name.Key())] = id
+	return nil
+}
+
+// resolveJob finds the account that a message is addressed to.
+func (s *session) resolveJob(x *entry) *job {
+	return &job{
+		run: func(ctx context.Context) error {
+			name, err := ident.ParseName(x.rec.Name)
+			if err != nil {
+				return err
+			}
+			id, err := s.lookUp(ctx, name)
+			if err != nil {
+				return err
+			}
+			// N2: the message gets its place and number. A crash before this
+			// commit leaves it addressed to a name.
+			return s.do(ctx, func(tx *txn) error {
+				switch {
+				case tx.names[string(name.Key())] != id:
+					return errMoved
+				case id == tx.me.Account:
+					return errSelf
+				}
+				return tx.resolve(x, id)
+			})
+		},
+		failed: func(tx *txn, err error) {
+			if errors.Is(err, ErrNameUnknown) || errors.Is(err, errSelf) || errors.Is(err, errMoved) {
+				tx.drop(x, err)
+				return
+			}
+			x.pause = x.pause.longer(tx.now, retryAfter(err))
+			tx.wakeAt(x.pause)
+			tx.entryProblem(x, ident.RoomID{}, fmt.Sprintf("the message to %s waits: %v", x.rec.Name, err))
+		},
+	}
+}
+
+// verifyJob asks the directory whether an account has the name it claims.
+func (s *session) verifyJob(id ident.AccountID, claimed string) *job {
+	settle := func(tx *txn) {
+		p := *tx.pins[id]
+		p.Record.Claimed = ""
+		tx.putPin(&p)
+	}
+	return &job{
+		run: func(ctx context.Context) error {
+			name, err := ident.ParseName(claimed)
+			if err != nil {
+				return err
+			}
+			got, err := s.lookUp(ctx, name)
+			if err != nil {
+				return err
+			}
+			return s.do(ctx, func(tx *txn) error {
+				settle(tx)
+				if got != id {
+					tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: claimed, Text: fmt.Sprintf("somebody who wrote to you claims to be %s and is not", claimed)})
+				}
+				return nil
+			})
+		},
+		failed: func(tx *txn, _ error) { settle(tx) }, // it stays without a name
+	}
+}
+
+// nameOf is what a conversation is called.
+func (e *engine) nameOf(t *talk) string { return e.personOf(t.Other(e.me.Account)) }
+
+// personOf is what an account is called: its name if it is pinned, or the start
+// of its id.
+func (e *engine) personOf(a ident.AccountID) string {
+	if a == e.me.Account {
+		return e.device.Name
+	}
+	if p, ok := e.pins[a]; ok && p.Record.Name != "" {
+		return p.Record.Name
+	}
+	return "?" + a.String()[:8]
+}
+
+func orSomebody(name string) string {
+	if name == "" {
+		return "somebody you talk to"
+	}
+	return name
+}
+
+func (e *engine) friends(ctx context.Context) ([]Friend, error) {
+	var out []Friend
+	err := e.do(ctx, func(tx *txn) error {
+		for _, p := range tx.pins {
+			if p.ID() != tx.me.Account {
+				out = append(out, tx.friend(p))
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b Friend) int { return strings.Compare(a.Name, b.Name) })
+	return out, err
+}
+
+func (e *engine) friend(p *account.Pin) Friend {
+	return Friend{
+		Name: e.personOf(p.ID()), Account: p.ID(), Room: account.Direct(p.ID(), e.me.Account).ID,
+		Confirmed: p.Record.ConfirmedAt != 0, Alarmed: p.Record.Forked, Devices: len(p.Chain.Devices()),
+	}
+}
+
+func (e *engine) addFriend(ctx context.Context, text string) (f Friend, err error) {
+	name, err := ident.ParseName(text)
+	if err != nil {
+		return f, err
+	}
+	err = e.with(ctx, func(s *session) error {
+		id, err := s.lookUp(ctx, name)
+		if err != nil {
+			return err
+		}
+		return e.do(ctx, func(tx *txn) error {
+			switch {
+			case id == tx.me.Account:
+				return errSelf
+			case tx.names[string(name.Key())] != id:
+				return errMoved
+			}
+			f = tx.friend(tx.pins[id])
+			return nil
+		})
+	})
+	return f, err
+}
+
+// person finds the account of a name that this device knows.
+func (e *engine) person(text string) (ident.AccountID, error) {
+	name, err := ident.ParseName(text)
+	if err != nil {
+		return ident.AccountID{}, err
+	}
+	id, ok := e.names[string(name.Key())]
+	if !ok {
+		return id, fmt.Errorf("%w: %s", ErrUnknownRoom, name)
+	}
+	return id, nil
+}
+
+func (e *engine) safety(ctx context.Context, text string) (out Safety, err error) {
+	var id ident.AccountID
+	if err := e.do(ctx, func(tx *txn) (err error) {
+		if id, err = tx.person(text); err == nil {
+			out = Safety{Name: tx.personOf(id), Confirmed: tx.pins[id].Record.ConfirmedAt != 0}
+		}
+		return err
+	}); err != nil {
+		return out, err
+	}
+	out.Number = account.SafetyNumber(e.me.Account, id) // slow: outside of the loop
+	return out, nil
+}
+
+func (e *engine) confirmSafety(ctx context.Context, text, number string) error {
+	s, err := e.safety(ctx, text)
+	if err != nil {
+		return err
+	}
+	if !account.SameNumber(s.Number, number) {
+		return ErrSafety
+	}
+	return e.do(ctx, func(tx *txn) error {
+		id, err := tx.person(text)
+		if err != nil {
+			return err
+		}
+		p := *tx.pins[id]
+		p.Record.ConfirmedAt = tx.now.UnixMilli()
+		tx.putPin(&p)
+		return nil
+	})
+}

@@ -1,0 +1,229 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/ident"
+	order "github.com/byre-messenger/byre/internal/room"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// openEngine opens the home, reads what is durable, and starts the loop.
+func openEngine(ctx context.Context, cfg Config) (*engine, error) {
+	h, err := home.Open(ctx, cfg.Store, cfg.homeOptions())
+	if err != nil {
+		return nil, err
+	}
+	var dev wire.DeviceRecord
+	ok, err := h.Get(ctx, h.Key(home.Device), &dev)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || !dev.Registered {
+		return nil, ErrNotRegistered
+	}
+	return startEngine(ctx, cfg, h, &dev)
+}
+
+func (cfg Config) homeOptions() home.Options {
+	return home.Options{Passphrase: cfg.Passphrase, Keyring: cfg.Keyring, Cost: cfg.Cost}
+}
+
+func startEngine(ctx context.Context, cfg Config, h *home.Home, dev *wire.DeviceRecord) (*engine, error) {
+	e := &engine{
+		cfg: cfg, clock: cfg.Clock, home: h,
+		steps: make(chan step, maxBatch), quit: make(chan struct{}), stopped: make(chan struct{}),
+		link:        link{turn: make(chan struct{}, 1)},
+		pins:        map[ident.AccountID]*account.Pin{},
+		names:       map[string]ident.AccountID{},
+		keyPackages: map[string]*wire.KeyPackageRecord{},
+		talks:       map[ident.RoomID]*talk{},
+		groups:      map[string]*groupState{},
+		dropped:     map[ident.MessageID]error{},
+		seen:        seen{hashes: map[[32]byte]struct{}{}},
+		waiting:     map[uint64]*wire.WaitingRecord{},
+	}
+	var err error
+	if e.me, err = account.FromRecord(dev); err != nil {
+		return nil, err
+	}
+	e.device = wire.DeviceRecord{Account: dev.Account, Device: dev.Device, Name: dev.Name, ServerKey: dev.ServerKey, Server: dev.Server, ServerCa: dev.ServerCa}
+	if e.transport, err = cfg.Connect(Server{URL: dev.Server, CA: dev.ServerCa}); err != nil {
+		return nil, err
+	}
+	for _, load := range []func(context.Context) error{
+		e.loadPins, e.loadKeyPackages, e.loadTalks, e.loadOutbox, e.loadQueues,
+	} {
+		if err := load(ctx); err != nil {
+			return nil, fmt.Errorf("open the home: %w", err)
+		}
+	}
+	go e.loop()
+	return e, nil
+}
+
+func (e *engine) identity() Identity {
+	return Identity{
+		Name: e.device.Name, Account: e.me.Account, Device: e.me.Device,
+		Server: Server{URL: e.device.Server, CA: e.device.ServerCa},
+	}
+}
+
+func (e *engine) loadPins(ctx context.Context) error {
+	if _, err := e.home.Get(ctx, e.home.Key(home.SignIn), &e.signIn); err != nil {
+		return err
+	}
+	for it, err := range e.home.All(ctx, home.Pin) {
+		if err != nil {
+			return err
+		}
+		var rec wire.PinRecord
+		if err := rec.Parse(it.Record); err != nil {
+			return errors.Join(home.ErrDamaged, err)
+		}
+		pin, err := account.PinFrom(rec)
+		if err != nil {
+			return err
+		}
+		e.pins[pin.ID()] = &pin
+		if name, err := ident.ParseName(rec.Name); err == nil {
+			e.names[string(name.Key())] = pin.ID()
+		}
+	}
+	return nil
+}
+
+func (e *engine) loadKeyPackages(ctx context.Context) error {
+	for it, err := range e.home.All(ctx, home.KeyPackage) {
+		if err != nil {
+			return err
+		}
+		rec := &wire.KeyPackageRecord{}
+		if err := rec.Parse(it.Record); err != nil {
+			return errors.Join(home.ErrDamaged, err)
+		}
+		e.keyPackages[string(rec.Ref)] = rec
+	}
+	return nil
+}
+
+func (e *engine) loadTalks(ctx context.Context) error {
+	for it, err := range e.home.All(ctx, home.Room) {
+		if err != nil {
+			return err
+		}
+		var rec wire.RoomRecord
+		if err := rec.Parse(it.Record); err != nil {
+			return errors.Join(home.ErrDamaged, err)
+		}
+		t := &talk{next: rec.NextPosition, Room: account.Room{Kind: rec.Kind}}
+		if t.ID, err = ident.RoomIDFrom(rec.Id); err != nil {
+			return err
+		}
+		for _, b := range rec.Accounts {
+			a, err := ident.AccountIDFrom(b)
+			if err != nil {
+				return err
+			}
+			t.Accounts = append(t.Accounts, a)
+		}
+		if t.order, err = order.FromRecord(rec.Sequence); err != nil {
+			return err
+		}
+		e.talks[t.ID] = t
+	}
+	for it, err := range e.home.All(ctx, home.Group) {
+		if err != nil {
+			return err
+		}
+		var rec wire.GroupRecord
+		if err := rec.Parse(it.Record); err != nil {
+			return errors.Join(home.ErrDamaged, err)
+		}
+		g, err := e.loadGroup(ctx, rec)
+		if err != nil {
+			return err
+		}
+		t, ok := e.talks[ident.RoomID(rec.Room)]
+		if !ok {
+			return fmt.Errorf("%w: a group has no room", home.ErrDamaged)
+		}
+		t.adopt(g)
+		e.groups[string(g.id)] = g
+	}
+	return nil
+}
+
+func (e *engine) loadOutbox(ctx context.Context) error {
+	for it, err := range e.home.From(ctx, e.home.Key(home.Outbox), 0, 0) {
+		if err != nil {
+			return err
+		}
+		x := &entry{at: it.N, outcomes: map[ident.DeviceID]wire.Outcome{}, flying: map[ident.DeviceID]bool{}}
+		if err := x.rec.Parse(it.Record); err != nil {
+			return errors.Join(home.ErrDamaged, err)
+		}
+		if x.id, err = ident.MessageIDFrom(x.rec.Id); err != nil {
+			return err
+		}
+		e.next.outbox = it.N + 1
+		if len(x.rec.Room) == 0 {
+			e.unresolved = append(e.unresolved, x)
+			continue
+		}
+		t, ok := e.talks[ident.RoomID(x.rec.Room)]
+		if !ok {
+			return fmt.Errorf("%w: a message waits for a room that is not here", home.ErrDamaged)
+		}
+		rec, content, err := e.messageAt(ctx, t.ID, x.rec.Position)
+		if err != nil {
+			return err
+		}
+		x.seq = content.Seq
+		for _, o := range rec.Outcomes {
+			x.outcomes[ident.DeviceID(o.Device)] = o.Outcome
+		}
+		t.outbox = append(t.outbox, x)
+	}
+	return nil
+}
+
+func (e *engine) loadQueues(ctx context.Context) error {
+	for it, err := range e.home.From(ctx, e.home.Key(home.Event), 0, 0) {
+		if err != nil {
+			return err
+		}
+		e.next.event = it.N + 1
+	}
+	for it, err := range e.home.From(ctx, e.home.Key(home.Waiting), 0, 0) {
+		if err != nil {
+			return err
+		}
+		rec := &wire.WaitingRecord{}
+		if err := rec.Parse(it.Record); err != nil {
+			return errors.Join(home.ErrDamaged, err)
+		}
+		e.waiting[it.N], e.next.waiting = rec, it.N+1
+	}
+	return e.loadSeen(ctx)
+}
+
+// messageAt reads one message of the history.
+func (e *engine) messageAt(ctx context.Context, room ident.RoomID, position uint64) (*wire.MessageRecord, *wire.Content, error) {
+	rec, content := &wire.MessageRecord{}, &wire.Content{}
+	ok, err := e.home.Get(ctx, e.home.Key(home.Message, room[:]).At(position), rec)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: a message is missing", home.ErrDamaged)
+	}
+	if err := content.Parse(rec.Content); err != nil {
+		return nil, nil, errors.Join(home.ErrDamaged, err)
+	}
+	return rec, content, nil
+}

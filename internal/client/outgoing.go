@@ -1,0 +1,336 @@
+package client
+
+import (
+	"context"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/envelope"
+	"github.com/byre-messenger/byre/internal/ident"
+	order "github.com/byre-messenger/byre/internal/room"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+const (
+	// maxText is the longest text in bytes; with all around it, it fits into the
+	// largest envelope.
+	maxText = 32_000
+	// maxFlying is how many messages may be without an answer at a time, below
+	// what the relay allows.
+	maxFlying = 128
+)
+
+// send puts a message into the outbox.
+func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Message, err error) {
+	switch {
+	case text == "":
+		return m, ErrEmpty
+	case len(text) > maxText || !utf8.ValidString(text):
+		return m, ErrTooLong
+	}
+	body := &wire.Text{Text: text}
+	if o.ReplyTo != (ident.MessageID{}) {
+		body.ReplyTo = o.ReplyTo[:]
+	}
+	id := ident.NewMessageID()
+	// O1: the message is in the outbox, with its number where the receiver is
+	// known, and in the history. A crash before this commit leaves nothing, one
+	// after it a message that goes at the next connection.
+	err = e.do(ctx, func(tx *txn) error {
+		if tx.signIn.OldCopy {
+			return ErrOldCopy
+		}
+		content := &wire.Content{Id: id[:], SentAt: tx.now.UnixMilli(), Body: body}
+		if t, ok := tx.talkTo(to); ok {
+			x := tx.queue(&entry{id: id})
+			if err := tx.place(t, x, content); err != nil {
+				return err
+			}
+			tx.pump(t)
+			tx.wake()
+			return nil
+		}
+		name, err := ident.ParseName(to)
+		if err != nil {
+			return err
+		}
+		x := tx.queue(&entry{id: id, rec: wire.OutboxRecord{Name: name.String(), Content: content.Append(nil)}})
+		tx.unresolved = append(tx.unresolved, x)
+		tx.putEntry(x)
+		tx.wake()
+		return nil
+	})
+	if err != nil {
+		return m, err
+	}
+	return e.message(ctx, id)
+}
+
+// talkTo finds the conversation that a name or the id of a room means.
+func (tx *txn) talkTo(to string) (*talk, bool) {
+	if id, err := ident.ParseRoomID(to); err == nil {
+		if t, ok := tx.talks[id]; ok {
+			return t, true
+		}
+	}
+	if a, err := tx.person(to); err == nil && a != tx.me.Account {
+		return tx.talkOf(account.Direct(a, tx.me.Account)), true
+	}
+	return nil, false
+}
+
+// queue gives an entry its place in the outbox.
+func (tx *txn) queue(x *entry) *entry {
+	x.at = tx.next.outbox
+	tx.next.outbox++
+	x.rec.Id = x.id[:]
+	x.outcomes, x.flying = map[ident.DeviceID]wire.Outcome{}, map[ident.DeviceID]bool{}
+	return x
+}
+
+func (tx *txn) putEntry(x *entry) { tx.Put(tx.home.Key(home.Outbox).At(x.at), &x.rec) }
+
+// place gives a message its number and its place in the history.
+func (tx *txn) place(t *talk, x *entry, content *wire.Content) error {
+	next, effects, err := t.order.Apply(order.Write{})
+	if err != nil {
+		return err
+	}
+	r := &teller{tx: tx, talk: t}
+	for _, e := range effects {
+		if err := e.Run(r); err != nil {
+			return err
+		}
+	}
+	t.order, content.Seq, x.seq = next, r.seq, r.seq
+	rec := &wire.MessageRecord{
+		Room: t.ID[:], Account: tx.me.Account[:], Device: tx.me.Device[:],
+		Content: content.Append(nil), ReadAt: tx.now.UnixMilli(),
+	}
+	x.rec.Room, x.rec.Position = t.ID[:], tx.record(t, rec, tx.me.Device, x.seq, x.id)
+	x.rec.Name, x.rec.Content = "", nil
+	t.outbox = append(t.outbox, x)
+	tx.putEntry(x)
+	return nil
+}
+
+// resolve places a message whose receiver is known now.
+func (tx *txn) resolve(x *entry, to ident.AccountID) error {
+	var content wire.Content
+	if err := content.Parse(x.rec.Content); err != nil {
+		return err
+	}
+	t := tx.talkOf(account.Direct(to, tx.me.Account))
+	if err := tx.place(t, x, &content); err != nil {
+		return err
+	}
+	tx.unresolved = slices.DeleteFunc(tx.unresolved, func(y *entry) bool { return x == y })
+	tx.wake()
+	tx.pump(t)
+	return nil
+}
+
+// drop takes a message out of the outbox that can never be sent.
+func (tx *txn) drop(x *entry, why error) {
+	tx.unresolved = slices.DeleteFunc(tx.unresolved, func(y *entry) bool { return x == y })
+	tx.dropped[x.id] = why
+	tx.Delete(tx.home.Key(home.Outbox).At(x.at))
+	tx.problem(ident.RoomID{}, x.id, x.rec.Name+": "+why.Error())
+}
+
+// entryProblem records why a message waits, and tells it when it changes.
+func (tx *txn) entryProblem(x *entry, room ident.RoomID, why string) {
+	if x.rec.Problem == why {
+		return
+	}
+	x.rec.Problem = why
+	tx.putEntry(x)
+	if why != "" {
+		tx.problem(room, x.id, why)
+	}
+}
+
+// pump sends what a conversation may send now. Messages go to a device in the
+// order of their numbers: one that failed there holds back those behind it,
+// until it is tried again.
+func (tx *txn) pump(t *talk) {
+	s, g := tx.session, t.sending()
+	if s == nil || !s.drained || t.checked != s || g == nil || t.stuck() {
+		return
+	}
+	if tx.renewalDue(g) && g.pause.over(tx.now) && len(t.outbox) > 0 {
+		g.pause = g.pause.longer(tx.now, 0)
+		t.checked = nil
+		tx.wake()
+		return
+	}
+	held := map[ident.DeviceID]bool{}
+	for _, x := range slices.Clone(t.outbox) {
+		if len(s.open) >= maxFlying {
+			return // the next answer pumps again
+		}
+		var to []account.Member
+		open := false
+		for _, m := range g.members {
+			switch d := m.Device; {
+			case d == tx.me.Device || x.confirmed(d):
+			case x.flying[d]:
+				open = true
+			case held[d] || !x.pause.over(tx.now):
+				held[d], open = true, true
+			default:
+				to = append(to, m)
+			}
+		}
+		if len(to) > 0 {
+			if err := tx.launch(s, t, g, x, to); err != nil {
+				tx.entryProblem(x, t.ID, "the message can't be encrypted: "+err.Error())
+				return
+			}
+		} else if !open && len(g.members) > 1 {
+			tx.complete(t, x)
+		}
+	}
+}
+
+// launch encrypts a message and sends it once that is durable.
+func (tx *txn) launch(s *session, t *talk, g *groupState, x *entry, to []account.Member) error {
+	_, content, err := tx.storedMessage(t, x.rec.Position)
+	if err != nil {
+		return err
+	}
+	owed := t.order.Owed()
+	content.Received = received(owed)
+	env, err := tx.encrypt(g, content)
+	if err != nil {
+		return err
+	}
+	req := &wire.Send{Envelope: env}
+	for _, m := range to {
+		x.flying[m.Device] = true
+		req.Targets = append(req.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
+	}
+	// O2: the generation of the message key is given up before the envelope
+	// leaves. A crash after this commit leaves a key unused; the message is
+	// encrypted anew under another one.
+	tx.then(func() {
+		s.request(req, func(tx *txn, body wire.ResponseBody, err error) error {
+			return tx.landed(t, x, to, owed, body, err)
+		})
+	})
+	return nil
+}
+
+// encrypt seals content into an envelope of a group's epoch. The state that
+// gives the key up is written in this transaction.
+func (tx *txn) encrypt(g *groupState, content *wire.Content) ([]byte, error) {
+	if _, err := g.mls.Reserve(1); err != nil {
+		return nil, err
+	}
+	tx.moved[g] = true
+	msg, err := g.mls.Seal(content.Append(nil), nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	return g.env.Seal(envelope.Message, msg)
+}
+
+// landed records what became of a message.
+func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Receipt, body wire.ResponseBody, err error) error {
+	for _, m := range to {
+		delete(x.flying, m.Device)
+	}
+	sent, ok := body.(*wire.Sent)
+	if err != nil || !ok {
+		if tx.session != nil && err != nil { // the relay refused it as a whole
+			x.pause = x.pause.longer(tx.now, retryAfter(err))
+			tx.wakeAt(x.pause)
+			tx.entryProblem(x, t.ID, tx.explain(t, err))
+		}
+		return nil
+	}
+	// O3: the outcomes are known. A crash before this commit leaves the message
+	// in the outbox: it is sent again, and its receivers know it by its id.
+	worst := wire.OutcomeLive
+	for _, o := range sent.Outcomes {
+		d, err := ident.DeviceIDFrom(o.Device)
+		if err != nil {
+			continue
+		}
+		x.outcomes[d] = o.Outcome
+		if outcomeOf(o.Outcome).Confirmed() {
+			if err := tx.told(t, d, owed); err != nil {
+				return err
+			}
+			continue
+		}
+		worst = o.Outcome
+	}
+	if err := tx.writeOutcomes(t, x); err != nil {
+		return err
+	}
+	if worst != wire.OutcomeLive {
+		x.pause = x.pause.longer(tx.now, 0)
+		tx.wakeAt(x.pause)
+		tx.entryProblem(x, t.ID, problems[outcomeOf(worst)])
+		if worst == wire.OutcomeGone || worst == wire.OutcomeRefused {
+			t.checked = nil // the chains may tell why
+			t.pause = x.pause
+		}
+	}
+	tx.pump(t)
+	tx.wake()
+	return nil
+}
+
+// problems say why an outcome keeps a message in the outbox.
+var problems = map[Outcome]string{
+	Gone:    "a device of the receiver is gone from the server: the message waits until its owner's device list tells more",
+	Full:    "the receiver's mailbox is full: the message is tried again later",
+	Refused: "a device of the receiver does not take messages from here: the message is tried again when its keys are renewed",
+	Unknown: "the server could not promise to deliver the message: it is tried again",
+}
+
+// writeOutcomes keeps the outcomes with the message.
+func (tx *txn) writeOutcomes(t *talk, x *entry) error {
+	rec, _, err := tx.storedMessage(t, x.rec.Position)
+	if err != nil {
+		return err
+	}
+	rec.Outcomes = rec.Outcomes[:0]
+	for d, o := range x.outcomes {
+		rec.Outcomes = append(rec.Outcomes, wire.DeviceOutcome{Device: d[:], Outcome: o})
+	}
+	slices.SortFunc(rec.Outcomes, func(a, b wire.DeviceOutcome) int { return slices.Compare(a.Device, b.Device) })
+	tx.Put(tx.home.Key(home.Message, t.ID[:]).At(x.rec.Position), rec)
+	return nil
+}
+
+// complete takes a message out of the outbox that every device has.
+func (tx *txn) complete(t *talk, x *entry) {
+	t.outbox = slices.DeleteFunc(t.outbox, func(y *entry) bool { return x == y })
+	tx.Delete(tx.home.Key(home.Outbox).At(x.at))
+}
+
+// retry ends all pauses.
+func (e *engine) retry(ctx context.Context) error {
+	return e.do(ctx, func(tx *txn) error {
+		for _, x := range tx.unresolved {
+			x.pause = pause{}
+		}
+		for _, t := range tx.talks {
+			t.pause = pause{}
+			for _, x := range t.outbox {
+				x.pause = pause{}
+			}
+			for _, g := range t.groups {
+				g.pause = pause{}
+			}
+			tx.pump(t)
+		}
+		tx.wake()
+		return nil
+	})
+}

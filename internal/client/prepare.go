@@ -1,0 +1,213 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+// prepareJob makes a conversation ready to be sent in: there is a group, its
+// members are the active devices of its accounts, and this device's keys are
+// fresh enough. It runs once a session and conversation, and again when a
+// device turns out to be gone.
+func (s *session) prepareJob(t *talk) *job {
+	return &job{
+		run: func(ctx context.Context) error { return s.prepare(ctx, t) },
+		failed: func(tx *txn, err error) {
+			t.pause = t.pause.longer(tx.now, retryAfter(err))
+			tx.wakeAt(t.pause)
+			tx.blocked(t, tx.explain(t, err))
+		},
+	}
+}
+
+// plan is what a group lacks.
+type plan struct {
+	group  *groupState // nil: there is none yet
+	add    map[ident.AccountID][]ident.DeviceID
+	remove []group.LeafIndex
+	renew  bool
+	suite  ciphersuite.ID
+}
+
+func (s *session) prepare(ctx context.Context, t *talk) error {
+	for _, a := range t.Accounts {
+		if err := s.readChain(ctx, a); err != nil {
+			return err
+		}
+	}
+	var p plan
+	if err := s.do(ctx, func(tx *txn) error {
+		p = tx.plan(t)
+		return nil
+	}); err != nil {
+		return err
+	}
+	joiners, err := s.claim(ctx, t, &p)
+	if err != nil {
+		return err
+	}
+	g := p.group
+	if g == nil || len(joiners) > 0 || len(p.remove) > 0 || p.renew {
+		// G1: the commit and its secrets are durable before the relay sees it.
+		// A crash after this commit leaves it pending: reading the log tells
+		// what became of it.
+		if err := s.do(ctx, func(tx *txn) (err error) {
+			if g, err = tx.found(t, g); err != nil {
+				return err
+			}
+			return tx.propose(g, group.CommitOptions{Add: joiners, Remove: p.remove, Update: p.renew})
+		}); err != nil {
+			return err
+		}
+		if err := s.appendPending(ctx, g); err != nil {
+			return err
+		}
+		if err := s.catchUp(ctx, g); err != nil {
+			return err
+		}
+	}
+	return s.do(ctx, func(tx *txn) error {
+		if t.sending() == nil {
+			return errOver
+		}
+		t.checked, t.pause = s, pause{}
+		for _, x := range t.outbox {
+			x.pause = pause{}
+		}
+		tx.pump(t)
+		return nil
+	})
+}
+
+// found returns the group, or begins a new one of this device alone.
+func (tx *txn) found(t *talk, g *groupState) (*groupState, error) {
+	if g != nil {
+		return g, nil
+	}
+	m, err := group.Create(group.CreateOptions{
+		Suite: tx.cfg.Suite, Identity: tx.me.Identity(), Signer: tx.me.Leaf,
+		LeafExtensions:  tx.me.LeafExtensions(tx.pins[tx.me.Account].Chain),
+		GroupExtensions: t.Extensions(), Supports: account.Supports(),
+		NotBefore: tx.now.Add(-24 * time.Hour), NotAfter: tx.now.Add(account.LeafLife),
+		Validator: account.Validate,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if g, err = newGroupState(m, tx.now); err != nil {
+		return nil, err
+	}
+	g.rec.Room = t.ID[:]
+	t.adopt(g)
+	tx.groups[string(g.id)] = g
+	tx.talked[t] = true
+	tx.keep(g)
+	return g, nil
+}
+
+// plan holds a conversation's group against the chains.
+func (tx *txn) plan(t *talk) plan {
+	p := plan{group: t.sending(), add: map[ident.AccountID][]ident.DeviceID{}, suite: tx.suite()}
+	have := map[ident.DeviceID]bool{tx.me.Device: true}
+	if p.group != nil {
+		p.suite = p.group.mls.Suite()
+		for _, m := range p.group.members {
+			have[m.Device] = true
+			if d, ok := tx.pins[m.Account].Chain.Device(m.Device); (!ok || !d.Active) && m.Device != tx.me.Device {
+				p.remove = append(p.remove, m.Leaf)
+			}
+		}
+		p.renew = tx.renewalDue(p.group)
+	}
+	for _, a := range t.Accounts {
+		for _, d := range tx.pins[a].Chain.Devices() {
+			if !have[d.ID] {
+				p.add[a] = append(p.add[a], d.ID)
+			}
+		}
+	}
+	return p
+}
+
+func (e *engine) suite() ciphersuite.ID {
+	if e.cfg.Suite == 0 {
+		return ciphersuite.Default
+	}
+	return e.cfg.Suite
+}
+
+// renewalDue reports whether this device should renew its keys in a group.
+func (tx *txn) renewalDue(g *groupState) bool {
+	return len(g.members) <= renewSize && tx.now.Sub(time.UnixMilli(g.rec.PathAt)) >= renewAfter
+}
+
+// claim takes a key package for each device that a plan adds. A new group needs
+// one of another account at least; devices without any are added later.
+func (s *session) claim(ctx context.Context, t *talk, p *plan) ([]*group.KeyPackage, error) {
+	var joiners []*group.KeyPackage
+	for a, devices := range p.add {
+		body, err := s.ask(ctx, claimOf(a, devices))
+		if err != nil {
+			return nil, err
+		}
+		answer, ok := body.(*wire.KeyPackages)
+		if !ok {
+			return nil, ErrProtocol
+		}
+		var missing []ident.DeviceID
+		if err := s.do(ctx, func(tx *txn) (err error) {
+			var got []*group.KeyPackage
+			got, missing, err = account.CheckKeyPackages(answer.Packages, tx.pins[a].Chain, devices, p.suite, tx.now)
+			joiners = append(joiners, got...)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+		if p.group == nil && a != s.me.Account && len(missing) == len(devices) {
+			return nil, account.ErrMissing
+		}
+	}
+	return joiners, nil
+}
+
+func claimOf(a ident.AccountID, devices []ident.DeviceID) *wire.ClaimKeyPackages {
+	req := &wire.ClaimKeyPackages{Account: a[:]}
+	for i := range devices {
+		req.Devices = append(req.Devices, devices[i][:])
+	}
+	return req
+}
+
+// explain turns what went wrong with a conversation into one sentence.
+func (tx *txn) explain(t *talk, err error) string {
+	who := tx.nameOf(t)
+	refusal, refused := errors.AsType[*Refusal](err)
+	switch {
+	case errors.Is(err, account.ErrForged):
+		return fmt.Sprintf("the server gave out a key package that %s's device did not make: nothing was sent; compare safety numbers with %s and tell the server's operator", who, who)
+	case errors.Is(err, account.ErrMissing):
+		return fmt.Sprintf("no device of %s has left a key package at the server: the message waits until %s connects", who, who)
+	case errors.Is(err, account.ErrChain):
+		return fmt.Sprintf("the server shows a device list of %s that does not hold: nothing was sent; tell the server's operator", who)
+	case refused && refusal.Code == wire.FailureAccountUnknown:
+		return fmt.Sprintf("the server does not know %s's account any more: the message waits", who)
+	case refused && refusal.Code == wire.FailureLimited:
+		return "the server asks to go slower: the message waits and is tried again"
+	}
+	return fmt.Sprintf("the message to %s waits: %v", who, err)
+}
+
+// blocked records why the messages of a conversation wait, and tells it once.
+func (tx *txn) blocked(t *talk, why string) {
+	for _, x := range t.outbox {
+		tx.entryProblem(x, t.ID, why)
+	}
+}

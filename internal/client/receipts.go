@@ -1,0 +1,125 @@
+package client
+
+import (
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/ident"
+	order "github.com/byre-messenger/byre/internal/room"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// offerAfter is how long a receipt waits for others to go with it.
+const offerAfter = 200 * time.Millisecond
+
+// received is receipts as content carries them.
+func received(list []order.Receipt) []wire.Received {
+	var out []wire.Received
+	for _, r := range list {
+		out = append(out, wire.Received{Device: r.Device[:], UpTo: r.UpTo})
+	}
+	return out
+}
+
+// told notes that a device has this device's receipts.
+func (tx *txn) told(t *talk, d ident.DeviceID, owed []order.Receipt) error {
+	for _, r := range owed {
+		if r.Device == d {
+			return tx.happen(t, order.Told{Device: d, UpTo: r.UpTo}, nil)
+		}
+	}
+	return nil
+}
+
+// offerSoon offers what is owed a moment later, once for all that comes until
+// then.
+func (tx *txn) offerSoon(t *talk) {
+	s := tx.session
+	if s == nil || !s.drained || t.offering {
+		return // before that, the end of the drain offers
+	}
+	t.offering = true
+	tx.then(func() {
+		s.clock.AfterFunc(offerAfter, func() {
+			s.post(func(tx *txn) error {
+				t.offering = false
+				if !s.gone {
+					tx.offer(t)
+				}
+				return nil
+			})
+		})
+	})
+}
+
+// offer sends the receipts that are owed to devices which are connected now.
+// Nothing is stored for it anywhere; who is away gets it at a later connection
+// or with the next message.
+func (tx *txn) offer(t *talk) {
+	s, g, owed := tx.session, t.sending(), t.order.Owed()
+	if s == nil || g == nil || g.unsure() || len(owed) == 0 || len(s.open) >= maxFlying {
+		return
+	}
+	req := &wire.Send{LiveOnly: true}
+	for _, r := range owed {
+		for _, m := range g.members {
+			if m.Device == r.Device {
+				req.Targets = append(req.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
+			}
+		}
+	}
+	if len(req.Targets) == 0 {
+		return
+	}
+	id := ident.NewMessageID()
+	env, err := tx.encrypt(g, &wire.Content{Id: id[:], SentAt: tx.now.UnixMilli(), Received: received(owed), Body: &wire.Receipt{}})
+	if err != nil {
+		return // owed still
+	}
+	req.Envelope = env
+	// P1: the key of the receipt is given up. A crash after this commit leaves
+	// the receipt owed.
+	tx.then(func() {
+		s.request(req, func(tx *txn, body wire.ResponseBody, _ error) error {
+			sent, ok := body.(*wire.Sent)
+			if !ok {
+				return nil
+			}
+			for _, o := range sent.Outcomes {
+				if d, err := ident.DeviceIDFrom(o.Device); err == nil && o.Outcome == wire.OutcomeLive {
+					if err := tx.told(t, d, owed); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// delivered records that a device has read own messages.
+func (tx *txn) delivered(t *talk, d ident.DeviceID, span order.Span) error {
+	a, known := tx.accountOf(t, d)
+	for seq := span.From; seq <= span.To; seq++ {
+		var at wire.IndexRecord
+		ok, err := tx.Get(tx.ctx, tx.home.Key(home.Number, t.ID[:], tx.me.Device[:]).At(seq), &at)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		rec, content, err := tx.storedMessage(t, at.Position)
+		if err != nil {
+			return err
+		}
+		rec.Delivered = append(rec.Delivered, d[:])
+		tx.Put(tx.home.Key(home.Message, t.ID[:]).At(at.Position), rec)
+		ev := &wire.DeliveredEvent{Room: t.ID[:], Id: content.Id, Device: d[:]}
+		if known {
+			ev.Account = a[:]
+		}
+		tx.tell(ev)
+	}
+	return nil
+}

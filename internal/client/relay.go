@@ -1,0 +1,89 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+func (tx *txn) putSignIn() { tx.Put(tx.home.Key(home.SignIn), &tx.signIn) }
+
+// signInError turns the relay's refusal of a sign-in into a sentence, and keeps
+// what must not be forgotten.
+func (e *engine) signInError(ctx context.Context, err error) error {
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return err
+	}
+	switch code := refusal.Code; {
+	case code == wire.FailureDeviceRemoved:
+		return ErrDeviceRemoved
+	case code == wire.FailureVersion:
+		return ErrProtocol
+	case code != wire.FailureOldCopy:
+		return err
+	}
+	// C1: this home is a copy. From here on it neither reads nor sends, in this
+	// process or a later one. A crash before this commit has it told again.
+	return firstError(e.do(ctx, func(tx *txn) error {
+		tx.signIn.OldCopy = true
+		tx.putSignIn()
+		tx.problem(ident.RoomID{}, ident.MessageID{}, ErrOldCopy.Error())
+		return nil
+	}), ErrOldCopy)
+}
+
+// reportServerKey alarms about a server that is not the pinned one.
+func (e *engine) reportServerKey(ctx context.Context) {
+	_ = e.do(ctx, func(tx *txn) error {
+		tx.tell(&wire.KeyChangedEvent{Text: ErrServerKey.Error()})
+		return nil
+	})
+}
+
+// noteGap writes down what expired while the device was away, once for each gap.
+func (tx *txn) noteGap(g *wire.Gap) {
+	if tx.signIn.Gap == g.Generation && g.Generation != 0 {
+		return
+	}
+	tx.signIn.Gap = g.Generation
+	tx.putSignIn()
+	tx.tell(&wire.ExpiredEvent{Count: g.Count, From: 1000 * g.From, To: 1000 * g.To})
+	for _, group := range tx.groups {
+		if !group.rec.Over {
+			group.rec.ReadLog = true
+			tx.moved[group] = true
+		}
+	}
+}
+
+// held asks the server for all that it holds about the account.
+func (e *engine) held(ctx context.Context) (out []HeldItem, err error) {
+	err = e.with(ctx, func(s *session) error {
+		body, err := s.ask(ctx, &wire.ReadHeld{})
+		if err != nil {
+			return err
+		}
+		answer, ok := body.(*wire.Held)
+		if !ok {
+			return ErrProtocol
+		}
+		for _, i := range answer.Items {
+			it := HeldItem{Kind: i.Kind, Count: i.Count, Bytes: i.Bytes, Text: i.Text}
+			copy(it.Device[:], i.Device)
+			if i.Since != 0 {
+				it.Since = time.Unix(i.Since, 0).UTC()
+			}
+			if i.Until != 0 {
+				it.Until = time.Unix(i.Until, 0).UTC()
+			}
+			out = append(out, it)
+		}
+		return nil
+	})
+	return out, err
+}

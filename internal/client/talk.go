@@ -1,0 +1,205 @@
+package client
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/ident"
+	order "github.com/byre-messenger/byre/internal/room"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// talk is one conversation: its order, its groups, and what waits to be sent.
+type talk struct {
+	account.Room
+
+	order  order.Room
+	next   uint64        // position of the next message in the history
+	groups []*groupState // the one to send in first
+	outbox []*entry      // in the order of their numbers
+
+	checked  *session // in which the groups' members were held against the chains
+	offering bool     // receipts will be offered in a moment
+	pause    pause
+}
+
+// entry is one message of the outbox.
+type entry struct {
+	at  uint64 // place in the outbox
+	rec wire.OutboxRecord
+	id  ident.MessageID
+	seq uint64
+	// outcomes tell what became of it; flying names the devices whose outcome is
+	// open in the present session.
+	outcomes map[ident.DeviceID]wire.Outcome
+	flying   map[ident.DeviceID]bool
+	pause    pause
+}
+
+// confirmed reports whether the relay answers for the entry at a device.
+func (x *entry) confirmed(d ident.DeviceID) bool { return outcomeOf(x.outcomes[d]).Confirmed() }
+
+// pause keeps what failed from being tried again at once.
+type pause struct {
+	until time.Time
+	tries int
+}
+
+// Pauses between tries grow from the first to the last.
+const (
+	firstPause = 5 * time.Second
+	lastPause  = 10 * time.Minute
+)
+
+// over reports whether the pause has ended.
+func (p pause) over(now time.Time) bool { return !now.Before(p.until) }
+
+// longer returns the next pause: each is three times the one before.
+func (p pause) longer(now time.Time, atLeast time.Duration) pause {
+	d := firstPause
+	for range p.tries {
+		d = min(3*d, lastPause)
+	}
+	return pause{now.Add(max(d, atLeast)), p.tries + 1}
+}
+
+// talkOf returns the conversation of a room, which it begins if there is none.
+func (tx *txn) talkOf(r account.Room) *talk {
+	t, ok := tx.talks[r.ID]
+	if !ok {
+		t = &talk{Room: r}
+		tx.talks[r.ID] = t
+		tx.talked[t] = true
+	}
+	return t
+}
+
+// record is what the home keeps of the conversation.
+func (t *talk) record() *wire.RoomRecord {
+	rec := &wire.RoomRecord{Id: t.ID[:], Kind: t.Kind, NextPosition: t.next, Sequence: t.order.Record()}
+	for i := range t.Accounts {
+		rec.Accounts = append(rec.Accounts, t.Accounts[i][:])
+	}
+	for _, g := range t.groups {
+		rec.Groups = append(rec.Groups, g.id)
+	}
+	return rec
+}
+
+// adopt adds a group. Of several everybody sends in the one with the lowest id
+// (docs/spec/content.md).
+func (t *talk) adopt(g *groupState) {
+	g.talk = t
+	t.groups = append(t.groups, g)
+	slices.SortFunc(t.groups, func(a, b *groupState) int { return bytes.Compare(a.id, b.id) })
+}
+
+// sending returns the group to send in, nil if there is none.
+func (t *talk) sending() *groupState {
+	for _, g := range t.groups {
+		if g.rec.Open && !g.rec.Over {
+			return g
+		}
+	}
+	return nil
+}
+
+// founding returns a group of this device's own that is not past its first
+// commit, nil if there is none.
+func (t *talk) founding() *groupState {
+	for _, g := range t.groups {
+		if !g.rec.Open && !g.rec.Over {
+			return g
+		}
+	}
+	return nil
+}
+
+// happen applies an event to the order of a conversation and carries out what
+// follows. came is the message that the event is about, or nil.
+func (tx *txn) happen(t *talk, ev order.Event, came *wire.MessageRecord) error {
+	next, effects, err := t.order.Apply(ev)
+	if err != nil {
+		return err
+	}
+	t.order = next
+	tx.talked[t] = true
+	r := &teller{tx: tx, talk: t, came: came}
+	for _, e := range effects {
+		if err := e.Run(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// teller carries out the effects of a conversation's order.
+type teller struct {
+	tx   *txn
+	talk *talk
+	came *wire.MessageRecord
+	seq  uint64 // what Assign gave
+}
+
+func (r *teller) early(d ident.DeviceID, seq uint64) home.Key {
+	return r.tx.home.Key(home.Early, r.talk.ID[:], d[:]).At(seq)
+}
+
+// Assign implements [order.Runner].
+func (r *teller) Assign(e order.Assign) error { r.seq = e.Seq; return nil }
+
+// Hold implements [order.Runner].
+func (r *teller) Hold(e order.Hold) error {
+	r.tx.Put(r.early(e.Device, e.Seq), r.came)
+	return nil
+}
+
+// Show implements [order.Runner].
+func (r *teller) Show(e order.Show) error {
+	rec := r.came
+	if e.Held {
+		rec = &wire.MessageRecord{}
+		k := r.early(e.Device, e.Seq)
+		if ok, err := r.tx.Get(r.tx.ctx, k, rec); err != nil || !ok {
+			return err // not ok: it was a double of one shown before
+		}
+		r.tx.Delete(k)
+	}
+	if e.Healed {
+		r.tx.tell(&wire.ExpiredEvent{Room: r.talk.ID[:], Account: rec.Account, Count: 1, From: rec.ReadAt, To: rec.ReadAt, Healed: true})
+	}
+	return r.tx.show(r.talk, rec, e.Device, e.Seq)
+}
+
+// Double implements [order.Runner].
+func (r *teller) Double(e order.Double) error { return r.tx.show(r.talk, r.came, e.Device, e.Seq) }
+
+// Lose implements [order.Runner].
+func (r *teller) Lose(e order.Lose) error {
+	ev := &wire.ExpiredEvent{Room: r.talk.ID[:], Count: e.Span.Count(), From: e.Since.UnixMilli(), To: e.Until.UnixMilli()}
+	if a, ok := r.tx.accountOf(r.talk, e.Device); ok {
+		ev.Account = a[:]
+	}
+	r.tx.tell(ev)
+	return nil
+}
+
+// Read implements [order.Runner].
+func (r *teller) Read(e order.Read) error {
+	return r.tx.delivered(r.talk, e.Device, e.Span)
+}
+
+// accountOf finds whose a device is, in the groups of a conversation.
+func (tx *txn) accountOf(t *talk, d ident.DeviceID) (ident.AccountID, bool) {
+	for _, g := range t.groups {
+		for _, m := range g.members {
+			if m.Device == d {
+				return m.Account, true
+			}
+		}
+	}
+	return ident.AccountID{}, false
+}

@@ -1,0 +1,183 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/ident"
+	order "github.com/byre-messenger/byre/internal/room"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// tickEvery is how often a connected device looks at what only time changes.
+const tickEvery = time.Minute
+
+// job is something that takes questions to the relay: it runs outside of the
+// loop, one at a time. failed runs in the loop if it did not work.
+type job struct {
+	run    func(ctx context.Context) error
+	failed func(tx *txn, err error)
+}
+
+// serve does what takes several questions to the relay, one job after another.
+func (s *session) serve(in *wire.SignedIn) {
+	if err := s.replenish(in); err != nil {
+		s.report(err)
+	}
+	for {
+		var j *job
+		err := s.do(s.ctx, func(tx *txn) error {
+			if s.gone {
+				return ErrOffline
+			}
+			if j = tx.job(s); j == nil {
+				s.idle = true
+			}
+			return nil
+		})
+		if err != nil {
+			return
+		}
+		if j == nil {
+			select {
+			case <-s.work:
+				continue
+			case <-s.ctx.Done():
+				return
+			}
+		}
+		if err := j.run(s.ctx); err != nil {
+			if s.ctx.Err() != nil {
+				return
+			}
+			_ = s.do(s.ctx, func(tx *txn) error {
+				j.failed(tx, err)
+				return nil
+			})
+		}
+	}
+}
+
+// wake tells the worker that there may be something to do. It runs in the loop.
+func (s *session) wake() {
+	s.idle = false
+	select {
+	case s.work <- struct{}{}:
+	default:
+	}
+}
+
+func (tx *txn) wake() {
+	if s := tx.session; s != nil {
+		tx.then(s.wake)
+	}
+}
+
+// wakeAt wakes the worker of the present session when a pause ends.
+func (tx *txn) wakeAt(p pause) {
+	s := tx.session
+	if s == nil {
+		return
+	}
+	tx.then(func() {
+		s.clock.AfterFunc(p.until.Sub(tx.now), func() {
+			s.post(func(tx *txn) error {
+				if !s.gone {
+					for _, t := range tx.talks {
+						tx.pump(t)
+					}
+					s.wake()
+				}
+				return nil
+			})
+		})
+	})
+}
+
+// job returns the next thing to do, nil if there is none.
+func (tx *txn) job(s *session) *job {
+	if !s.drained {
+		return nil
+	}
+	for _, x := range tx.unresolved {
+		if x.pause.over(tx.now) {
+			return s.resolveJob(x)
+		}
+	}
+	for _, p := range tx.pins {
+		if p.Record.Claimed != "" {
+			return s.verifyJob(p.ID(), p.Record.Claimed)
+		}
+	}
+	for _, g := range tx.groups {
+		if g.unsure() && !g.rec.Over && g.pause.over(tx.now) {
+			return s.catchUpJob(g)
+		}
+	}
+	for _, t := range tx.talks {
+		if len(t.outbox) > 0 && t.checked != s && t.pause.over(tx.now) && !t.stuck() {
+			return s.prepareJob(t)
+		}
+	}
+	return nil
+}
+
+// stuck reports whether a group must be resolved first and can't be now.
+func (t *talk) stuck() bool {
+	for _, g := range t.groups {
+		if g.unsure() && !g.rec.Over {
+			return true
+		}
+	}
+	return false
+}
+
+// drained notes that everything that waited has come.
+func (tx *txn) drained(s *session) error {
+	s.drained = true
+	// D1: what is missing now and was told to be gone is gone.
+	for _, t := range tx.talks {
+		if err := tx.happen(t, order.GiveUp{Now: tx.now, All: s.gap}, nil); err != nil {
+			return err
+		}
+		tx.offer(t)
+		tx.pump(t)
+	}
+	tx.suspect(s)
+	tx.wake()
+	return nil
+}
+
+// tick looks at what only time changes, as long as the session lasts.
+func (s *session) tick() {
+	for s.clock.Sleep(s.ctx, tickEvery) == nil {
+		s.post(func(tx *txn) error {
+			if s.gone {
+				return nil
+			}
+			// T1: a crash here leaves a minute uncounted.
+			tx.age(tickEvery)
+			for _, t := range tx.talks {
+				if due, ok := t.order.Due(); ok && s.drained && !due.After(tx.now) {
+					if err := tx.happen(t, order.GiveUp{Now: tx.now}, nil); err != nil {
+						return err
+					}
+				}
+			}
+			tx.suspect(s)
+			return nil
+		})
+	}
+}
+
+// report tells the owner of a problem that concerns nothing in particular.
+func (s *session) report(err error) {
+	if s.ctx.Err() != nil || errors.Is(err, ErrOffline) {
+		return
+	}
+	_ = s.do(s.ctx, func(tx *txn) error {
+		tx.problem(ident.RoomID{}, ident.MessageID{}, err.Error())
+		return nil
+	})
+}
