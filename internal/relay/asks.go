@@ -70,9 +70,6 @@ func (s *Session) register(id uint64, m *wire.Register) {
 		s.refuse(id, err)
 		return
 	}
-	for _, dev := range chain.Devices() {
-		s.relay.readmit(dev.ID)
-	}
 	s.respond(id, &wire.Done{})
 }
 
@@ -147,16 +144,11 @@ func (s *Session) appendChain(id uint64, m *wire.AppendChain) {
 		b.unpin()
 	}
 	for _, dev := range a.Active {
-		s.relay.readmit(dev)
+		b := s.relay.router.find(s.relay.records.Tag(dev[:]))
+		b.readmit()
+		b.unpin()
 	}
 	s.tellAccount(id, a, nil, account == s.account)
-}
-
-// readmit lets a mailbox know that the directory has news of its device.
-func (r *Relay) readmit(dev ident.DeviceID) {
-	b := r.router.find(r.records.Tag(dev[:]))
-	b.readmit()
-	b.unpin()
 }
 
 func (s *Session) publish(id uint64, m *wire.PublishKeyPackages) {

@@ -126,12 +126,15 @@ func (b *box) remove() {
 	})
 }
 
-// readmit opens the mailbox of a device that the chain has again.
+// readmit opens the mailbox of a device that the chain has again, if it was
+// closed. Nobody has a token for it until the device signs in.
 func (b *box) readmit() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.known = false
-	b.mb.Readmit()
+	if b.mb.Removed() {
+		b.active = true
+		b.mb.Readmit()
+	}
 }
 
 // load reads records for the mailbox.

@@ -1,11 +1,14 @@
 package relay_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
+	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -179,4 +182,39 @@ func (d *device) reads(words ...string) []*wire.Deliver {
 func (d *device) ack(n uint64) {
 	f := wire.Frame{Body: &wire.Request{Body: &wire.Ack{N: n}}}
 	d.session.Handle(f.Append(nil))
+}
+
+// countRecords counts the records whose keys begin with one of the kinds.
+func countRecords(t *testing.T, w *world, kinds string) (n int) {
+	t.Helper()
+	for key := range dump(t, w) {
+		if strings.ContainsRune(kinds, rune(key[0])) {
+			n++
+		}
+	}
+	return n
+}
+
+// dump returns everything on the disk.
+func dump(t *testing.T, w *world) map[string][]byte {
+	t.Helper()
+	s := w.store
+	if again, err := w.disk.Open(); err == nil { // the relay is down
+		s = again
+		defer again.Close()
+	}
+	all := map[string][]byte{}
+	err := s.View(t.Context(), func(r store.Reader) error {
+		for kv, err := range r.Scan(nil, nil, 0) {
+			if err != nil {
+				return err
+			}
+			all[string(kv.Key)] = bytes.Clone(kv.Val)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
