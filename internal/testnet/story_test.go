@@ -1,0 +1,88 @@
+package testnet_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/testnet"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+)
+
+// suites are what stories are told over.
+var suites = []ciphersuite.ID{ciphersuite.Default, ciphersuite.X25519_AES128GCM_SHA256_Ed25519}
+
+// story tells a story in a bubble with simulated time, over each suite.
+func story(t *testing.T, fn func(t *testing.T, n *testnet.Net)) {
+	t.Helper()
+	for _, suite := range suites {
+		t.Run(suite.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := testnet.New(t, testnet.Options{Suite: suite})
+				defer n.Close()
+				fn(t, n)
+			})
+		})
+	}
+}
+
+// heard is the messages and what went wrong among events, as lines.
+func heard(events []client.Event) []string {
+	var out []string
+	for _, ev := range events {
+		switch ev := ev.(type) {
+		case client.MessageRead:
+			out = append(out, ev.Message.FromName+": "+ev.Message.Text)
+		case client.Problem:
+			out = append(out, "problem: "+ev.Text)
+		case client.KeyChanged:
+			out = append(out, "key changed: "+ev.Text)
+		case client.Expired:
+			if ev.Healed {
+				out = append(out, "healed")
+			} else {
+				out = append(out, "expired")
+			}
+		case client.Delivered, client.DeviceChanged, client.Notice:
+		}
+	}
+	return out
+}
+
+// hears fails unless exactly these lines came.
+func hears(t *testing.T, p *testnet.Person, want ...string) {
+	t.Helper()
+	if got := heard(p.Took()); !slices.Equal(got, want) {
+		t.Fatalf("%s heard\n  %s\nwant\n  %s", p.Name, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+func TestAliceWritesWhileBobIsAway(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		alice, bob := n.Join("alice"), n.Join("bob")
+		m := alice.Says(bob, "안녕 🐄")
+		alice.Syncs()
+		m, err := alice.Message(t.Context(), m.ID)
+		if err != nil || !client.Confirmed(m) || m.Devices[0].Outcome != client.Stored {
+			t.Fatalf("after sending: %+v, %v", m, err)
+		}
+		time.Sleep(60 * time.Hour)
+		bob.Syncs()
+		got := bob.Took()
+		if len(got) != 1 {
+			t.Fatalf("bob heard %+v", got)
+		}
+		read := got[0].(client.MessageRead).Message
+		if read.Text != "안녕 🐄" || read.FromName != "alice" || read.Path != client.Stored || read.Waited.Round(time.Hour) != 60*time.Hour {
+			t.Errorf("bob read %+v", read)
+		}
+		if s := n.Status(); s.Waiting != 0 {
+			t.Errorf("after bob read, the server still holds %+v", s)
+		}
+		bob.Syncs()
+		hears(t, bob)
+	})
+}

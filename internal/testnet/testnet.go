@@ -1,0 +1,118 @@
+// Package testnet is a server and devices in one process: real relay, real
+// device cores, stores in memory, and links between them that a test can cut,
+// slow down, listen to and forge. Tests run it inside a [testing/synctest]
+// bubble, so that days pass at once.
+package testnet
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/relay"
+	"github.com/byre-messenger/byre/internal/relay/atrest"
+	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/sign"
+	"github.com/byre-messenger/byre/internal/store/memstore"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+)
+
+// Options change a net.
+type Options struct {
+	// Suite of the devices' groups; zero is the post-quantum default.
+	Suite ciphersuite.ID
+	// Configure changes the relay before it starts.
+	Configure func(*relay.Config)
+}
+
+// Net is a server and the people around it. Its methods are for the test's
+// goroutine.
+type Net struct {
+	t      testing.TB
+	suite  ciphersuite.ID
+	config relay.Config
+	disk   memstore.Disk
+	relay  *relay.Relay
+	stop   func()
+	wires  wires
+	people []*Person
+}
+
+// New starts a server. It stops, and everybody with it, at the test's end;
+// inside a bubble the test must call [Net.Close] itself.
+func New(t testing.TB, o Options) *Net {
+	t.Helper()
+	keys, err := atrest.New(secret.New([]byte("a root key of thirty-two bytes!!")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &Net{t: t, suite: o.Suite, config: relay.Config{Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys}}
+	if o.Configure != nil {
+		o.Configure(&n.config)
+	}
+	n.start()
+	return n
+}
+
+func (n *Net) start() {
+	n.t.Helper()
+	s, err := n.disk.Open()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.config.Store = s
+	if n.relay, err = relay.New(n.t.Context(), n.config); err != nil {
+		n.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func(r *relay.Relay) { defer close(done); r.Run(ctx) }(n.relay)
+	n.stop = func() {
+		cancel()
+		<-done
+		_ = s.Close()
+	}
+	n.wires.serve(n.relay)
+}
+
+// CrashServer takes the server's power and starts it anew on what was durable.
+// Nobody's connection survives.
+func (n *Net) CrashServer() {
+	n.t.Helper()
+	n.disk.Crash(0)
+	n.wires.cutAll()
+	n.stop()
+	n.start()
+}
+
+// StopServer drains the server; StartServer starts it again.
+func (n *Net) StopServer() {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := n.relay.Drain(ctx); err != nil {
+		n.t.Errorf("drain: %v", err)
+	}
+	n.wires.serve(nil)
+	n.wires.cutAll()
+	n.stop()
+}
+
+// StartServer starts a server that was stopped.
+func (n *Net) StartServer() { n.t.Helper(); n.start() }
+
+// ReplaceServerKey gives the server another identity at its next start.
+func (n *Net) ReplaceServerKey() { n.config.ServerKey = sign.NewKey() }
+
+// Status are the server's counters.
+func (n *Net) Status() relay.Status { return n.relay.Status() }
+
+// Close ends everybody, then the server.
+func (n *Net) Close() {
+	for _, p := range n.people {
+		p.close()
+	}
+	n.wires.cutAll()
+	n.stop()
+}

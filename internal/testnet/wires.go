@@ -1,0 +1,235 @@
+package testnet
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/relay"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// ErrDown is what dialing a server gets that is not there.
+var ErrDown = errors.New("the server can't be reached")
+
+// errCut is what a cut connection gets.
+var errCut = errors.New("the connection was cut")
+
+// Tap sees a frame on its way and returns what goes on in its place; nothing
+// swallows it. up is true from the device to the server.
+type Tap func(up bool, f *wire.Frame) []*wire.Frame
+
+// wires are all connections to the server.
+type wires struct {
+	mu    sync.Mutex
+	relay *relay.Relay
+	open  map[*cable]bool
+}
+
+// serve says who answers from now on; nil is nobody.
+func (w *wires) serve(r *relay.Relay) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.relay = r
+}
+
+func (w *wires) cutAll() {
+	w.mu.Lock()
+	var all []*cable
+	for c := range w.open {
+		all = append(all, c)
+	}
+	w.mu.Unlock()
+	for _, c := range all {
+		c.Close()
+	}
+}
+
+// Switch is one device's access to the server: its transport, and what a test
+// does to it. It is safe for concurrent use.
+type Switch struct {
+	wires *wires
+
+	mu    sync.Mutex
+	down  bool
+	delay time.Duration
+	tap   Tap
+	cable *cable
+}
+
+// Down makes dialing fail, and cuts the connection.
+func (s *Switch) Down() { s.set(func() { s.down = true }); s.Cut() }
+
+// Up ends Down.
+func (s *Switch) Up() { s.set(func() { s.down = false }) }
+
+// Delay makes each frame take d, either way.
+func (s *Switch) Delay(d time.Duration) { s.set(func() { s.delay = d }) }
+
+// Tap puts a tap on the connection, nil takes it off.
+func (s *Switch) Tap(t Tap) { s.set(func() { s.tap = t }) }
+
+// Cut ends the present connection.
+func (s *Switch) Cut() {
+	s.mu.Lock()
+	c := s.cable
+	s.mu.Unlock()
+	if c != nil {
+		c.Close()
+	}
+}
+
+func (s *Switch) set(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+func (s *Switch) now() (time.Duration, Tap) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.delay, s.tap
+}
+
+// Dial implements [client.Transport].
+func (s *Switch) Dial(context.Context) (client.Conn, error) {
+	s.mu.Lock()
+	down := s.down
+	s.mu.Unlock()
+	s.wires.mu.Lock()
+	r := s.wires.relay
+	s.wires.mu.Unlock()
+	if down || r == nil {
+		return nil, ErrDown
+	}
+	c := &cable{s: s, gone: make(chan struct{}), up: make(chan []byte, 4096), down: make(chan []byte, 4096)}
+	ready := make(chan struct{})
+	c.closed = func() { <-ready; c.session.Closed() }
+	c.session = r.Open(link{c})
+	close(ready)
+	s.wires.mu.Lock()
+	if s.wires.open == nil {
+		s.wires.open = map[*cable]bool{}
+	}
+	s.wires.open[c] = true
+	s.wires.mu.Unlock()
+	s.set(func() { s.cable = c })
+	go c.carry()
+	return c, nil
+}
+
+// cable is one connection.
+type cable struct {
+	s        *Switch
+	session  *relay.Session
+	up, down chan []byte
+	gone     chan struct{}
+	once     sync.Once
+	closed   func()
+}
+
+// carry takes the device's frames to the relay, as the connection's one reader.
+func (c *cable) carry() {
+	for {
+		select {
+		case b := <-c.up:
+			for _, b := range c.pass(true, b) {
+				c.session.Handle(b)
+			}
+		case <-c.gone:
+			return
+		}
+	}
+}
+
+// pass lets a frame take its time and go through the tap.
+func (c *cable) pass(up bool, b []byte) [][]byte {
+	delay, tap := c.s.now()
+	if delay > 0 {
+		time.Sleep(delay) //nolint:forbidigo // a network takes its time
+	}
+	if tap == nil {
+		return [][]byte{b}
+	}
+	f := &wire.Frame{}
+	if f.Parse(b) != nil {
+		return [][]byte{b}
+	}
+	var out [][]byte
+	for _, f := range tap(up, f) {
+		out = append(out, f.Append(nil))
+	}
+	return out
+}
+
+// Send implements [client.Conn].
+func (c *cable) Send(ctx context.Context, frame []byte) error {
+	select {
+	case <-c.gone:
+		return errCut
+	default:
+	}
+	select {
+	case c.up <- append([]byte(nil), frame...):
+		return nil
+	case <-c.gone:
+		return errCut
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Recv implements [client.Conn].
+func (c *cable) Recv(ctx context.Context) ([]byte, error) {
+	for {
+		select {
+		case b := <-c.down:
+			got := c.pass(false, b)
+			for _, more := range got[min(1, len(got)):] {
+				c.down <- more
+			}
+			if len(got) > 0 {
+				return got[0], nil
+			}
+		case <-c.gone:
+			return nil, errCut
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Close implements [client.Conn].
+func (c *cable) Close() error {
+	c.once.Do(func() {
+		close(c.gone)
+		c.s.wires.mu.Lock()
+		delete(c.s.wires.open, c)
+		c.s.wires.mu.Unlock()
+		go c.closed()
+	})
+	return nil
+}
+
+// link is the relay's end of a cable.
+type link struct{ c *cable }
+
+// Write implements [relay.Link].
+func (l link) Write(frame []byte) {
+	select {
+	case l.c.down <- append([]byte(nil), frame...):
+	case <-l.c.gone:
+	default:
+		go l.Close(relay.Failed) // too much is queued
+	}
+}
+
+// Close implements [relay.Link].
+func (l link) Close(relay.Reason) {
+	go func() {
+		time.Sleep(time.Millisecond) //nolint:forbidigo // what is queued goes first
+		_ = l.c.Close()
+	}()
+}
