@@ -38,6 +38,7 @@ type roomState struct {
 // home is all that a device keeps durable.
 type home struct {
 	counter, inc int
+	marks        map[int]bool // own marks, durable before use (ADR 0016)
 	rooms        map[int]*roomState
 	chains       map[int]chain
 	got          map[int]bool
@@ -65,7 +66,7 @@ func (h home) clone() home {
 	for a, c := range h.chains {
 		h.chains[a] = c.clone()
 	}
-	h.got, h.gaps = maps.Clone(h.got), slices.Clone(h.gaps)
+	h.got, h.gaps, h.marks = maps.Clone(h.got), slices.Clone(h.gaps), maps.Clone(h.marks)
 	return h
 }
 
@@ -132,32 +133,8 @@ func (a *actor) sync() bool {
 	if a.dead || w.now < a.away {
 		return false
 	}
-	a.write(func() { a.disk.counter++ })
-	in := true
-	w.call(func() {
-		in = w.relay.listed(a.dev, a.acct)
-		last := w.relay.counter[a.dev]
-		if in && a.disk.counter <= last && w.bug != bugIgnoreOldCopy {
-			// `old copy`: one transaction on the device follows, before anything else
-			w.alarm(a, "old copy")
-			a.disk.counter, a.disk.inc = last+1, last+1
-			for _, id := range slices.Sorted(maps.Keys(a.disk.rooms)) {
-				a.falls(a.disk.rooms[id])
-			}
-		}
-		w.relay.counter[a.dev] = max(a.disk.counter, last)
-	})
-	if !in {
+	if !a.signIn() {
 		return false
-	}
-	if b := w.relay.boxes[a.dev]; b != nil && b.gapPending {
-		a.write(func() {
-			a.disk.gaps, a.disk.lastGap = append(a.disk.gaps, [2]int{b.gapFrom, b.gapTo}), w.now
-			for _, rs := range a.disk.rooms {
-				rs.unread = true
-			}
-		})
-		w.call(func() { b.gapPending = false })
 	}
 	for acct := range w.nAcct {
 		if acct == a.acct || a.disk.chains[acct].judge(w.bug).forked {
@@ -191,6 +168,59 @@ func (a *actor) sync() bool {
 		a.probe(id)
 	}
 	return true
+}
+
+// signIn opens a session if this home has none. false: the device is off its chain.
+func (a *actor) signIn() bool {
+	w := a.w
+	if w.relay.session[a.dev] == a {
+		if w.relay.listed(a.dev, a.acct) {
+			a.tellGap()
+			return true
+		}
+		w.relay.leave(a)
+		return false
+	}
+	w.nextID++
+	mark := w.nextID
+	a.write(func() { a.disk.counter++; a.disk.marks[mark] = true })
+	in := true
+	w.call(func() {
+		in = w.relay.listed(a.dev, a.acct)
+		last := w.relay.counter[a.dev]
+		foreign := w.relay.mark[a.dev] != 0 && !a.disk.marks[w.relay.mark[a.dev]] && w.bug != bugCounterAlone
+		if in && (a.disk.counter <= last || foreign) && w.bug != bugIgnoreOldCopy {
+			// `old copy`: one transaction on the device follows, before anything else
+			w.alarm(a, "old copy")
+			a.disk.counter, a.disk.inc = last+1, last+1
+			for _, id := range slices.Sorted(maps.Keys(a.disk.rooms)) {
+				a.falls(a.disk.rooms[id])
+			}
+		}
+		if in {
+			w.relay.counter[a.dev], w.relay.mark[a.dev] = max(a.disk.counter, last), mark
+			w.relay.session[a.dev] = a
+		}
+	})
+	if !in {
+		return false
+	}
+	a.tellGap()
+	return true
+}
+
+// tellGap passes a gap notice on: durable here, then acknowledged.
+func (a *actor) tellGap() {
+	w := a.w
+	if b := w.relay.boxes[a.dev]; b != nil && b.gapPending {
+		a.write(func() {
+			a.disk.gaps, a.disk.lastGap = append(a.disk.gaps, [2]int{b.gapFrom, b.gapTo}), w.now
+			for _, rs := range a.disk.rooms {
+				rs.unread = true
+			}
+		})
+		w.call(func() { b.gapPending = false })
+	}
 }
 
 // receive handles one envelope: relay calls first, then one transaction.
@@ -436,7 +466,6 @@ func (w *world) offer(a *actor, c *commit, n int, fanout bool) (ok, limited, ove
 	if !ok {
 		return ok, limited, over
 	}
-	r.counter[a.dev] = max(r.counter[a.dev], a.disk.counter)
 	if c.junk {
 		return
 	}

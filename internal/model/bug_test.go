@@ -26,6 +26,7 @@ const (
 	bugIgnoreOldCopy       // a restored home goes on sending
 	bugFullIsSilent        // a mailbox that was full is no gap (ADR 0016)
 	bugReplayedPackage     // a rejoin takes any key package of the device (ADR 0014)
-	bugSessionCounter      // the counter moves at sign-in alone (ADR 0016)
+	bugMarkAtSignIn        // marks are set at sign-in alone (ADR 0016)
+	bugCounterAlone        // sign-in compares counters, no marks (ADR 0016)
 	bugNoRefound           // nobody re-founds a room that everybody fell out of
 )

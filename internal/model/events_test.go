@@ -44,8 +44,13 @@ type event struct {
 
 // profiles weigh events: everybody behaves; people and devices do not; the relay does not.
 var profiles = map[string][]op{
-	"honest": {evSend, evSend, evSend, evSync, evSync, evTick, evTick, evUpdate, evKick, evLink, evUnlink},
-	"people": {evSend, evSend, evSend, evSync, evSync, evTick, evTick, evUpdate, evKick, evLink, evUnlink, evCopy, evRestore, evTwin, evJunk, evSpoil, evReplayPackage, evGhostRejoin, evRecover, evFork},
+	"honest":  {evSend, evSend, evSend, evSync, evSync, evTick, evTick, evUpdate, evKick, evLink, evUnlink},
+	"people":  {evSend, evSend, evSend, evSync, evSync, evTick, evTick, evUpdate, evKick, evLink, evUnlink, evCopy, evRestore, evTwin, evJunk, evSpoil, evReplayPackage, evGhostRejoin, evRecover, evFork},
+	"crashes": {evSend, evSend, evSync, evUpdate},
+	"rivals":  {evUpdate, evTick, evTick, evSpoil, evSync},
+	"copies":  {evSend, evCopy, evRestore, evTwin, evTwin, evSync},
+	"helpers": {evSend, evSync, evTick, evTwin, evGhostRejoin, evUnlink},
+	"floods":  {evSend, evSend, evSend, evSync, evTwin, evGhostRejoin, evGhostRejoin},
 	"relay": {
 		evSend, evSend, evSend, evSync, evSync, evTick, evTick, evUpdate, evKick, evLink, evUnlink, evCopy, evRestore, evTwin, evJunk, evSpoil, evGhostRejoin, evRecover, evFork,
 		evWithhold, evReorder, evReplay, evSplit, evUnite,
@@ -61,7 +66,7 @@ func history(profile string) *rapid.Generator[[]event] {
 			Op: rapid.SampledFrom(profiles[profile]).Draw(t, "op"),
 			A:  rapid.IntRange(0, 9).Draw(t, "a"), B: rapid.IntRange(0, 9).Draw(t, "b"), C: rapid.IntRange(0, 10).Draw(t, "c"),
 		}
-		if rapid.IntRange(0, 3).Draw(t, "lucky") == 0 {
+		if rapid.IntRange(0, 3).Draw(t, "lucky") == 0 || profile == "crashes" {
 			e.Crash = rapid.IntRange(1, 15).Draw(t, "crash")
 		}
 		return e
@@ -104,7 +109,7 @@ func (w *world) play(e event) {
 	if w.late = e.Crash == 15; w.late {
 		e.Crash = 0
 	}
-	w.do(e.Crash, func() { w.act(e, a, room) })
+	w.do(e.Crash, a, func() { w.act(e, a, room) })
 	w.late = false
 	if len(w.relay.late) > 0 && e.C%2 == 0 && e.Crash == 0 {
 		late := w.relay.late[0]
@@ -123,6 +128,7 @@ func (w *world) act(e event, a *actor, room int) {
 	case evTick:
 		if e.B%2 == 0 {
 			a.away = w.now + hours[e.C%len(hours)]
+			w.relay.leave(a)
 		} else {
 			w.advance(hours[e.C%len(hours)])
 		}
@@ -227,6 +233,7 @@ func (w *world) misbehave(e event, a *actor, room int) {
 	case evRestore:
 		if len(a.copies) > 0 {
 			a.disk = a.copies[e.C%len(a.copies)].clone()
+			w.relay.leave(a)
 		}
 	case evTwin:
 		if len(w.acts) < 11 && !a.twin {
@@ -315,9 +322,12 @@ func (w *world) garbage(e event, a *actor, room int) {
 		return 0
 	}
 	// It is signed in for this, so that the device it was copied from is told `old copy`.
-	if a.disk.counter < w.relay.counter[a.dev] && !a.twin {
+	if last := w.relay.mark[a.dev]; !a.twin && (a.disk.counter < w.relay.counter[a.dev] || last != 0 && !a.disk.marks[last]) {
 		return
 	}
+	w.nextID++
+	a.disk.marks[w.nextID], w.relay.mark[a.dev] = true, w.nextID
+	w.relay.session[a.dev] = a
 	a.disk.counter = max(a.disk.counter, w.relay.counter[a.dev]) + 1
 	w.relay.counter[a.dev] = a.disk.counter
 	switch e.Op {
@@ -380,7 +390,10 @@ func (w *world) settle() {
 		for round := range 3 {
 			for _, a := range w.acts {
 				if !a.twin && w.viol == nil {
-					w.do(0, func() {
+					w.do(0, a, func() {
+						if round == 0 {
+							w.relay.leave(a)
+						}
 						a.sync()
 						if round == 1 && day > 19 || round == 0 && day%4 == 0 {
 							for room := range w.nAcct + 1 {
@@ -397,7 +410,7 @@ func (w *world) settle() {
 	for range 2 {
 		for _, a := range w.acts {
 			if !a.twin {
-				w.do(0, func() { a.sync() })
+				w.do(0, a, func() { a.sync() })
 			}
 		}
 	}

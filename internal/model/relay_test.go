@@ -72,7 +72,9 @@ type relay struct {
 	logs    [2]map[key]*elog
 	chains  [2]map[int]chain
 	boxes   map[int]*box
-	counter map[int]int
+	counter map[int]int    // highest seen of a device
+	mark    map[int]int    // the last one of a device
+	session map[int]*actor // the newest wins
 	sides   map[int]int
 	late    []func()
 	size    int
@@ -83,6 +85,13 @@ func (r *relay) side(dev int) int { return r.sides[dev] }
 
 func (r *relay) listed(dev, acct int) bool {
 	return r.chains[r.side(dev)][acct].judge(r.bug).listed[dev]
+}
+
+// leave ends a's session, if it is the one that stands.
+func (r *relay) leave(a *actor) {
+	if r.session[a.dev] == a {
+		delete(r.session, a.dev)
+	}
 }
 
 // expire enforces the retention and forgets tombstones.

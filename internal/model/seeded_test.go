@@ -5,35 +5,35 @@ import (
 	"testing"
 )
 
-// seeded names the bugs that histories must show, with the profile that has the
+// seeded names the bugs that histories must show (the chain's own two are in
+// TestChainRulesCanFail), with the profile that has the
 // means, and how many histories that may take.
 var seeded = []struct {
 	name    string
 	bug     bug
 	profile string
 }{
-	{"forks go to the longer branch", bugLongestChain, "relay"},
-	{"an old recovery key counts", bugOldRecovery, "people"},
 	{"a forgotten log is believed", bugTrustForgotten, "honest"},
-	{"log entries expire one by one", bugEntryExpiry, "people"},
+	{"log entries expire one by one", bugEntryExpiry, "rivals"},
 	{"log limit by account", bugAccountLimit, "people"},
 	{"the first entry wins", bugFirstEntryWins, "people"},
 	{"own failure is skipped", bugSkipOwnFailure, "people"},
 	{"removal without a path", bugNoPath, "honest"},
 	{"send after a gap", bugSendAfterGap, "honest"},
-	{"rejoin off the chain", bugRejoinUnlisted, "people"},
+	{"rejoin off the chain", bugRejoinUnlisted, "helpers"},
 	{"rejoin from outside the tree", bugRejoinAbsent, "people"},
-	{"rejoin of who is active", bugRejoinActive, "people"},
-	{"a helper that was away", bugHelperWithGap, "people"},
-	{"a pending commit dropped", bugDropPending, "honest"},
-	{"a pending commit not durable", bugPendingLate, "honest"},
-	{"acknowledged before durable", bugAckFirst, "honest"},
+	{"rejoin of who is active", bugRejoinActive, "helpers"},
+	{"a helper that was away", bugHelperWithGap, "floods"},
+	{"a pending commit dropped", bugDropPending, "crashes"},
+	{"a pending commit not durable", bugPendingLate, "crashes"},
+	{"acknowledged before durable", bugAckFirst, "crashes"},
 	{"unlisted leaves kept", bugKeepUnlisted, "honest"},
 	{"no probes", bugNoProbe, "relay"},
-	{"old copy ignored", bugIgnoreOldCopy, "people"},
+	{"old copy ignored", bugIgnoreOldCopy, "copies"},
 	{"a full mailbox is no gap", bugFullIsSilent, "honest"},
 	{"any key package rejoins", bugReplayedPackage, "people"},
-	{"counter at sign-in alone", bugSessionCounter, "people"},
+	{"marks at sign-in alone", bugMarkAtSignIn, "copies"},
+	{"sign-in without marks", bugCounterAlone, "copies"},
 	{"nobody re-founds", bugNoRefound, "honest"},
 }
 

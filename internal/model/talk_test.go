@@ -36,11 +36,11 @@ func (a *actor) send(room int) {
 			return
 		}
 	}
-	a.write(func() { // ADR 0016: the counter moves with every reservation
+	w.nextID++
+	mark := w.nextID
+	a.write(func() { // ADR 0016: a mark with every reservation of generations
 		rs.seq, rs.gen = rs.seq+1, rs.gen+1
-		if w.bug != bugSessionCounter {
-			a.disk.counter++
-		}
+		a.disk.marks[mark] = true
 	})
 	var gone []int
 	w.call(func() {
@@ -54,7 +54,9 @@ func (a *actor) send(room int) {
 				m.to = append(m.to, l.dev)
 			}
 		}
-		w.relay.counter[a.dev] = max(w.relay.counter[a.dev], a.disk.counter)
+		if w.bug != bugMarkAtSignIn {
+			w.relay.mark[a.dev] = mark
+		}
 		w.sent(a, m)
 	})
 	for _, acct := range gone { // ADR 0017: `gone` says that a chain moved

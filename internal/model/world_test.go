@@ -73,7 +73,7 @@ func (w *world) step() {
 }
 
 // do runs f for an actor; a crash loses all but what was made durable.
-func (w *world) do(crashAt int, f func()) {
+func (w *world) do(crashAt int, a *actor, f func()) {
 	defer func() {
 		w.steps = 0
 		if r := recover(); r != nil {
@@ -81,6 +81,7 @@ func (w *world) do(crashAt int, f func()) {
 				panic(r)
 			}
 			w.counts["crash"]++
+			w.relay.leave(a)
 		}
 	}()
 	w.steps = crashAt
@@ -110,7 +111,7 @@ func newWorld(b bug) *world {
 		bug: b, now: 1000, nextID: 1000, nAcct: 3, owner: map[int]int{}, epochs: map[key]*epoch{}, read: map[int]map[int]bool{},
 		won: map[key]*commit{}, taken: map[key]map[int]*commit{}, nonces: map[[3]int]bool{}, alarmed: map[string]int{}, counts: map[string]int{}, entryAcct: map[int]int{},
 	}
-	w.relay = &relay{logs: [2]map[key]*elog{{}, {}}, chains: [2]map[int]chain{{}, {}}, boxes: map[int]*box{}, counter: map[int]int{}, sides: map[int]int{}, size: boxSize, bug: b}
+	w.relay = &relay{logs: [2]map[key]*elog{{}, {}}, chains: [2]map[int]chain{{}, {}}, boxes: map[int]*box{}, counter: map[int]int{}, mark: map[int]int{}, session: map[int]*actor{}, sides: map[int]int{}, size: boxSize, bug: b}
 	devs := map[int][]int{0: {1, 2}, 1: {3, 4}, 2: {5}}
 	for a := range w.nAcct {
 		w.owner[a] = int(w.fresh())
@@ -146,7 +147,7 @@ func newWorld(b bug) *world {
 
 func (w *world) newActor(dev, acct int) *actor {
 	x := &actor{w: w, dev: dev, acct: acct, held: map[key]bool{}}
-	x.disk = home{rooms: map[int]*roomState{}, chains: map[int]chain{}, got: map[int]bool{}}
+	x.disk = home{rooms: map[int]*roomState{}, chains: map[int]chain{}, got: map[int]bool{}, marks: map[int]bool{}}
 	for a := range w.nAcct {
 		x.disk.chains[a] = w.relay.chains[w.relay.side(dev)][a].clone()
 	}
