@@ -90,20 +90,38 @@ func (d Dialer) Dial(ctx context.Context) (*Conn, error) {
 	return c, nil
 }
 
+// failure is one of this package's sentences with the cause behind it, which
+// callers reach with errors.As; people are shown its last word alone.
+type failure struct {
+	sentence error
+	detail   string
+	cause    error
+}
+
+func (f *failure) Error() string {
+	if f.detail == "" {
+		return f.sentence.Error()
+	}
+	return f.sentence.Error() + " (" + f.detail + ")"
+}
+
+func (f *failure) Unwrap() []error { return []error{f.sentence, f.cause} }
+
 // explain turns a failed dial into one of this package's errors.
 func explain(err error, resp *http.Response) error {
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("%w (%s)", ErrNotByre, resp.Status)
+		return &failure{ErrNotByre, resp.Status, err}
 	}
-	for _, untrusted := range []any{new(x509.UnknownAuthorityError), new(x509.HostnameError), new(x509.CertificateInvalidError), new(*tls.CertificateVerificationError)} {
-		if errors.As(err, untrusted) {
-			return fmt.Errorf("%w: %w", ErrUntrusted, err)
-		}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return &failure{ErrUntrusted, "", err}
 	}
-	if record := new(tls.RecordHeaderError); errors.As(err, record) {
-		return fmt.Errorf("%w: %w", ErrNotByre, err)
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
+		return &failure{ErrNotByre, "no TLS", err}
 	}
-	return fmt.Errorf("%w: %w", ErrDown, err)
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return &failure{ErrDown, op.Err.Error(), err}
+	}
+	return &failure{ErrDown, "", err}
 }
 
 // Conn is one connection. Send and Recv may run at the same time, but each has
