@@ -56,11 +56,7 @@ func TestForgedChainsAreRefused(t *testing.T) {
 
 		// Mallory signs a ghost device into bob's chain with her own key.
 		ghost := w.newDevice("ghost")
-		add, err := mallory.chain.By(mallory.id, mallory.chainBy, &wire.AddDevice{Device: ghost.keys, Consent: bob.chain.Consent(ghost.keys, ghost.chainBy)})
-		if err == nil {
-			t.Fatal("a consent for another account was taken")
-		}
-		add, err = mallory.chain.By(mallory.id, mallory.chainBy, &wire.AddDevice{Device: ghost.keys, Consent: mallory.chain.Consent(ghost.keys, ghost.chainBy)})
+		add, err := mallory.chain.By(mallory.id, mallory.chainBy, &wire.AddDevice{Device: ghost.keys, Consent: mallory.chain.Consent(ghost.keys, ghost.chainBy)})
 		if err != nil {
 			t.Fatal(err)
 		}

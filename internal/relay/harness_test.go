@@ -1,6 +1,8 @@
 package relay_test
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"log/slog"
 	"slices"
@@ -17,8 +19,8 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/session"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/sign"
-	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/memstore"
+	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -26,7 +28,7 @@ import (
 type world struct {
 	t      testing.TB
 	disk   *memstore.Disk
-	store  store.Store
+	store  *storetest.Faulty
 	cfg    relay.Config
 	relay  *relay.Relay
 	stop   func()
@@ -51,13 +53,13 @@ func storyWith(t *testing.T, configure func(*relay.Config), fn func(t *testing.T
 
 var rootKey = []byte("a root key of thirty-two bytes!!")
 
-func newWorld(t testing.TB, configure func(*relay.Config)) *world {
-	t.Helper()
-	keys, err := atrest.New(secret.New(rootKey))
+func newWorld(tb testing.TB, configure func(*relay.Config)) *world {
+	tb.Helper()
+	keys, err := atrest.New(secret.New(bytes.Clone(rootKey)))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	w := &world{t: t, disk: new(memstore.Disk), people: map[string]*device{}}
+	w := &world{t: tb, disk: new(memstore.Disk), people: map[string]*device{}}
 	w.cfg = relay.Config{Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys}
 	w.cfg.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	if configure != nil {
@@ -70,33 +72,37 @@ func newWorld(t testing.TB, configure func(*relay.Config)) *world {
 // start begins a relay on the disk.
 func (w *world) start() {
 	w.t.Helper()
-	if w.cfg.Store == nil || w.store != nil {
-		s, err := w.disk.Open()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		w.store = s
-		w.cfg.Store = s
+	s, err := w.disk.Open()
+	if err != nil {
+		w.t.Fatal(err)
 	}
+	w.store = storetest.NewFaulty(s, func() { w.disk.Crash(0) })
+	w.cfg.Store = w.store
 	r, err := relay.New(w.t.Context(), w.cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, cancel := contextWithCancel(w.t)
+	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); r.Run(ctx) }()
 	w.relay, w.stop = r, func() { cancel(); <-done }
 }
 
-// crash ends the relay at once, as if the power went, and starts it anew on
-// what was durable. Nobody's connection survives.
-func (w *world) crash() {
+// halt ends the relay at once, as if the power went. Nobody's connection
+// survives.
+func (w *world) halt() {
 	w.t.Helper()
 	w.disk.Crash(0)
 	w.stop()
 	for _, d := range w.people {
 		d.hangUp()
 	}
+}
+
+// crash halts the relay and starts it anew on what was durable.
+func (w *world) crash() {
+	w.t.Helper()
+	w.halt()
 	w.start()
 }
 
@@ -106,7 +112,6 @@ type link struct {
 	frames []*wire.Frame
 	closed relay.Reason
 	onGone func()
-	onPush func(wire.PushBody)
 }
 
 func (l *link) Write(b []byte) {

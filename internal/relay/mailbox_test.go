@@ -55,8 +55,7 @@ func TestNothingIsReadableAfterTheBoundEvenBehindAStop(t *testing.T) {
 		alice, bob := w.online("alice"), w.online("bob")
 		bob.hangUp()
 		alice.sends(message("one", bob), wire.OutcomeStored)
-		w.disk.Crash(0)
-		w.stop()
+		w.halt()
 		time.Sleep(100 * time.Hour) // the machine was off
 		before := countRecords(t, w, "mw")
 		w.start()
@@ -217,10 +216,10 @@ func TestFullMailboxAndTheFifth(t *testing.T) {
 			stored, full := 0, 0
 			for range 4_001 {
 				id := mallory.post(message("spam", bob))
-				switch got := mallory.outcomes(id); got[0] {
-				case wire.OutcomeStored:
+				switch got := mallory.outcomes(id)[0]; {
+				case got == wire.OutcomeStored:
 					stored++
-				case wire.OutcomeFull:
+				case got == wire.OutcomeFull:
 					full++
 				default:
 					t.Fatalf("outcome %v", got)

@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -11,10 +10,6 @@ import (
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/wire"
 )
-
-func contextWithCancel(t testing.TB) (context.Context, context.CancelFunc) {
-	return context.WithCancel(t.Context())
-}
 
 // transcript is what both sides of a sign-in sign (docs/spec/relay.md,
 // Signatures), written here a second time.
@@ -198,10 +193,10 @@ func countRecords(t *testing.T, w *world, kinds string) (n int) {
 // dump returns everything on the disk.
 func dump(t *testing.T, w *world) map[string][]byte {
 	t.Helper()
-	s := w.store
+	var s store.Store = w.store
 	if again, err := w.disk.Open(); err == nil { // the relay is down
 		s = again
-		defer again.Close()
+		defer func() { _ = again.Close() }()
 	}
 	all := map[string][]byte{}
 	err := s.View(t.Context(), func(r store.Reader) error {

@@ -53,7 +53,7 @@ type model struct {
 	got       []int // ids delivered in this session, by seq-1
 	acked     uint64
 	drained   int
-	before    int // the last id when the session began
+	before    int   // the last id when the session began
 	first     []int // ids in order of their first delivery since the last crash
 	removed   bool
 }
