@@ -13,10 +13,11 @@ import (
 
 // reader is the snapshot of one View.
 type reader struct {
-	ctx  context.Context
-	snap *pebble.Snapshot
-	free []byte // what is left of the block that small copies go to
-	done bool
+	ctx   context.Context
+	snap  *pebble.Snapshot
+	free  []byte // what is left of the block that small copies go to
+	block int    // size of that block
+	done  bool
 }
 
 func (r *reader) err() error {
@@ -80,17 +81,18 @@ func (r *reader) scan(from, to []byte, limit int, yield func(store.KV, error) bo
 	return it.Error()
 }
 
-// blockSize is how much small copies are allocated at a time.
-const blockSize = 4 << 10
+// Small copies are allocated in blocks that grow between these sizes.
+const minBlock, maxBlock = 256, 8 << 10
 
 // copy returns a copy of p that is never nil. Pebble's own slices end with the
 // next call of the iterator, ours with the View.
 func (r *reader) copy(p []byte) []byte {
-	if len(p) > blockSize/8 {
+	if len(p) > maxBlock/8 {
 		return append([]byte(nil), p...)
 	}
 	if r.free == nil || len(p) > len(r.free) {
-		r.free = make([]byte, blockSize)
+		r.block = min(max(2*r.block, minBlock, len(p)), maxBlock)
+		r.free = make([]byte, r.block)
 	}
 	c := r.free[:len(p):len(p)]
 	r.free = r.free[len(p):]
