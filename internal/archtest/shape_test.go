@@ -17,6 +17,12 @@ const (
 	maxPackageLines = 2_500 // of a package, without its tests
 )
 
+// oversize lists packages that outgrew the limit and wait to be split, with the
+// lines they may have until then: they may shrink, never grow.
+var oversize = map[string]int{
+	"internal/client": 4_700, // to split: engine and wire session, rooms, names, history
+}
+
 // sources are the kinds of files that the limits are for.
 var sources = []string{".go", ".ts", ".svelte", ".css", ".proto", ".sh", ".txtar"}
 
@@ -39,8 +45,12 @@ func TestSizes(t *testing.T) {
 		}
 	})
 	for name, n := range packages {
-		if n > maxPackageLines {
-			t.Errorf("package %s has %d lines without its tests; at most %d", name, n, maxPackageLines)
+		most, waits := oversize[name]
+		if most = max(most, maxPackageLines); n > most {
+			t.Errorf("package %s has %d lines without its tests; at most %d", name, n, most)
+		}
+		if waits && n <= maxPackageLines {
+			t.Errorf("package %s has %d lines: remove it from oversize", name, n)
 		}
 	}
 	if len(packages) == 0 {
