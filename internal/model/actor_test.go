@@ -144,7 +144,7 @@ func (a *actor) sync() bool {
 	a.resend()
 	for _, id := range slices.Sorted(maps.Keys(a.disk.rooms)) {
 		// ADR 0012: too long away for the log to be believed, or a fan-out either.
-		if rs := a.disk.rooms[id]; rs.status == member && w.now-rs.lastRead >= tombstone && w.bug != bugTrustForgotten {
+		if rs := a.disk.rooms[id]; rs.status == member && w.now-rs.lastRead >= trust && w.bug != bugTrustForgotten {
 			a.write(func() { a.falls(rs) })
 		}
 	}
@@ -403,7 +403,10 @@ func (a *actor) commit(room int, removes []int, adds []leaf, n int) {
 		a.appendOf(room, n, c)
 		return
 	}
-	a.write(func() { rs.pending = c; a.held[c.newLeaf] = true })
+	w := a.w
+	w.nextID++
+	c.mark = w.nextID
+	a.write(func() { rs.pending = c; a.held[c.newLeaf] = true; a.disk.marks[c.mark] = true })
 	a.append(room, n)
 }
 
@@ -417,6 +420,7 @@ func (a *actor) appendOf(room, n int, c *commit) {
 		try := func() { ok, limited, over = w.offer(a, c, n, true) }
 		if w.late && w.steps == 0 { // the request is under way when the connection breaks
 			w.late = false
+			w.counts["late"]++
 			w.relay.late = append(w.relay.late, try)
 			panic(crashed{})
 		}
@@ -466,8 +470,12 @@ func (w *world) offer(a *actor, c *commit, n int, fanout bool) (ok, limited, ove
 	if !ok {
 		return ok, limited, over
 	}
+	if c.mark != 0 && w.bug != bugMarkAtSignIn {
+		r.mark[a.dev] = c.mark
+	}
 	if c.junk {
-		return
+		w.counts["junk"]++
+		return ok, limited, over
 	}
 	w.counts["commit"]++
 	w.commits = append(w.commits, c)

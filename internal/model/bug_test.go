@@ -9,7 +9,7 @@ const (
 	bugOldRecovery         // a recovery key counts by the parent it names (ADR 0011)
 	bugTrustForgotten      // an empty log is believed however long one was away (ADR 0012)
 	bugEntryExpiry         // the entries of a log expire one by one (ADR 0012)
-	bugAccountLimit        // four entries an account and handle, not a device (ADR 0013)
+	bugAccountLimit        // four entries an account and handle, a device's first one too (ADR 0013)
 	bugFirstEntryWins      // the first entry wins, valid or not
 	bugSkipOwnFailure      // who can't decrypt its own path secret takes the next entry
 	bugNoPath              // a commit that removes carries no path
@@ -24,7 +24,7 @@ const (
 	bugKeepUnlisted        // sends without removing leaves that the chain dropped
 	bugNoProbe             // members never compare epochs (ADR 0015)
 	bugIgnoreOldCopy       // a restored home goes on sending
-	bugFullIsSilent        // a mailbox that was full is no gap (ADR 0016)
+	bugFullIsSilent        // a mailbox that was full is no gap (ADR 0017)
 	bugReplayedPackage     // a rejoin takes any key package of the device (ADR 0014)
 	bugMarkAtSignIn        // marks are set at sign-in alone (ADR 0016)
 	bugCounterAlone        // sign-in compares counters, no marks (ADR 0016)

@@ -136,3 +136,25 @@ func TestRecoveryVoidsTheThief(t *testing.T) {
 		t.Fatalf("after recovery: %+v, want %v and no fork", v, want)
 	}
 }
+
+// Two devices remove each other, each on a branch that a lying server shows to
+// some: neither is believed, no third one is touched, and the phrase decides.
+func TestTwoDevicesRemoveEachOther(t *testing.T) {
+	g := &entry{id: 1, signer: 1, add: []int{1, 2, 3}, newRec: 100}
+	a, b := newChain(g), newChain(g)
+	phone := &entry{id: 2, parent: 1, signer: 1, remove: []int{2}}
+	laptop := &entry{id: 3, parent: 1, signer: 2, remove: []int{1}}
+	a.learn(phone)
+	b.learn(laptop)
+	a.learn(b.entries()...)
+	b.learn(a.entries()...)
+	for _, c := range []chain{a, b} {
+		if v := c.judge(noBug); !v.forked || !maps.Equal(v.listed, map[int]bool{3: true}) {
+			t.Fatalf("bob holds %+v, want a fork that lists the third device alone", v)
+		}
+		c.learn(&entry{id: 4, parent: 2, recKey: 100, prevRec: 1})
+		if v := c.judge(noBug); v.forked || !maps.Equal(v.listed, map[int]bool{1: true, 3: true}) {
+			t.Fatalf("after the phrase: %+v", v)
+		}
+	}
+}

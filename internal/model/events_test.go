@@ -7,7 +7,7 @@ import (
 )
 
 // op is what can happen. Events carry numbers that are taken modulo what there is.
-type op int
+type op = int
 
 const (
 	evSend op = iota
@@ -33,7 +33,6 @@ const (
 	evReplay
 	evSplit
 	evUnite
-	nOps
 )
 
 type event struct {
@@ -47,6 +46,8 @@ var profiles = map[string][]op{
 	"honest":  {evSend, evSend, evSend, evSync, evSync, evTick, evTick, evUpdate, evKick, evLink, evUnlink},
 	"people":  {evSend, evSend, evSend, evSync, evSync, evTick, evTick, evUpdate, evKick, evLink, evUnlink, evCopy, evRestore, evTwin, evJunk, evSpoil, evReplayPackage, evGhostRejoin, evRecover, evFork},
 	"crashes": {evSend, evSend, evSync, evUpdate},
+	"forks":   {evSend, evSync, evLink, evUnlink, evTwin, evFork},
+	"splits":  {evSplit, evUpdate, evUpdate, evSend, evSync, evTick, evUnite},
 	"rivals":  {evUpdate, evTick, evTick, evSpoil, evSync},
 	"copies":  {evSend, evCopy, evRestore, evTwin, evTwin, evSync},
 	"helpers": {evSend, evSync, evTick, evTwin, evGhostRejoin, evUnlink},
@@ -248,7 +249,7 @@ func (w *world) misbehave(e event, a *actor, room int) {
 			w.garbage(e, a, room)
 		}
 	case evGhostRejoin: // a thief or a removed device asks to be let in again; the relay carries it
-		if rs.cur == nil || !(a.twin || !w.alive(a.dev)) {
+		if rs.cur == nil || !a.twin && w.alive(a.dev) {
 			return
 		}
 		l := leaf{dev: a.dev, acct: a.acct, key: w.fresh(), num: max(rs.num+1, w.now), intro: a.disk.chains[a.acct].entries()}
@@ -344,7 +345,7 @@ func (w *world) garbage(e event, a *actor, room int) {
 		c.victim = v
 		c.path = slices.DeleteFunc(c.path, func(k key) bool { return k == cur.tree[v].key })
 		a.held[c.newLeaf] = true
-		if ok, _, _ := w.offer(a, c, count(), true); ok && c == w.firstValid(a, cur) && w.now-rs.lastRead < tombstone {
+		if ok, _, _ := w.offer(a, c, count(), true); ok && c == w.firstValid(a, cur) && w.now-rs.lastRead < trust {
 			rs.pending = c
 			a.take(room, c)
 		}

@@ -39,15 +39,6 @@ func (e *epoch) leafOf(dev int) int {
 	return 0
 }
 
-func (e *epoch) devices() []int {
-	var out []int
-	for _, id := range e.ids() {
-		out = append(out, e.tree[id].dev)
-	}
-	slices.Sort(out)
-	return out
-}
-
 func (e *epoch) hasAcct(a int) bool {
 	return slices.ContainsFunc(e.ids(), func(id int) bool { return e.tree[id].acct == a })
 }
@@ -62,6 +53,7 @@ type commit struct {
 	path     []key        // leaf keys that open the path; nil: whoever knows from knows to
 	to       *epoch
 	junk     bool     // bytes that are no commit
+	mark     int      // ADR 0016: what the append tells the relay
 	rejoin   bool     // a Remove+Add of one device
 	victim   int      // leaf whose path secret was spoilt; 0: none
 	evidence []*entry // chain entries that justify it, and gossip

@@ -29,3 +29,29 @@ func TestRoomsConvergeAndStayShut(t *testing.T) {
 		})
 	}
 }
+
+// The histories reach what the model is about.
+func TestHistoriesReachFar(t *testing.T) {
+	seen := map[string]int{}
+	for profile, n := range map[string]int{"honest": 20, "people": 20, "relay": 40, "splits": 40, "crashes": 30, "forks": 30} {
+		g := history(profile)
+		for seed := range n {
+			w, err := run(g.Example(seed), noBug)
+			if err != nil {
+				t.Fatalf("%s, history %d: %v", profile, seed, err)
+			}
+			for k, n := range w.counts {
+				seen[k] += n
+			}
+			for k, n := range w.alarmed {
+				seen[k] += n
+			}
+		}
+	}
+	for _, k := range []string{"message", "commit", "crash", "rejoin", "refound", "junk", "late", "old copy", "chain fork", "epochs diverge", "can't follow the winner", "a member is where the log does not lead"} {
+		if seen[k] == 0 {
+			t.Errorf("no history reached: %s", k)
+		}
+	}
+	t.Log(seen)
+}

@@ -3,7 +3,8 @@ package model
 // Hours that the design fixes (DESIGN.md 4).
 const (
 	retention = 72
-	tombstone = 30 * 24
+	tombstone = 30 * 24               // from a handle's first entry on
+	trust     = tombstone - retention // how long an empty log may be believed: a fan-out may be as old as the retention
 	perHandle = 4
 	boxSize   = 8 // small, so that mailboxes do fill up
 )
@@ -118,7 +119,7 @@ func (r *relay) expire(now int) {
 			} else if now-l.first >= retention { // ADR 0012: whole, from the first entry on
 				l.over = true
 			}
-			if l.over && now-l.first >= retention+tombstone {
+			if l.over && now-l.first >= tombstone {
 				delete(logs, h)
 			}
 		}
@@ -184,7 +185,7 @@ func (r *relay) append(now, dev, acct int, acctOf func(int) int, h key, n int, c
 		return false, false, true
 	case len(l.entries) != n:
 		return false, false, false
-	case mine >= perHandle, r.bug == bugAccountLimit && account >= perHandle:
+	case account >= perHandle && (mine > 0 || r.bug == bugAccountLimit): // ADR 0013: a device's first is never refused
 		return false, true, false
 	}
 	l.entries = append(l.entries, logEntry{c: c, dev: dev, at: now})

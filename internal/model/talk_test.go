@@ -158,7 +158,7 @@ func (a *actor) welcome(it *item) {
 	if lid == 0 || !a.held[e.tree[lid].key] {
 		return
 	}
-	if rs.cur != nil && rs.status == member && !(founding && beats(e, rs.cur)) {
+	if rs.cur != nil && rs.status == member && (!founding || !beats(e, rs.cur)) {
 		return
 	}
 	if rs.cur != nil && (e.gen < rs.cur.gen || e.gen == rs.cur.gen && e.n <= rs.cur.n && !founding && rs.auths[[2]int{e.gen, e.n}] == e.auth) {
