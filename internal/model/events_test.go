@@ -47,7 +47,6 @@ var profiles = map[string][]op{
 	"people":  {evSend, evSend, evSend, evSync, evSync, evTick, evTick, evUpdate, evKick, evLink, evUnlink, evCopy, evRestore, evTwin, evJunk, evSpoil, evReplayPackage, evGhostRejoin, evRecover, evFork},
 	"crashes": {evSend, evSend, evSync, evUpdate},
 	"forks":   {evSend, evSync, evLink, evUnlink, evTwin, evFork},
-	"splits":  {evSplit, evUpdate, evUpdate, evSend, evSync, evTick, evUnite},
 	"rivals":  {evUpdate, evTick, evTick, evSpoil, evSync},
 	"copies":  {evSend, evCopy, evRestore, evTwin, evTwin, evSync},
 	"helpers": {evSend, evSync, evTick, evTwin, evGhostRejoin, evUnlink},

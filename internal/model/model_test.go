@@ -33,7 +33,7 @@ func TestRoomsConvergeAndStayShut(t *testing.T) {
 // The histories reach what the model is about.
 func TestHistoriesReachFar(t *testing.T) {
 	seen := map[string]int{}
-	for profile, n := range map[string]int{"honest": 20, "people": 20, "relay": 40, "splits": 40, "crashes": 30, "forks": 30} {
+	for profile, n := range map[string]int{"honest": 20, "people": 20, "relay": 120, "crashes": 30, "forks": 30} {
 		g := history(profile)
 		for seed := range n {
 			w, err := run(g.Example(seed), noBug)
