@@ -277,8 +277,8 @@ func (s *session) catchUp(ctx context.Context, g *groupState) error {
 				g.rec.ReadLog = false
 				tx.moved[g] = true
 				g.pause = pause{}
-				tx.pump(g.talk)
 				tx.wake()
+				return tx.calm(g.talk)
 			}
 			return nil
 		}); err != nil {

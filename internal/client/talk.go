@@ -22,6 +22,7 @@ type talk struct {
 	outbox []*entry      // in the order of their numbers
 
 	checked  *session // in which the groups' members were held against the chains
+	settled  *session // in which a gap told by the relay took its effect
 	offering bool     // receipts will be offered in a moment
 	pause    pause
 }

@@ -136,16 +136,32 @@ func (t *talk) stuck() bool {
 // drained notes that everything that waited has come.
 func (tx *txn) drained(s *session) error {
 	s.drained = true
-	// D1: what is missing now and was told to be gone is gone.
+	// D1: all that waited is read. A crash before this commit has it drained
+	// again at the next connection.
 	for _, t := range tx.talks {
-		if err := tx.happen(t, order.GiveUp{Now: tx.now, All: s.gap}, nil); err != nil {
+		if err := tx.calm(t); err != nil {
 			return err
 		}
-		tx.offer(t)
-		tx.pump(t)
 	}
 	tx.suspect(s)
 	tx.wake()
+	return nil
+}
+
+// calm settles a conversation that has read all that waited, and its epoch
+// logs: what is missing now and was told to be gone is gone.
+func (tx *txn) calm(t *talk) error {
+	s := tx.session
+	if s == nil || !s.drained || t.stuck() {
+		return nil
+	}
+	all := s.gap && t.settled != s
+	t.settled = s
+	if err := tx.happen(t, order.GiveUp{Now: tx.now, All: all}, nil); err != nil {
+		return err
+	}
+	tx.offer(t)
+	tx.pump(t)
 	return nil
 }
 

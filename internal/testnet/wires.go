@@ -125,6 +125,7 @@ type cable struct {
 	s        *Switch
 	session  *relay.Session
 	up, down chan []byte
+	passed   [][]byte // through the tap, for Recv
 	gone     chan struct{}
 	once     sync.Once
 	closed   func()
@@ -184,15 +185,14 @@ func (c *cable) Send(ctx context.Context, frame []byte) error {
 // Recv implements [client.Conn].
 func (c *cable) Recv(ctx context.Context) ([]byte, error) {
 	for {
+		if len(c.passed) > 0 {
+			b := c.passed[0]
+			c.passed = c.passed[1:]
+			return b, nil
+		}
 		select {
 		case b := <-c.down:
-			got := c.pass(false, b)
-			for _, more := range got[min(1, len(got)):] {
-				c.down <- more
-			}
-			if len(got) > 0 {
-				return got[0], nil
-			}
+			c.passed = c.pass(false, b)
 		case <-c.gone:
 			return nil, errCut
 		case <-ctx.Done():
