@@ -19,6 +19,7 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/session"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/sign"
+	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/memstore"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -33,6 +34,7 @@ type world struct {
 	relay  *relay.Relay
 	stop   func()
 	log    strings.Builder
+	wait   func() // until nothing happens by itself any more
 	people map[string]*device
 }
 
@@ -55,17 +57,24 @@ var rootKey = []byte("a root key of thirty-two bytes!!")
 
 func newWorld(tb testing.TB, configure func(*relay.Config)) *world {
 	tb.Helper()
+	w := emptyWorld(tb, configure)
+	w.start()
+	return w
+}
+
+// emptyWorld is a world whose relay is not there yet.
+func emptyWorld(tb testing.TB, configure func(*relay.Config)) *world {
+	tb.Helper()
 	keys, err := atrest.New(secret.New(bytes.Clone(rootKey)))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w := &world{t: tb, disk: new(memstore.Disk), people: map[string]*device{}}
+	w := &world{t: tb, wait: synctest.Wait, disk: new(memstore.Disk), people: map[string]*device{}}
 	w.cfg = relay.Config{Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys}
 	w.cfg.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	if configure != nil {
 		configure(&w.cfg)
 	}
-	w.start()
 	return w
 }
 
@@ -77,7 +86,13 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.store = storetest.NewFaulty(s, func() { w.disk.Crash(0) })
-	w.cfg.Store = w.store
+	w.startOn(w.store)
+}
+
+// startOn begins a relay on a store.
+func (w *world) startOn(s store.Store) {
+	w.t.Helper()
+	w.cfg.Store = s
 	r, err := relay.New(w.t.Context(), w.cfg)
 	if err != nil {
 		w.t.Fatal(err)
@@ -108,6 +123,7 @@ func (w *world) crash() {
 
 // link is a connection without a network: frames are kept for the device.
 type link struct {
+	wait   func()
 	mu     sync.Mutex
 	frames []*wire.Frame
 	closed relay.Reason
@@ -137,7 +153,7 @@ func (l *link) Close(r relay.Reason) {
 
 // reason returns why the relay closed the connection, 0 if it did not.
 func (l *link) reason() relay.Reason {
-	synctest.Wait()
+	l.wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closed
@@ -145,7 +161,7 @@ func (l *link) reason() relay.Reason {
 
 // take removes and returns the frames that match.
 func (l *link) take(match func(*wire.Frame) bool) []*wire.Frame {
-	synctest.Wait()
+	l.wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var got []*wire.Frame
@@ -216,7 +232,7 @@ func (w *world) online(name string) *device {
 // dial opens a connection without signing in.
 func (d *device) dial() *wire.Hello {
 	d.w.t.Helper()
-	l := &link{}
+	l := &link{wait: d.w.wait}
 	var s *relay.Session
 	ready := make(chan struct{})
 	l.onGone = func() { <-ready; s.Closed() }
@@ -236,7 +252,7 @@ func (d *device) hangUp() {
 		d.session.Closed()
 		d.session, d.link = nil, nil
 	}
-	synctest.Wait()
+	d.w.wait()
 }
 
 // signInFrame signs the hello of a new connection.

@@ -1,0 +1,6 @@
+package relay
+
+import "context"
+
+// Settle waits until no commit and no load is under way.
+func (r *Relay) Settle(ctx context.Context) error { return r.work.Wait(ctx) }
