@@ -161,10 +161,20 @@ func (e *engine) sync(ctx context.Context) error {
 	})
 }
 
-// with runs fn with a session.
+// with runs fn with a session. Where the session had ended unnoticed, fn runs
+// once more with a new one: it must be safe to repeat.
 func (e *engine) with(ctx context.Context, fn func(*session) error) error {
 	s, err := e.hold(ctx)
 	if err != nil {
+		return err
+	}
+	err = fn(s)
+	ended := s.ctx.Err() != nil
+	e.letGo(s)
+	if err == nil || !ended || ctx.Err() != nil {
+		return err
+	}
+	if s, err = e.hold(ctx); err != nil {
 		return err
 	}
 	defer e.letGo(s)

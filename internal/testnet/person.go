@@ -80,10 +80,14 @@ func (p *Person) unmount() {
 }
 
 // Register makes the account. A device that failed is off.
-func (p *Person) Register() (err error) {
+func (p *Person) Register() error { return p.RegisterWith(func() {}) }
+
+// RegisterWith is Register with something done to the store before.
+func (p *Person) RegisterWith(before func()) (err error) {
 	if err := p.mount(); err != nil {
 		return err
 	}
+	before()
 	if p.Client, err = client.Register(p.net.t.Context(), p.config(), p.Name); err != nil {
 		p.Client = nil
 		p.unmount()
