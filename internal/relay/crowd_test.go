@@ -103,7 +103,7 @@ func (m *member) take(s *relay.Session, b []byte) {
 // TestACrowdAtOnce lets many devices talk, come and go at the same time, on
 // files: what was promised is read. The race detector watches it.
 func TestACrowdAtOnce(t *testing.T) {
-	w := onPebble(t, t.TempDir())
+	w := onPebble(t, t.TempDir(), nil)
 	const people, each = 12, 150
 	ctx, cancel := context.WithCancel(t.Context())
 	var readers, senders sync.WaitGroup

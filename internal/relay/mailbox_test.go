@@ -219,13 +219,11 @@ func TestFullMailboxAndTheFifth(t *testing.T) {
 			mallory := w.online(fmt.Sprint("mallory", i))
 			stored, full := 0, 0
 			for _, o := range mallory.outcomes(mallory.post(message("spam", slices.Repeat([]*device{bob}, 4_001)...))) {
-				switch {
-				case o == wire.OutcomeStored:
+				switch o { //nolint:exhaustive // others are missed in the sums
+				case wire.OutcomeStored:
 					stored++
-				case o == wire.OutcomeFull:
+				case wire.OutcomeFull:
 					full++
-				default:
-					t.Fatalf("outcome %v", o)
 				}
 			}
 			total += stored

@@ -11,14 +11,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // onPebble is a world on files, in real time.
-func onPebble(tb testing.TB, dir string) *world {
+func onPebble(tb testing.TB, dir string, configure func(*relay.Config)) *world {
 	tb.Helper()
-	w := emptyWorld(tb, nil)
+	w := emptyWorld(tb, configure)
 	s, err := pebblestore.Open(dir, pebblestore.Options{})
 	if err != nil {
 		tb.Fatal(err)
@@ -40,7 +41,7 @@ func onPebble(tb testing.TB, dir string) *world {
 // log.
 func TestNothingInPlainInAnyFile(t *testing.T) {
 	dir := t.TempDir()
-	w := onPebble(t, dir)
+	w := onPebble(t, dir, nil)
 	alice, bob := w.online("alice-canary"), w.online("bob-canary")
 	bob.want(&wire.PublishKeyPackages{OneTime: [][]byte{[]byte("key-package-canary")}, LastResort: []byte("last-resort-canary")}, &wire.Done{})
 	bob.hangUp()
