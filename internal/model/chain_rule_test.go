@@ -50,9 +50,6 @@ func chainStory(steps []chainStep, b bug) (chain, error) {
 		thief := s.Who != 0
 		if s.Who == 0 {
 			e.recKey, e.prevRec = before.recKey, before.lastRec
-			if e.newRec != 0 {
-				rotated[before.recKey] = true
-			}
 			if s.Op == 2 && len(rotated) > 0 { // the thief signs with a phrase that was turned over
 				e.recKey, e.prevRec, e.newRec, thief = slices.Min(slices.Collect(maps.Keys(rotated))), c.genesis, 0, true
 				if c.standings(b)[c.genesis].recKey != e.recKey {
@@ -62,6 +59,9 @@ func chainStory(steps []chainStep, b bug) (chain, error) {
 		}
 		c.learn(e)
 		after := c.judge(b)
+		if _, valid := c.standings(b)[id]; valid && e.newRec != 0 && !thief {
+			rotated[before.recKey] = true
+		}
 		if thief && s.Who == 0 {
 			for d := range after.listed {
 				if !before.listed[d] {

@@ -53,6 +53,7 @@ func (c chain) entries() []*entry {
 // standing is the account after one entry.
 type standing struct {
 	listed map[int]bool
+	ever   map[int]bool // a removed device never comes back
 	recKey int
 	depth  int
 	lastRe int // last recovery entry on this path, or genesis
@@ -77,13 +78,13 @@ func (c chain) standings(b bug) map[int]standing {
 			if _, done := st[e.id]; done {
 				continue
 			}
-			s := standing{listed: map[int]bool{}, lastRe: e.id}
+			s := standing{listed: map[int]bool{}, ever: map[int]bool{}, lastRe: e.id}
 			if e.id != c.genesis {
 				p, ok := st[e.parent]
 				if !ok {
 					continue
 				}
-				s = standing{maps.Clone(p.listed), p.recKey, p.depth + 1, p.lastRe}
+				s = standing{maps.Clone(p.listed), maps.Clone(p.ever), p.recKey, p.depth + 1, p.lastRe}
 				if e.signer != 0 {
 					if !p.listed[e.signer] || e.newRec != 0 {
 						continue
@@ -101,7 +102,9 @@ func (c chain) standings(b bug) map[int]standing {
 				}
 			}
 			for _, d := range e.add {
-				s.listed[d] = true
+				if !s.ever[d] {
+					s.listed[d], s.ever[d] = true, true
+				}
 			}
 			for _, d := range e.remove {
 				delete(s.listed, d)
@@ -140,10 +143,15 @@ func (c chain) decide(b bug) verdict {
 			next[e.prevRec] = append(next[e.prevRec], e.id)
 		}
 	}
-	bases := []int{c.genesis}
-	for len(bases) == 1 && len(next[bases[0]]) > 0 {
-		bases = next[bases[0]]
+	var bases []int // the ends of all lines of recovery entries; one, if nobody contests
+	for todo := []int{c.genesis}; len(todo) > 0; todo = todo[1:] {
+		if then := next[todo[0]]; len(then) > 0 {
+			todo = append(todo, then...)
+		} else {
+			bases = append(bases, todo[0])
+		}
 	}
+	slices.Sort(bases)
 	if b == bugOldRecovery && len(bases) > 1 { // "recovery outranks": the latest made wins
 		bases = bases[len(bases)-1:]
 	}
@@ -161,7 +169,7 @@ func (c chain) decide(b bug) verdict {
 		tips = []int{long}
 	}
 	v := verdict{listed: maps.Clone(st[tips[0]].listed), head: tips[0], recKey: st[bases[0]].recKey, lastRec: bases[0], forked: len(tips) > 1, byRec: map[int]bool{}}
-	for _, t := range tips[1:] {
+	for _, t := range append(tips[1:], c.fork(tips, st)) {
 		maps.DeleteFunc(v.listed, func(d int, _ bool) bool { return !st[t].listed[d] })
 	}
 	if len(bases) > 1 {
@@ -175,4 +183,17 @@ func (c chain) decide(b bug) verdict {
 		}
 	}
 	return v
+}
+
+// fork is the entry at which the tips part; what was added behind it counts for
+// nothing until a recovery.
+func (c chain) fork(tips []int, st map[int]standing) int {
+	at := slices.Clone(tips)
+	for {
+		deep := slices.MaxFunc(at, func(x, y int) int { return st[x].depth - st[y].depth })
+		if !slices.ContainsFunc(at, func(x int) bool { return x != deep }) {
+			return deep
+		}
+		at[slices.Index(at, deep)] = c.seen[deep].parent
+	}
 }

@@ -192,12 +192,14 @@ func (w *world) follow(a *actor, c *commit) {
 	}
 }
 
-// toldApart: those who followed different winners, and are still there, know.
+// toldApart: those who followed different winners, and are still there, know. A
+// re-founding in between is shown by itself.
 func (w *world) toldApart() {
 	for _, took := range w.taken {
 		for d, c := range took {
 			for x, y := range took {
-				if c != y && w.alive(d) && w.alive(x) && w.alarms == 0 {
+				cur := w.honest(d).disk.room(c.to.room).cur
+				if c != y && w.alive(d) && w.alive(x) && cur != nil && cur.gen == c.to.gen && w.alarms == 0 {
 					w.fail("members diverged and nobody was told")
 					return
 				}
