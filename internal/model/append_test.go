@@ -1,6 +1,9 @@
 package model
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // commit makes a commit durable and appends it.
 func (a *actor) commit(room int, removes []int, adds []leaf, n int) {
