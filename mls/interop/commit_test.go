@@ -272,7 +272,11 @@ func (w *world) corrupt(by *someone, commit []byte) error {
 		return nil
 	}
 	bad := bytes.Clone(commit)
-	bad[w.rand.IntN(len(bad))] ^= 1 << w.rand.IntN(8)
+	from := 0
+	if others[0].byre == nil { // in a tag or a ciphertext alone, for defect 6
+		from = len(bad) - 32
+	}
+	bad[from+w.rand.IntN(len(bad)-from)] ^= 1 << w.rand.IntN(8)
 	return w.refused(others[0], "a forged commit", bad)
 }
 

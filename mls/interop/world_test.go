@@ -196,8 +196,8 @@ func (w *world) agrees(s *someone, got state, want state) error {
 
 // refused lets s process what it must refuse.
 func (w *world) refused(s *someone, what string, msg []byte) error {
-	if a, err := w.ask(s, request{Op: "process", Message: msg}); err == nil {
-		return fmt.Errorf("%v accepts %s: %+v", s, what, a)
+	if _, err := w.ask(s, request{Op: "process", Message: msg}); err == nil {
+		return fmt.Errorf("%v accepts %s", s, what)
 	}
 	w.count.add("refuse "+what, s)
 	return nil
