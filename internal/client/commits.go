@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
@@ -42,7 +43,7 @@ func (tx *txn) propose(g *groupState, o group.CommitOptions) error {
 		rec.Welcomes = append(rec.Welcomes, *w)
 	}
 	for _, m := range g.members {
-		if m.Device == tx.me.Device || containsLeaf(o.Remove, m.Leaf) {
+		if m.Device == tx.me.Device || slices.Contains(o.Remove, m.Leaf) {
 			continue
 		}
 		rec.Targets = append(rec.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
@@ -51,15 +52,6 @@ func (tx *txn) propose(g *groupState, o group.CommitOptions) error {
 	tx.PutBytes(tx.home.Key(home.Pending, g.id), p.State().Reveal())
 	tx.moved[g] = true
 	return nil
-}
-
-func containsLeaf(list []group.LeafIndex, l group.LeafIndex) bool {
-	for _, x := range list {
-		if x == l {
-			return true
-		}
-	}
-	return false
 }
 
 // welcome seals a Welcome to a device that joins.
@@ -294,7 +286,7 @@ func (s *session) catchUp(ctx context.Context, g *groupState) error {
 
 // retryAfter is how long the relay asked to wait.
 func retryAfter(err error) time.Duration {
-	if r, ok := errors.AsType[*Refusal](err); ok {
+	if r, ok := errors.AsType[*RefusedError](err); ok {
 		return r.RetryAfter
 	}
 	return 0

@@ -89,13 +89,11 @@ func (e *engine) do(ctx context.Context, fn func(*txn) error) error {
 	}
 }
 
-// post runs fn as a step some time later. It returns false if the loop ended.
-func (e *engine) post(fn func(*txn) error) bool {
+// post runs fn as a step some time later, unless the loop ends before.
+func (e *engine) post(fn func(*txn) error) {
 	select {
 	case e.steps <- step{do: fn}:
-		return true
 	case <-e.stopped:
-		return false
 	}
 }
 
@@ -149,10 +147,8 @@ func (e *engine) apply(batch []step) error {
 			tx.after = tx.after[:after]
 		}
 	}
-	err := tx.save()
-	if err == nil {
-		err = tx.Commit(tx.ctx)
-	}
+	tx.save()
+	err := tx.Commit(tx.ctx)
 	if err == nil {
 		for _, f := range tx.after {
 			f()
@@ -168,7 +164,7 @@ func (e *engine) apply(batch []step) error {
 }
 
 // save writes the records of what changed, each once.
-func (tx *txn) save() error {
+func (tx *txn) save() {
 	for g := range tx.moved {
 		tx.PutBytes(tx.home.Key(home.Ratchet, g.id).At(g.rec.Epoch), g.mls.RatchetState().Reveal())
 		tx.Put(tx.home.Key(home.Group, g.id), &g.rec)
@@ -177,7 +173,6 @@ func (tx *txn) save() error {
 		tx.Put(tx.home.Key(home.Room, t.ID[:]), t.record())
 	}
 	tx.saveSeen()
-	return nil
 }
 
 // then runs f in the loop once the writes are durable.

@@ -95,7 +95,7 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, err
 	if rec.Stored {
 		m.Path = Stored
 	}
-	m.Waited = time.Duration(min(rec.WaitedMs, 1<<40)) * time.Millisecond //nolint:gosec // bounded
+	m.Waited = time.Duration(min(rec.WaitedMs, 1<<40)) * time.Millisecond
 	switch body := c.Body.(type) {
 	case *wire.Text:
 		m.Text = body.Text

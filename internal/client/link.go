@@ -126,8 +126,8 @@ func (e *engine) run(ctx context.Context) error {
 		}
 		// Jitter keeps a server that comes back from being asked by all at once.
 		wait := pause/2 + rand.N(pause) //nolint:gosec // jitter, not a secret
-		if e.clock.Sleep(ctx, wait) != nil {
-			return nil
+		if err := e.clock.Sleep(ctx, wait); err != nil {
+			return nil //nolint:nilerr // the caller ends it, which is no error
 		}
 		pause = min(2*pause, lastReconnect)
 	}
@@ -142,7 +142,7 @@ func (e *engine) runOnce(ctx context.Context) error {
 	defer e.letGo(s)
 	select {
 	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
+		return context.Cause(s.ctx) //nolint:contextcheck // why the session ended, not the caller
 	case <-ctx.Done():
 		return ctx.Err()
 	}

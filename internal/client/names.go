@@ -80,7 +80,7 @@ func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
 // is pinned never leads anywhere else.
 func (s *session) lookUp(ctx context.Context, name ident.Name) (ident.AccountID, error) {
 	body, err := s.ask(ctx, &wire.LookUp{Name: name.String()})
-	if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.Code == wire.FailureNameUnknown {
+	if refusal, ok := errors.AsType[*RefusedError](err); ok && refusal.Code == wire.FailureNameUnknown {
 		return ident.AccountID{}, ErrNameUnknown
 	} else if err != nil {
 		return ident.AccountID{}, err

@@ -50,7 +50,7 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 	}); err != nil {
 		return err
 	}
-	joiners, err := s.claim(ctx, t, &p)
+	joiners, err := s.claim(ctx, &p)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (tx *txn) renewalDue(g *groupState) bool {
 
 // claim takes a key package for each device that a plan adds. A new group needs
 // one of another account at least; devices without any are added later.
-func (s *session) claim(ctx context.Context, t *talk, p *plan) ([]*group.KeyPackage, error) {
+func (s *session) claim(ctx context.Context, p *plan) ([]*group.KeyPackage, error) {
 	var joiners []*group.KeyPackage
 	for a, devices := range p.add {
 		body, err := s.ask(ctx, claimOf(a, devices))
@@ -189,7 +189,7 @@ func claimOf(a ident.AccountID, devices []ident.DeviceID) *wire.ClaimKeyPackages
 // explain turns what went wrong with a conversation into one sentence.
 func (tx *txn) explain(t *talk, err error) string {
 	who := tx.nameOf(t)
-	refusal, refused := errors.AsType[*Refusal](err)
+	refusal, refused := errors.AsType[*RefusedError](err)
 	switch {
 	case errors.Is(err, account.ErrForged):
 		return fmt.Sprintf("the server gave out a key package that %s's device did not make: nothing was sent; compare safety numbers with %s and tell the server's operator", who, who)

@@ -114,17 +114,16 @@ func prepareDevice(ctx context.Context, cfg Config, h *home.Home) (*wire.DeviceR
 
 // registerError turns the server's refusal into a sentence.
 func registerError(err error) error {
-	refusal, ok := errors.AsType[*Refusal](err)
+	refusal, ok := errors.AsType[*RefusedError](err)
 	if !ok {
 		return err
 	}
-	switch code := refusal.Code; {
-	case code == wire.FailureNameTaken:
-		return ErrNameTaken
-	case code == wire.FailureNameRefused:
-		return ErrNameRefused
-	case code == wire.FailureRegistrationClosed:
-		return ErrClosedServer
+	if sentence, ok := map[wire.FailureCode]error{
+		wire.FailureNameTaken:          ErrNameTaken,
+		wire.FailureNameRefused:        ErrNameRefused,
+		wire.FailureRegistrationClosed: ErrClosedServer,
+	}[refusal.Code]; ok {
+		return sentence
 	}
 	return err
 }

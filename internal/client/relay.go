@@ -15,7 +15,7 @@ func (tx *txn) putSignIn() { tx.Put(tx.home.Key(home.SignIn), &tx.signIn) }
 // signInError turns the relay's refusal of a sign-in into a sentence, and keeps
 // what must not be forgotten.
 func (e *engine) signInError(ctx context.Context, err error) error {
-	refusal, ok := errors.AsType[*Refusal](err)
+	refusal, ok := errors.AsType[*RefusedError](err)
 	if !ok {
 		return err
 	}

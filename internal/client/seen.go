@@ -40,7 +40,7 @@ func (tx *txn) firstTime(b []byte) bool {
 
 // saveSeen writes what came in this batch and forgets what is old.
 func (tx *txn) saveSeen() {
-	s := &tx.engine.seen
+	s := &tx.seen
 	if len(tx.fresh) == 0 {
 		return
 	}

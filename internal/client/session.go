@@ -14,15 +14,15 @@ import (
 // handshakeTime bounds the time from a connection to a session.
 const handshakeTime = 20 * time.Second
 
-// Refusal is a request that the relay refused.
-type Refusal struct {
+// RefusedError is the relay's refusal of a request.
+type RefusedError struct {
 	Code       wire.FailureCode
 	Text       string
 	RetryAfter time.Duration
 }
 
 // Error is the relay's sentence.
-func (r *Refusal) Error() string { return "the server refused: " + r.Text }
+func (r *RefusedError) Error() string { return "the server refused: " + r.Text }
 
 // session is one signed-in connection.
 type session struct {
@@ -111,7 +111,7 @@ func receive(ctx context.Context, conn Conn) (*wire.Frame, error) {
 // reading tells an answer from a refusal.
 func reading(body wire.ResponseBody) (wire.ResponseBody, error) {
 	if f, ok := body.(*wire.Failure); ok {
-		return nil, &Refusal{Code: f.Code, Text: f.Text, RetryAfter: time.Duration(min(f.RetryAfterMs, 1<<40)) * time.Millisecond} //nolint:gosec // bounded
+		return nil, &RefusedError{Code: f.Code, Text: f.Text, RetryAfter: time.Duration(min(f.RetryAfterMs, 1<<40)) * time.Millisecond}
 	}
 	return body, nil
 }

@@ -108,17 +108,6 @@ func (t *talk) sending() *groupState {
 	return nil
 }
 
-// founding returns a group of this device's own that is not past its first
-// commit, nil if there is none.
-func (t *talk) founding() *groupState {
-	for _, g := range t.groups {
-		if !g.rec.Open && !g.rec.Over {
-			return g
-		}
-	}
-	return nil
-}
-
 // happen applies an event to the order of a conversation and carries out what
 // follows. came is the message that the event is about, or nil.
 func (tx *txn) happen(t *talk, ev order.Event, came *wire.MessageRecord) error {

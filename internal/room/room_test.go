@@ -146,12 +146,12 @@ func TestAnyNetwork(t *testing.T) {
 		var lost, healed uint64
 		last := uint64(0)
 		apply := func(ev Event) {
-			before := fmt.Sprint(r.Record().Append(nil))
+			before := string(r.Record().Append(nil))
 			next, effects, err := r.Apply(ev)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := fmt.Sprint(r.Record().Append(nil)); got != before {
+			if got := string(r.Record().Append(nil)); got != before {
 				t.Fatal("Apply changed its receiver")
 			}
 			for _, e := range effects {

@@ -41,10 +41,7 @@ func TestLiveMessagesAreNeverStored(t *testing.T) {
 		if s := n.Status(); s.Stored != before || s.Waiting != 0 {
 			t.Errorf("stored moved from %d to %d, %d wait", before, s.Stored, s.Waiting)
 		}
-		var texts []string
-		for _, line := range heard(bob.Took()) {
-			texts = append(texts, line)
-		}
+		texts := heard(bob.Took())
 		if len(texts) != 10 || texts[9] != "alice: live 9" {
 			t.Errorf("bob heard %q", texts)
 		}

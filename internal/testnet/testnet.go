@@ -41,13 +41,13 @@ type Net struct {
 
 // New starts a server. It stops, and everybody with it, at the test's end;
 // inside a bubble the test must call [Net.Close] itself.
-func New(t testing.TB, o Options) *Net {
-	t.Helper()
+func New(tb testing.TB, o Options) *Net {
+	tb.Helper()
 	keys, err := atrest.New(secret.New([]byte("a root key of thirty-two bytes!!")))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	n := &Net{t: t, suite: o.Suite, config: relay.Config{Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys}}
+	n := &Net{t: tb, suite: o.Suite, config: relay.Config{Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys}}
 	if o.Configure != nil {
 		o.Configure(&n.config)
 	}

@@ -43,7 +43,7 @@ func (w *wires) cutAll() {
 	}
 	w.mu.Unlock()
 	for _, c := range all {
-		c.Close()
+		_ = c.Close()
 	}
 }
 
@@ -77,7 +77,7 @@ func (s *Switch) Cut() {
 	c := s.cable
 	s.mu.Unlock()
 	if c != nil {
-		c.Close()
+		_ = c.Close()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/devchain"
@@ -175,12 +176,7 @@ func Direct(a, b ident.AccountID) Room {
 
 // Has reports whether an account belongs to the room.
 func (r Room) Has(a ident.AccountID) bool {
-	for _, x := range r.Accounts {
-		if x == a {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.Accounts, a)
 }
 
 // Other returns the account of a direct room that is not a.

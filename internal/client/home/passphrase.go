@@ -40,7 +40,7 @@ func passphraseKey(h *wire.HomeHeader, passphrase secret.Bytes) (secret.Bytes, e
 	if h.Memory == 0 || h.Memory > maxMemory || h.Time == 0 || h.Time > maxTime || h.Lanes == 0 || h.Lanes > maxLanes {
 		return secret.Bytes{}, fmt.Errorf("%w: its passphrase parameters are out of bounds", ErrDamaged)
 	}
-	return secret.New(argon2.IDKey(passphrase.Reveal(), h.Salt, h.Time, h.Memory, uint8(h.Lanes), rootSize)), nil //nolint:gosec // bounded above
+	return secret.New(argon2.IDKey(passphrase.Reveal(), h.Salt, h.Time, h.Memory, uint8(h.Lanes), rootSize)), nil
 }
 
 // wrap seals the root key under key, bound to the header's other fields.

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/byre-messenger/byre/internal/secret"
 )
@@ -48,7 +49,7 @@ type Key struct {
 
 // At returns the key of the n-th record under k's name; they are in order.
 func (k Key) At(n uint64) Key {
-	return Key{k.kind, binary.BigEndian.AppendUint64(k.b[:len(k.b):len(k.b)], n)}
+	return Key{k.kind, binary.BigEndian.AppendUint64(slices.Clip(k.b), n)}
 }
 
 // sealer is all that stands between records and what the store holds. Keys that

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/byre-messenger/byre/internal/store"
 )
@@ -55,8 +56,8 @@ func (t *Tx) DeleteBefore(k Key, n uint64) {
 
 // Get reads as if what was written so far were durable.
 func (t *Tx) Get(ctx context.Context, k Key, r Record) (ok bool, err error) {
-	for i := len(t.ops) - 1; i >= 0; i-- {
-		if o := t.ops[i]; bytes.Equal(o.key.b, k.b) && o.upTo == nil {
+	for _, o := range slices.Backward(t.ops) {
+		if bytes.Equal(o.key.b, k.b) && o.upTo == nil {
 			if o.record == nil {
 				return false, nil
 			}
