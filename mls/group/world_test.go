@@ -165,7 +165,11 @@ func everything(g *Group) []byte {
 // crashes comes back from the given states.
 func (p *person) crashes(epoch, ratchet secret.Bytes) {
 	p.tb.Helper()
-	p.Group = must2(Restore(epoch, ratchet, RestoreOptions{Signer: p.signer, Validator: p.validator}))(p.tb)
+	o := RestoreOptions{Signer: p.signer}
+	if p.Group != nil {
+		o.Validator = p.validator
+	}
+	p.Group = must2(Restore(epoch, ratchet, o))(p.tb)
 }
 
 // forges commits list without the checks an honest member makes; tamper changes

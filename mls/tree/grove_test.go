@@ -24,8 +24,13 @@ var (
 // newGrove plants n members without any parent.
 func newGrove(t *testing.T, n int) *grove {
 	t.Helper()
+	return newGroveOf(t, ciphersuite.X25519_AES128GCM_SHA256_Ed25519, n)
+}
+
+func newGroveOf(t *testing.T, id ciphersuite.ID, n int) *grove {
+	t.Helper()
 	g := &grove{
-		t: t, suite: suiteOf(t, uint16(ciphersuite.X25519_AES128GCM_SHA256_Ed25519)),
+		t: t, suite: suiteOf(t, uint16(id)),
 		members: map[LeafIndex]*Private{}, signers: map[LeafIndex]ciphersuite.SigningKey{},
 	}
 	for range n {
@@ -34,7 +39,7 @@ func newGrove(t *testing.T, n int) *grove {
 	return g
 }
 
-// fails ends the test on an error.
+// must ends the test on an error.
 func (g *grove) must(err error) {
 	g.t.Helper()
 	if err != nil {
