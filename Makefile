@@ -35,7 +35,7 @@ RACE_PKGS = $(wildcard internal/clock internal/store internal/relay internal/cli
 	internal/server internal/transport internal/keyring internal/testnet mls/group)
 
 .PHONY: help build run demo test test-long race lint fuzz bench gen cover \
-	step-build step-vet step-lint step-gen step-unit step-mls step-scripts step-race step-fuzz step-cross
+	step-build step-vet step-lint step-gen step-unit step-mls step-interop step-scripts step-race step-fuzz step-cross
 
 help: ## show this list
 	@echo "byre: an end-to-end encrypted messenger that anyone can host. Targets:"
@@ -52,7 +52,7 @@ demo: build ## a server seeded with a scripted conversation, and how to join it
 	PATH="$(CURDIR)/bin:$$PATH" scripts/demo.sh
 
 test: ## everything that must hold before a change lands (two cores: minutes)
-	@scripts/steps step-build step-vet step-lint step-gen step-unit step-mls step-scripts step-race step-fuzz step-cross
+	@scripts/steps step-build step-vet step-lint step-gen step-unit step-mls step-interop step-scripts step-race step-fuzz step-cross
 
 test-long: ## make test, then the heavy rounds (BYRE_LONG=1), the race detector everywhere, long fuzzing
 	@scripts/steps test
@@ -102,12 +102,16 @@ step-unit:
 step-mls:
 	@scripts/vectors
 
+# Groups of byre and of another implementation (needs node and npm, or says so).
+step-interop:
+	@scripts/interop
+
 # The stories of testdata/script move time, which only builds with the tag can.
 step-scripts:
 	@go test -tags testhooks -timeout 15m ./internal/script/...
 
 step-race:
-	@scripts/race -short -timeout 15m $(addprefix ./,$(addsuffix /...,$(RACE_PKGS)))
+	@BYRE_CHROMIUM= scripts/race -short -timeout 15m $(addprefix ./,$(addsuffix /...,$(RACE_PKGS)))
 
 step-fuzz:
 	@FUZZ_TIME=$(FUZZ_TIME) FUZZ_TOTAL=$(FUZZ_TOTAL) scripts/fuzz
