@@ -31,7 +31,7 @@ func (tx *txn) propose(g *groupState, o group.CommitOptions) error {
 	if err != nil {
 		return err
 	}
-	rec := &wire.PendingRecord{After: g.rec.Skipped}
+	rec := &wire.PendingRecord{}
 	if rec.Commit, err = g.env.Seal(envelope.Handshake, p.Commit()); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (s *session) appendPending(ctx context.Context, g *groupState) error {
 	var req *wire.AppendEpoch
 	if err := s.do(ctx, func(*txn) error {
 		if p := g.rec.Pending; g.pending != nil {
-			req = &wire.AppendEpoch{Handle: bytes.Clone(g.env.Handle[:]), After: p.After, Commit: p.Commit, Targets: p.Targets, Welcomes: p.Welcomes}
+			req = &wire.AppendEpoch{Handle: bytes.Clone(g.env.Handle[:]), After: g.rec.Skipped, Commit: p.Commit, Targets: p.Targets, Welcomes: p.Welcomes}
 		}
 		return nil
 	}); err != nil || req == nil {

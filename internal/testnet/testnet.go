@@ -97,6 +97,7 @@ func (n *Net) StopServer() {
 	n.wires.serve(nil)
 	n.wires.cutAll()
 	n.stop()
+	time.Sleep(10 * time.Millisecond) //nolint:forbidigo // cables end on their own time
 }
 
 // StartServer starts a server that was stopped.
@@ -104,6 +105,9 @@ func (n *Net) StartServer() { n.t.Helper(); n.start() }
 
 // ReplaceServerKey gives the server another identity at its next start.
 func (n *Net) ReplaceServerKey() { n.config.ServerKey = sign.NewKey() }
+
+// Suite is the suite of the devices' groups.
+func (n *Net) Suite() ciphersuite.ID { return n.suite }
 
 // Status are the server's counters.
 func (n *Net) Status() relay.Status { return n.relay.Status() }
@@ -115,4 +119,5 @@ func (n *Net) Close() {
 	}
 	n.wires.cutAll()
 	n.stop()
+	time.Sleep(10 * time.Millisecond) //nolint:forbidigo // cables end on their own time
 }

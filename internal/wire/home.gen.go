@@ -948,8 +948,6 @@ func (m PastRecord) LogValue() slog.Value { return slog.StringValue(m.String()) 
 // PendingRecord is a commit of this device from before it was sent until the
 // log has told who won. Its secrets stand beside it.
 type PendingRecord struct {
-	// after is the number of entries that the log had.
-	After uint64
 	// commit is the envelope, the same at each try.
 	Commit   []byte
 	Targets  []Target
@@ -958,26 +956,24 @@ type PendingRecord struct {
 
 // EncodedLen implements [Message].
 func (m *PendingRecord) EncodedLen() (n int) {
-	n += lenInteger(1, m.After)
-	n += lenText(2, m.Commit)
+	n += lenText(1, m.Commit)
 	for i := range m.Targets {
-		n += lenHead(3, m.Targets[i].EncodedLen())
+		n += lenHead(2, m.Targets[i].EncodedLen())
 	}
 	for i := range m.Welcomes {
-		n += lenHead(4, m.Welcomes[i].EncodedLen())
+		n += lenHead(3, m.Welcomes[i].EncodedLen())
 	}
 	return n
 }
 
 // Append implements [Message].
 func (m *PendingRecord) Append(b []byte) []byte {
-	b = appendInteger(b, 1, m.After)
-	b = appendText(b, 2, m.Commit)
+	b = appendText(b, 1, m.Commit)
 	for i := range m.Targets {
-		b = m.Targets[i].Append(appendHead(b, 3, m.Targets[i].EncodedLen()))
+		b = m.Targets[i].Append(appendHead(b, 2, m.Targets[i].EncodedLen()))
 	}
 	for i := range m.Welcomes {
-		b = m.Welcomes[i].Append(appendHead(b, 4, m.Welcomes[i].EncodedLen()))
+		b = m.Welcomes[i].Append(appendHead(b, 3, m.Welcomes[i].EncodedLen()))
 	}
 	return b
 }
@@ -1000,14 +996,12 @@ func (m *PendingRecord) merge(b []byte, parts *int) error {
 	d := decoder{rest: b}
 	for d.next(parts) {
 		switch d.tag {
-		case 1<<3 | wireVarint:
-			m.After = uint64(d.num)
-		case 2<<3 | wireLength:
+		case 1<<3 | wireLength:
 			m.Commit = d.raw
-		case 3<<3 | wireLength:
+		case 2<<3 | wireLength:
 			m.Targets = append(m.Targets, Target{})
 			d.err = m.Targets[len(m.Targets)-1].merge(d.part(parts), parts)
-		case 4<<3 | wireLength:
+		case 3<<3 | wireLength:
 			m.Welcomes = append(m.Welcomes, Welcome{})
 			d.err = m.Welcomes[len(m.Welcomes)-1].merge(d.part(parts), parts)
 		}
