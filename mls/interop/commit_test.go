@@ -37,7 +37,7 @@ type plan struct {
 func (w *world) propose() ([]proposal, error) {
 	var list []proposal
 	for range w.rand.IntN(4) {
-		p, err := w.proposeOne()
+		p, err := w.proposeOne(list)
 		if err != nil {
 			return nil, err
 		}
@@ -46,11 +46,15 @@ func (w *world) propose() ([]proposal, error) {
 	return list, nil
 }
 
-func (w *world) proposeOne() (proposal, error) {
+// proposeOne adds one to the proposals of an epoch. The same Remove is not
+// proposed twice: as PublicMessages both would have one reference.
+func (w *world) proposeOne(sofar []proposal) (proposal, error) {
 	from := w.present()[0]
 	p := proposal{from: from}
 	r := request{Op: "propose", Public: from.byre == nil && w.likely(0.3)}
-	others := w.present(from)
+	others := slices.DeleteFunc(w.present(from), func(s *someone) bool {
+		return slices.ContainsFunc(sofar, func(p proposal) bool { return p.leaving == s })
+	})
 	switch n := w.rand.IntN(4); {
 	case n == 0 && len(w.members) < maxMembers:
 		r.Kind = "add"

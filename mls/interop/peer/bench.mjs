@@ -1,5 +1,5 @@
-// The figures of docs/bench.md, of ts-mls. One JSON object a line:
-// {name, medianMs, runs, bytes}.
+// The figures of docs/bench.md, of ts-mls: the scenes of mls/group's benchmarks,
+// printed as Go prints its own. The time is the median of the runs.
 import { encode, mls, suite } from "./mls.mjs"
 
 const lifetime = { notBefore: 0n, notAfter: 4_000_000_000n }
@@ -9,19 +9,18 @@ const person = (name) => mls.generateKeyPackage(
 )
 const added = ({ publicPackage: keyPackage }) => ({ proposalType: "add", add: { keyPackage } })
 
-// measure runs f, of n runs, and prints the median. What f returns is a message,
-// or a pair of the time it took by itself and a message.
+// measure runs f n times and prints the median. What f returns is a message.
 async function measure(print, name, n, f) {
   const took = []
-  let bytes
+  let message
   for (let i = 0; i < n; i++) {
     const begin = performance.now()
-    const message = await f(i)
+    message = await f(i)
     took.push(performance.now() - begin)
-    bytes = message?.length
   }
   took.sort((a, b) => a - b)
-  print(JSON.stringify({ name, medianMs: Number(took[n >> 1].toFixed(4)), runs: n, bytes }))
+  const ns = Math.round(took[n >> 1] * 1e6)
+  print(`BenchmarkTSMLS/${name}\t${n}\t${ns} ns/op` + (message === undefined ? "" : `\t${message.length} wire-bytes`))
 }
 
 // crowd is a group of n: alice, who adds all others in one commit, so that its
@@ -55,22 +54,22 @@ async function messages(print) {
   for (let i = 0; i < 100; i++) await encrypt() // warm up
   for (let i = 0; i < 100; i++) await decrypt(i)
   sent.length = 0
-  await measure(print, "encrypt 200 B", 301, encrypt)
-  await measure(print, "decrypt 200 B", 301, decrypt)
+  await measure(print, "Seal/suite=0001/n=2", 301, encrypt)
+  await measure(print, "Open/suite=0001/n=2", 301, decrypt)
 }
 
 async function commits(print, n, runs) {
   const [alice, bob] = await crowd(n)
   const context = { state: alice, cipherSuite: suite }
   let commit
-  await measure(print, `update commit n=${n} cold: create`, runs, async () => {
+  await measure(print, `UpdateCommitCold/create/suite=0001/n=${n}`, runs, async () => {
     ;({ commit } = await mls.createCommit(context))
     return mls.encodeMlsMessage(commit)
   })
-  await measure(print, `update commit n=${n} cold: process`, runs, () =>
+  await measure(print, `UpdateCommitCold/process/suite=0001/n=${n}`, runs, () =>
     mls.processPrivateMessage(bob, commit.privateMessage, mls.emptyPskIndex, suite).then(() => undefined))
   const zoe = added(await person("zoe"))
-  await measure(print, `add commit n=${n}: create`, runs, async () => {
+  await measure(print, `AddCommit/create/suite=0001/n=${n}`, runs, async () => {
     ;({ commit } = await mls.createCommit(context, { extraProposals: [zoe] }))
     return mls.encodeMlsMessage(commit)
   })
