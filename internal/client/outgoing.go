@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/byre-messenger/byre/internal/client/account"
@@ -20,6 +21,9 @@ const (
 	// maxFlying is how many messages may be without an answer at a time, below
 	// what the relay allows.
 	maxFlying = 128
+	// checkedFor is how long the accounts' chains are taken as read while the
+	// connection lasts.
+	checkedFor = time.Hour
 )
 
 // send puts a message into the outbox.
@@ -158,6 +162,11 @@ func (tx *txn) entryProblem(x *entry, room ident.RoomID, why string) {
 func (tx *txn) pump(t *talk) {
 	s, g := tx.session, t.sending()
 	if s == nil || !s.drained || t.checked != s || g == nil || t.stuck() {
+		return
+	}
+	if tx.now.Sub(t.since) > checkedFor && len(t.outbox) > 0 {
+		t.checked = nil
+		tx.wake()
 		return
 	}
 	if tx.renewalDue(g) && g.pause.over(tx.now) && len(t.outbox) > 0 {

@@ -78,7 +78,7 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 		if t.sending() == nil {
 			return errOver
 		}
-		t.checked, t.pause = s, pause{}
+		t.checked, t.since, t.pause = s, tx.now, pause{}
 		for _, x := range t.outbox {
 			x.pause = pause{}
 		}

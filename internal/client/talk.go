@@ -21,9 +21,10 @@ type talk struct {
 	groups []*groupState // the one to send in first
 	outbox []*entry      // in the order of their numbers
 
-	checked  *session // in which the groups' members were held against the chains
-	settled  *session // in which a gap told by the relay took its effect
-	offering bool     // receipts will be offered in a moment
+	checked  *session  // in which the groups' members were held against the chains
+	since    time.Time // of checked
+	settled  *session  // in which a gap told by the relay took its effect
+	offering bool      // receipts will be offered in a moment
 	pause    pause
 }
 

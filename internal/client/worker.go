@@ -22,7 +22,13 @@ type job struct {
 
 // serve does what takes several questions to the relay, one job after another.
 func (s *session) serve(in *wire.SignedIn) {
-	if err := s.replenish(in); err != nil {
+	// The own chain first: other devices may have changed it, and key packages
+	// carry it.
+	err := s.readChain(s.ctx, s.me.Account)
+	if err == nil {
+		err = s.replenish(in)
+	}
+	if err != nil {
 		s.report(err)
 	}
 	for {

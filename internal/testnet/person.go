@@ -206,3 +206,28 @@ func (p *Person) Syncs() {
 		p.net.t.Fatalf("%s syncs: %v", p.Name, err)
 	}
 }
+
+// Adds gives the person one more device.
+func (p *Person) Adds(name string) *Person {
+	p.net.t.Helper()
+	ctx := p.net.t.Context()
+	d := p.net.Newcomer(name)
+	if err := d.mount(); err != nil {
+		p.net.t.Fatal(err)
+	}
+	inv, err := p.Invite(ctx)
+	if err != nil {
+		p.net.t.Fatal(err)
+	}
+	request, err := client.Ask(ctx, d.config(), inv)
+	if err != nil {
+		p.net.t.Fatalf("%s asks for a place: %v", name, err)
+	}
+	if err := p.AddDevice(ctx, request); err != nil {
+		p.net.t.Fatalf("%s adds %s: %v", p.Name, name, err)
+	}
+	if err := d.Open(); err != nil {
+		p.net.t.Fatalf("%s: %v", name, err)
+	}
+	return d
+}
