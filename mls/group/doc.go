@@ -19,7 +19,9 @@
 // one answer. Lifetimes are therefore checked by whoever adds
 // ([KeyPackage.Validate]), and a [Validator] must be a function of its argument.
 // One answer differs by member: [ErrOwnPath] says that the commit is good for
-// the others and its secret for this member is not.
+// the others and its secret for this member is not. Two more depend on what a
+// member was sent besides the commit: [ErrMissingProposal], so commit by value
+// where messages can be lost, and pre-shared keys.
 //
 // # One's own commit
 //

@@ -10,7 +10,8 @@ import (
 )
 
 // State returns the saved form of a pending commit, the next epoch's secrets
-// included: store it, sealed, before the commit is sent.
+// included: store it, sealed, before the commit is sent. It is empty once the
+// commit was confirmed or discarded.
 //
 //	struct {
 //	    uint8 version; opaque commit<V>; opaque welcome<V>;
@@ -22,6 +23,9 @@ import (
 //	struct { uint32 leaf; LeafNode node; } Place;
 func (p *Pending) State() secret.Bytes {
 	s := p.Staged
+	if s.next == nil || s.next.secrets.Init.Len() == 0 { // confirmed or discarded
+		return secret.Bytes{}
+	}
 	b := syntax.AppendUint8(nil, pendingVersion)
 	b = syntax.AppendVector(b, p.commit)
 	b = syntax.AppendVector(b, p.welcome)

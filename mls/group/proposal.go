@@ -60,7 +60,8 @@ func (e *epoch) apply(list []proposal, committer LeafIndex, v Validator) (*chang
 func (e *epoch) checkList(list []proposal, committer LeafIndex) error {
 	extensions := false
 	touched := map[LeafIndex]bool{} // by Update or Remove
-	for i, p := range list {
+	psks := map[string]bool{}
+	for _, p := range list {
 		target := p.sender
 		switch v := p.value.(type) {
 		case framing.Update:
@@ -83,9 +84,11 @@ func (e *epoch) checkList(list []proposal, committer LeafIndex) error {
 			extensions = true
 			continue
 		case framing.PreSharedKey:
-			if hasPSK(list[:i], v.ID) { // V-215
+			name := string(v.ID.Append(nil))
+			if psks[name] { // V-215
 				return fmt.Errorf("%w: pre-shared key named twice", ErrInvalid)
 			}
+			psks[name] = true
 			continue
 		case framing.Add:
 			continue
@@ -108,14 +111,6 @@ func (e *epoch) checkList(list []proposal, committer LeafIndex) error {
 		}
 	}
 	return nil
-}
-
-func hasPSK(list []proposal, id schedule.PreSharedKeyID) bool {
-	want := id.Append(nil)
-	return slices.ContainsFunc(list, func(p proposal) bool {
-		v, ok := p.value.(framing.PreSharedKey)
-		return ok && bytes.Equal(v.ID.Append(nil), want)
-	})
 }
 
 func (e *epoch) applyExtensions(c *change, p proposal) error {
@@ -231,7 +226,7 @@ func (c *change) check(v Validator) error {
 // applyPath puts the committer's path into the changed tree.
 func (e *epoch) applyPath(c *change, committer LeafIndex, u *tree.UpdatePath, v Validator) error {
 	old := e.tree.Leaf(committer)
-	if err := c.tree.ApplyPath(committer, u, e.context.GroupID); err != nil {
+	if err := c.tree.ApplyPath(committer, u, e.context.GroupID, c.added); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return c.committed(committer, old, v)

@@ -159,13 +159,17 @@ func (g *Group) verify(msg []byte, t framing.ContentType) (*framing.Verified, er
 
 // resolve lists the proposals of a commit (RFC 9420 12.4.2).
 func (g *Group) resolve(c *framing.Commit, sender LeafIndex) ([]proposal, error) {
+	byRef := make(map[string]proposal, len(g.proposals))
+	for _, p := range g.proposals {
+		byRef[string(p.ref)] = p
+	}
 	list := make([]proposal, 0, len(c.Proposals))
 	for _, p := range c.Proposals {
 		if p.Proposal != nil {
 			list = append(list, proposal{sender: sender, value: p.Proposal})
 			continue
 		}
-		known, ok := g.find(p.Ref)
+		known, ok := byRef[string(p.Ref)]
 		if !ok {
 			return nil, ErrMissingProposal // V-304
 		}
@@ -215,7 +219,8 @@ func (g *Group) follow(c *change, v *framing.Verified, find PSKFunc) (next *epoc
 }
 
 // Merge takes the group into the epoch of a staged commit and returns the one
-// left behind. After it s is used up.
+// left behind. After it s is used up. If the commit removes this member the group
+// is closed ([Group.Closed]) and stays at its last epoch: delete its states.
 func (g *Group) Merge(s *Staged) (*PastEpoch, error) {
 	if g.closed {
 		return nil, ErrClosed

@@ -173,6 +173,7 @@ func TestInvalidCommits(t *testing.T) {
 					}
 				}
 			}, ErrOwnPath},
+			"V-129 secrets missing":  {nil, true, func(d *draft) { d.commit.Path.Nodes[0].Secrets = nil }, ErrInvalid},
 			"V-306 confirmation tag": {nil, true, func(d *draft) { d.psk = secret.New(make([]byte, 7)) }, ErrInvalid},
 			"V-122 tree of its own":  {nil, true, func(d *draft) { d.commit.Path.Leaf = d.tree.Leaf(1) }, ErrInvalid},
 		} {

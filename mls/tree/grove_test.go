@@ -89,7 +89,7 @@ func (g *grove) commit(by LeafIndex) *UpdatePath {
 	g.must(err)
 	u, err := path.Encrypt(context, nil)
 	g.must(err)
-	g.must(before.ApplyPath(by, u, groupID))
+	g.must(before.ApplyPath(by, u, groupID, nil))
 	for i, p := range g.members {
 		if i == by {
 			continue

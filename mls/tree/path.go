@@ -71,10 +71,11 @@ func (t *Tree) setPath(i LeafIndex, path, copath []NodeIndex, keys [][]byte) (le
 	return above
 }
 
-// ApplyPath verifies the public side of the update path of the member at i and
-// puts it into the tree (RFC 9420 7.5, 12.4.2). On an error the tree is spoilt:
-// call it on a clone.
-func (t *Tree) ApplyPath(i LeafIndex, u *UpdatePath, groupID []byte) error {
+// ApplyPath verifies the public side of the update path of the member at i, which
+// is the same for everybody, and puts it into the tree (RFC 9420 7.5, 12.4.2).
+// added are the members that the same commit adds. On an error the tree is
+// spoilt: call it on a clone.
+func (t *Tree) ApplyPath(i LeafIndex, u *UpdatePath, groupID []byte, added []LeafIndex) error {
 	old := t.Leaf(i)
 	if old == nil {
 		return fmt.Errorf("%w: %v", ErrNoMember, i)
@@ -92,9 +93,12 @@ func (t *Tree) ApplyPath(i LeafIndex, u *UpdatePath, groupID []byte) error {
 	if err := t.checkPathKeys(u); err != nil {
 		return err
 	}
-	keys := make([][]byte, len(path))
-	for k := range u.Nodes {
-		keys[k] = u.Nodes[k].EncryptionKey
+	keys, set := make([][]byte, len(path)), leafSet(added)
+	for k, n := range u.Nodes {
+		keys[k] = n.EncryptionKey
+		if want := len(t.pathRecipients(copath[k], set)); len(n.Secrets) != want { // V-129
+			return fmt.Errorf("%w: node %d: %d secrets, want %d", ErrPath, path[k], len(n.Secrets), want)
+		}
 	}
 	if want := t.setPath(i, path, copath, keys); !bytes.Equal(want, u.Leaf.ParentHash) { // V-122
 		return fmt.Errorf("%w: %v", ErrParentHash, i)

@@ -121,25 +121,16 @@ func (t *Tree) DecryptPath(priv *Private, from LeafIndex, u *UpdatePath, context
 	if len(path) != len(u.Nodes) {
 		return secret.Bytes{}, fmt.Errorf("%w: %d nodes, want %d", ErrPath, len(u.Nodes), len(path))
 	}
-	set := leafSet(added)
-	mine, myRecipients := -1, []NodeIndex(nil)
-	for k := range path {
-		to := t.pathRecipients(copath[k], set)
-		if len(to) != len(u.Nodes[k].Secrets) { // V-129
-			return secret.Bytes{}, fmt.Errorf("%w: node %d: %d secrets, want %d", ErrPath, path[k], len(u.Nodes[k].Secrets), len(to))
-		}
-		if mine < 0 && copath[k].covers(priv.self) {
-			mine, myRecipients = k, to
-		}
-	}
+	mine := slices.IndexFunc(copath, func(x NodeIndex) bool { return x.covers(priv.self) })
 	if mine < 0 {
 		return secret.Bytes{}, fmt.Errorf("%w: nothing for %v", ErrPath, priv.self)
 	}
-	at := slices.IndexFunc(myRecipients, func(x NodeIndex) bool { _, ok := priv.get(x); return ok })
-	if at < 0 {
+	to := t.pathRecipients(copath[mine], leafSet(added))
+	at := slices.IndexFunc(to, func(x NodeIndex) bool { _, ok := priv.get(x); return ok })
+	if at < 0 || len(to) != len(u.Nodes[mine].Secrets) {
 		return secret.Bytes{}, fmt.Errorf("%w: nothing for %v", ErrPath, priv.self)
 	}
-	key, _ := priv.get(myRecipients[at])
+	key, _ := priv.get(to[at])
 	s, err := t.suite.DecryptWithLabel(key, pathLabel, context, u.Nodes[mine].Secrets[at])
 	if err != nil { // V-130
 		return secret.Bytes{}, fmt.Errorf("path secret for %v: %w", priv.self, err)

@@ -170,11 +170,7 @@ func parallel(n int, f func(int) error) error {
 // checkUnmerged verifies RFC 9420 7.1 and 12.4.3.1: an unmerged leaf is a member
 // below the node, listed once, in order, and listed in every node between.
 func (t *Tree) checkUnmerged() error {
-	for x := NodeIndex(1); int(x) < len(t.nodes); x += 2 {
-		p := t.nodes[x].parent
-		if p == nil {
-			continue
-		}
+	for x, p := range t.parents {
 		for k, i := range p.UnmergedLeaves {
 			switch {
 			case k > 0 && p.UnmergedLeaves[k-1] >= i: // V-113
@@ -182,8 +178,16 @@ func (t *Tree) checkUnmerged() error {
 			case !x.covers(i) || t.Leaf(i) == nil: // V-114
 				return fmt.Errorf("%w: node %d: %v is no member below", ErrUnmerged, x, i)
 			}
+		}
+	}
+	for x, p := range t.parents { // all lists are in order now and can be searched
+		for _, i := range p.UnmergedLeaves {
 			for y := i.Node().parent(); y != x; y = y.parent() {
-				if q := t.nodes[y].parent; q != nil && !slices.Contains(q.UnmergedLeaves, i) { // V-115
+				q := t.nodes[y].parent
+				if q == nil {
+					continue
+				}
+				if _, listed := slices.BinarySearch(q.UnmergedLeaves, i); !listed { // V-115
 					return fmt.Errorf("%w: node %d lists %v, node %d below does not", ErrUnmerged, x, i, y)
 				}
 			}
@@ -192,14 +196,19 @@ func (t *Tree) checkUnmerged() error {
 	return nil
 }
 
+// parents calls yield for each parent that is not blank.
+func (t *Tree) parents(yield func(NodeIndex, *ParentNode) bool) {
+	for x := NodeIndex(1); int(x) < len(t.nodes); x += 2 {
+		if p := t.nodes[x].parent; p != nil && !yield(x, p) {
+			return
+		}
+	}
+}
+
 // checkParentHashes verifies that each parent was set by a member below it
 // (RFC 9420 7.9.2).
 func (t *Tree) checkParentHashes() error {
-	for x := NodeIndex(1); int(x) < len(t.nodes); x += 2 {
-		p := t.nodes[x].parent
-		if p == nil {
-			continue
-		}
+	for x, p := range t.parents {
 		if !t.vouches(p, x.left(), x.right()) && !t.vouches(p, x.right(), x.left()) { // V-116
 			return fmt.Errorf("%w: node %d", ErrParentHash, x)
 		}

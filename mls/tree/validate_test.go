@@ -235,6 +235,8 @@ func TestInvalidPaths(t *testing.T) {
 		"V-124 no key":         {func(u *UpdatePath) { u.Nodes[0].EncryptionKey = []byte("x") }, ErrPath},
 		"V-125 a parent's key": {func(u *UpdatePath) { u.Nodes[0].EncryptionKey = g.tree.nodes[7].key() }, ErrPath},
 		"V-125 a leaf's key":   {func(u *UpdatePath) { u.Leaf.EncryptionKey = g.tree.Leaf(2).EncryptionKey; resign(u) }, ErrPath},
+		"V-129 secret less":    {func(u *UpdatePath) { n := &u.Nodes[1]; n.Secrets = n.Secrets[1:] }, ErrPath},
+		"V-129 secret more":    {func(u *UpdatePath) { n := &u.Nodes[1]; n.Secrets = append(n.Secrets, n.Secrets[0]) }, ErrPath},
 		"V-102 signature":      {func(u *UpdatePath) { u.Leaf.Signature[0] ^= 1 }, ciphersuite.ErrSignature},
 		"V-108 capabilities":   {func(u *UpdatePath) { u.Leaf.Capabilities.Credentials = nil; resign(u) }, ErrLeaf},
 		"V-118 signature key": {func(u *UpdatePath) {
@@ -244,12 +246,12 @@ func TestInvalidPaths(t *testing.T) {
 	} {
 		before, u := g.path()
 		tc.change(u)
-		if err := before.ApplyPath(0, u, groupID); !errors.Is(err, tc.want) || tc.want == nil && err != nil {
+		if err := before.ApplyPath(0, u, groupID, nil); !errors.Is(err, tc.want) || tc.want == nil && err != nil {
 			t.Errorf("%s: got %v, want %v", name, err, tc.want)
 		}
 	}
 	before, u := g.path()
-	if err := before.ApplyPath(99, u, groupID); !errors.Is(err, ErrNoMember) {
+	if err := before.ApplyPath(99, u, groupID, nil); !errors.Is(err, ErrNoMember) {
 		t.Errorf("of nobody: got %v", err)
 	}
 }
@@ -267,15 +269,15 @@ func TestPathSecretsThatLie(t *testing.T) {
 		want   error
 	}{
 		"good":                     {func(*UpdatePath) {}, nil},
-		"V-129 one less":           {func(u *UpdatePath) { n := &u.Nodes[last(u)]; n.Secrets = n.Secrets[1:] }, ErrPath},
-		"V-129 nodes missing":      {func(u *UpdatePath) { u.Nodes = u.Nodes[1:] }, ErrPath},
+		"one less":                 {func(u *UpdatePath) { n := &u.Nodes[last(u)]; n.Secrets = n.Secrets[1:] }, ErrPath},
+		"nodes missing":            {func(u *UpdatePath) { u.Nodes = u.Nodes[1:] }, ErrPath},
 		"V-130 does not open":      {func(u *UpdatePath) { u.Nodes[last(u)].Secrets[0].Ciphertext[0] ^= 1 }, ciphersuite.ErrDecrypt},
 		"V-131 short secret":       {func(u *UpdatePath) { seal(u, last(u), 0, 11, []byte("short")) }, ErrPath},
 		"V-126 secret of no node":  {func(u *UpdatePath) { seal(u, last(u), 0, 11, make([]byte, 32)) }, ErrPrivate},
 		"V-130 sealed to another ": {func(u *UpdatePath) { seal(u, last(u), 0, 0, make([]byte, 32)) }, ciphersuite.ErrDecrypt},
 	} {
 		after, u := g.path()
-		g.must(after.ApplyPath(0, u, groupID))
+		g.must(after.ApplyPath(0, u, groupID, nil))
 		tc.change(u)
 		_, err := after.DecryptPath(g.members[4].Clone(), 0, u, context, nil)
 		if !errors.Is(err, tc.want) || tc.want == nil && err != nil {
@@ -283,7 +285,7 @@ func TestPathSecretsThatLie(t *testing.T) {
 		}
 	}
 	after, u := g.path()
-	g.must(after.ApplyPath(0, u, groupID))
+	g.must(after.ApplyPath(0, u, groupID, nil))
 	if _, err := after.DecryptPath(NewPrivate(7, ciphersuite.PrivateKey{}), 0, u, context, nil); !errors.Is(err, ErrPath) {
 		t.Errorf("for nobody: got %v", err)
 	}

@@ -239,7 +239,7 @@ func checkTreeKEM(t *testing.T, v treeKEM) {
 			t.Error("re-encoding differs")
 		}
 		after := tr.Clone()
-		if err := after.ApplyPath(up.Sender, u, v.GroupID); err != nil {
+		if err := after.ApplyPath(up.Sender, u, v.GroupID, nil); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(after.Hash(), up.TreeHashAfter) {
@@ -278,7 +278,7 @@ func checkOwnPath(t *testing.T, mine *Tree, v *treeKEM, sender LeafIndex, member
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := theirs.ApplyPath(sender, u, v.GroupID); err != nil {
+	if err := theirs.ApplyPath(sender, u, v.GroupID, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(theirs.Append(nil), mine.Append(nil)) {
