@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,7 +97,8 @@ const writers = 6
 // crowd is many writers, each counting itself up until the power goes.
 type crowd struct {
 	dead     atomic.Bool
-	progress atomic.Int64
+	left     atomic.Int64          // commits until the power goes
+	enough   chan struct{}         // closed when none is left
 	answered [writers]atomic.Int64 // counts that were promised before the crash
 }
 
@@ -136,7 +136,9 @@ func (c *crowd) write(ctx context.Context, s store.Store, w int, rnd *rand.Rand)
 		if !b.Lazy {
 			c.answered[w].Store(n)
 		}
-		c.progress.Add(1)
+		if c.left.Add(-1) == 0 {
+			close(c.enough)
+		}
 	}
 	return nil
 }
@@ -148,18 +150,20 @@ func testCrashConcurrent(t *testing.T, e Engine, seed int) {
 	t.Helper()
 	rnd := seeded(seed)
 	s := open(t, e)
-	var c crowd
+	c := crowd{enough: make(chan struct{})}
+	c.left.Store(1 + rnd.Int64N(200))
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
 			if err := c.write(t.Context(), s, w, seeded(seed<<8|w)); err != nil {
 				t.Errorf("seed %d: %v", seed, err)
+				if c.left.Swap(-1) > 0 {
+					close(c.enough) // do not wait for it
+				}
 			}
 		})
 	}
-	for until := int64(rnd.IntN(200)); c.progress.Load() < until && !t.Failed(); {
-		runtime.Gosched()
-	}
+	<-c.enough
 	c.dead.Store(true)
 	crash(t, e, rnd)
 	wg.Wait()

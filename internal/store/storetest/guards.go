@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -256,13 +255,12 @@ func testSkew(t *testing.T, e Engine) {
 	s := open(t, e)
 	n := rounds(500, 200)
 	won := [2][]bool{make([]bool, n), make([]bool, n)}
-	var turn [2]atomic.Int64
+	ready := [2]chan bool{make(chan bool, n), make(chan bool, n)}
 	together(t, 2, func(who int) error {
+		defer close(ready[who]) // never let the other wait for one who gave up
 		for i := range n {
-			turn[who].Add(1)
-			for turn[1-who].Load() < turn[who].Load() {
-				runtime.Gosched() // begin the round together
-			}
+			ready[who] <- true
+			<-ready[1-who] // begin the round together
 			err := s.Commit(t.Context(), batch(func(b *store.Batch) {
 				b.Lazy = true
 				b.Require(fmt.Appendf(nil, "%d %d", 1-who, i), nil)
@@ -273,7 +271,6 @@ func testSkew(t *testing.T, e Engine) {
 			}))
 			won[who][i] = err == nil
 			if err != nil && !errors.Is(err, store.ErrConflict) {
-				turn[who].Add(int64(n))
 				return err
 			}
 		}
