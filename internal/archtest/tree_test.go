@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -147,7 +148,7 @@ func files(t *testing.T, fn func(path string, content []byte)) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() {
+		if built := []string{".test", ".out", ".prof", ".wasm"}; !d.Type().IsRegular() || slices.Contains(built, filepath.Ext(path)) {
 			return nil
 		}
 		content, err := os.ReadFile(path)
