@@ -79,7 +79,7 @@ func TestADRs(t *testing.T) {
 	}
 	numbers := map[string]string{}
 	files(t, func(name string, content []byte) {
-		if path.Dir(name) != "docs/adr" || path.Base(name) == "README.md" {
+		if path.Dir(name) != "docs/adr" || path.Ext(name) != ".md" || path.Base(name) == "README.md" {
 			return
 		}
 		m := adrFile.FindStringSubmatch(name)
