@@ -2,8 +2,10 @@ package relay_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,6 +163,46 @@ func TestKeyPackagesAreGivenOutOnce(t *testing.T) {
 		bob.refused(&wire.PublishKeyPackages{OneTime: slices.Repeat([][]byte{[]byte("x")}, 17)}, wire.FailureTooLarge)
 		bob.refused(&wire.PublishKeyPackages{OneTime: [][]byte{{}}}, wire.FailureTooLarge)
 		bob.refused(&wire.PublishKeyPackages{LastResort: make([]byte, 33<<10)}, wire.FailureTooLarge)
+	})
+}
+
+func TestClaimsAtTheSameTime(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		bob := w.online("bob")
+		id := bob.chain.ID()
+		many := make([][]byte, 16)
+		for i := range many {
+			many[i] = []byte{byte(i)}
+		}
+		bob.want(&wire.PublishKeyPackages{OneTime: many}, &wire.Done{})
+		var all []*device
+		ids := make([][]uint64, 8)
+		for i := range ids {
+			all = append(all, w.online(fmt.Sprint("claimer", i)))
+		}
+		var wg sync.WaitGroup
+		for i, d := range all {
+			wg.Go(func() {
+				for range 3 {
+					ids[i] = append(ids[i], d.post(&wire.ClaimKeyPackages{Account: id[:]}))
+				}
+			})
+		}
+		wg.Wait()
+		got := map[byte]bool{}
+		for i, d := range all {
+			for _, id := range ids[i] {
+				for _, p := range d.answer(id).(*wire.KeyPackages).Packages {
+					if got[p.KeyPackage[0]] {
+						t.Errorf("key package %d was given out twice", p.KeyPackage[0])
+					}
+					got[p.KeyPackage[0]] = true
+				}
+			}
+		}
+		if len(got) != 16 {
+			t.Errorf("%d of 16 were given out for 24 claims", len(got))
+		}
 	})
 }
 

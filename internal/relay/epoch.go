@@ -98,7 +98,7 @@ func (s *Session) appendEpoch(id uint64, m *wire.AppendEpoch) {
 	}
 	p.fanOut(m, size, targets, boxes)
 	for _, b := range boxes {
-		b.unpin()
+		s.relay.router.release(b)
 	}
 }
 

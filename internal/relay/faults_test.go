@@ -89,6 +89,32 @@ func TestUnknownOutcomeOfACommit(t *testing.T) {
 	}
 }
 
+func TestUnknownOutcomeOfAnAppend(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		alice, bob := w.online("alice"), w.online("bob")
+		// The commit went through and nobody said so: the log knows its entry.
+		w.store.Plan(1, storetest.FailAfter)
+		if got, ok := alice.ask(appends(1, 0, "one", bob)).(*wire.EpochAppended); !ok {
+			t.Fatalf("answered %s", show(got))
+		}
+		bob.reads("one")
+		synctest.Wait()
+		// Nothing helps: the caller has to look.
+		for n := range 4 {
+			w.store.Plan(n+1, storetest.FailAfter)
+		}
+		alice.refused(appends(2, 0, "two", bob), wire.FailureUnavailable)
+		alice.want(readEpoch(2), &wire.EpochLog{Entries: [][]byte{envelope("two")}})
+		id := alice.post(message("behind", bob))
+		bob.reads("behind")
+		alice.expect(id, wire.OutcomeLive)
+		synctest.Wait()
+		if n := countRecords(t, w, "m"); n != 0 {
+			t.Errorf("%d records are left", n)
+		}
+	})
+}
+
 func TestForgettingIsRepeatedUntilItSucceeds(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		alice, bob := w.online("alice"), w.online("bob")

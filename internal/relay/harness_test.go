@@ -287,7 +287,9 @@ func (d *device) signIn() *wire.SignedIn {
 func (d *device) post(body wire.RequestBody) uint64 {
 	d.nextID++
 	f := wire.Frame{Body: &wire.Request{Id: d.nextID, Body: body}}
-	d.session.Handle(f.Append(nil))
+	b := f.Append(nil)
+	d.session.Handle(b)
+	clear(b) // the relay must not keep it
 	return d.nextID
 }
 

@@ -12,7 +12,8 @@ type Link interface {
 	Write(frame []byte)
 	// Close ends the connection after what is queued was written, as far as
 	// that goes within a few seconds. The edge then calls [Session.Closed]
-	// from another goroutine, as for every connection that ends.
+	// from another goroutine, as for every connection that ends. It may come
+	// before [Relay.Open] has returned.
 	Close(reason Reason)
 }
 

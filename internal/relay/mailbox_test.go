@@ -256,6 +256,27 @@ func TestWrongTokenAndUnknownDevice(t *testing.T) {
 	})
 }
 
+func TestGuessedDevicesDoNotFillTheMemory(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		mallory, bob := w.online("mallory"), w.online("bob")
+		before := w.relay.Boxes()
+		m := &wire.Send{Envelope: envelope("?")}
+		for i := range 1000 {
+			m.Targets = append(m.Targets, wire.Target{Device: fmt.Appendf(nil, "%016d", i), Token: make([]byte, 16)})
+		}
+		mallory.sends(m, wire.OutcomeGone)
+		if n := w.relay.Boxes(); n != before {
+			t.Errorf("%d mailboxes in memory, before it was %d", n, before)
+		}
+		bob.hangUp()
+		mallory.hangUp()
+		time.Sleep(time.Hour)
+		if n := w.relay.Boxes(); n != 0 {
+			t.Errorf("%d mailboxes in memory of people who are away", n)
+		}
+	})
+}
+
 func TestAudience(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		alice, bob, carol, dave := w.online("alice"), w.online("bob"), w.online("carol"), w.online("dave")

@@ -110,7 +110,7 @@ func (r *Relay) restore(tag mailbox.Tag) *mailbox.Mailbox {
 const sweepEvery = 5 * time.Second
 
 // Run does what happens by itself: timeouts and expiry. It returns when ctx
-// ends, and the relay has then ended too: what was neither confirmed nor stored
+// ends, and the relay has then ended too and uses the store no more: what was neither confirmed nor stored
 // is as after a crash, unless [Relay.Drain] came before. It is called once.
 func (r *Relay) Run(ctx context.Context) {
 	defer r.end()
@@ -122,11 +122,17 @@ func (r *Relay) Run(ctx context.Context) {
 		}
 	}
 	wg.Wait()
+	r.end()
+	_ = r.work.Wait(context.WithoutCancel(ctx)) // commits and loads under way; none waits any more
 }
+
+// horizon is the time up to which things expire: a little ahead, so that they
+// are gone by the bound and not behind it (R2).
+func (r *Relay) horizon() time.Time { return r.cfg.Clock.Now().Add(2 * sweepEvery) }
 
 // sweep drops what expired, once an hour: all deadlines are at full hours.
 func (r *Relay) sweep(ctx context.Context) error {
-	now := r.cfg.Clock.Now()
+	now := r.horizon()
 	hour := now.Unix() / 3600
 	if hour == r.hour {
 		return nil

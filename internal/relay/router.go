@@ -16,6 +16,9 @@ type router interface {
 	find(tag mailbox.Tag) *box
 	// all calls fn for every mailbox in memory, each pinned meanwhile.
 	all(fn func(*box))
+	// release unpins a mailbox, and lets go of it at once if there is no such
+	// device: strangers' guesses must not fill the memory.
+	release(b *box)
 	// evict lets go of mailboxes that nobody has pinned and that hold nothing.
 	evict()
 }
@@ -67,6 +70,23 @@ func (l *local) all(fn func(*box)) {
 			fn(b)
 			b.unpin()
 		}
+	}
+}
+
+func (l *local) release(b *box) {
+	b.mu.Lock()
+	known := b.known
+	b.mu.Unlock()
+	b.unpin()
+	if known {
+		return
+	}
+	p := &l.parts[int(b.tag[0])%len(l.parts)]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// As in evict; it may have become known meanwhile.
+	if p.boxes[b.tag] == b && b.pins.Load() == 0 && !b.known && b.mb.Idle() {
+		delete(p.boxes, b.tag)
 	}
 }
 

@@ -152,7 +152,7 @@ func (s *Session) send(id uint64, m *wire.Send) {
 	for i, b := range boxes {
 		arrival.Ticket = mailbox.Ticket{To: a, Index: i}
 		b.arrive(now, &targets[i].hash, arrival)
-		b.unpin()
+		s.relay.router.release(b)
 	}
 }
 
@@ -189,7 +189,7 @@ func (r *Relay) boxes(targets []target) ([]*box, error) {
 	devices, err := r.directory.Devices(r.life, ids)
 	if err != nil {
 		for _, b := range boxes {
-			b.unpin()
+			r.router.release(b)
 		}
 		return nil, fmt.Errorf("read devices: %w", err)
 	}

@@ -35,9 +35,10 @@ func (d *device) want(body wire.RequestBody, expected wire.ResponseBody) {
 // refused asks and fails the test unless the request is refused with code.
 func (d *device) refused(body wire.RequestBody, code wire.FailureCode) {
 	d.w.t.Helper()
-	got, ok := d.ask(body).(*wire.Failure)
+	answer := d.ask(body)
+	got, ok := answer.(*wire.Failure)
 	if !ok || got.Code != code {
-		d.w.t.Fatalf("%s: %T was answered %s, want the failure %q", d.name, body, show(got), code)
+		d.w.t.Fatalf("%s: %T was answered %s, want the failure %q", d.name, body, show(answer), code)
 	}
 	if got.Text == "" {
 		d.w.t.Errorf("%s: %q has no sentence", d.name, code)

@@ -112,7 +112,7 @@ func (m *Mailbox) Records() []Record {
 // Idle reports whether nothing would be lost if the mailbox were dropped from
 // memory and made anew from the store.
 func (m *Mailbox) Idle() bool {
-	return len(m.items) == 0 && !m.connected && !m.loading && !m.removed && m.gap.Count == 0
+	return len(m.items) == 0 && !m.connected && !m.loading && m.gap.Count == 0
 }
 
 // HeldBytes is how much is in memory alone.
