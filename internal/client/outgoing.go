@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -253,7 +254,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 	}
 	sent, ok := body.(*wire.Sent)
 	if err != nil || !ok {
-		if tx.session != nil && err != nil { // the relay refused it as a whole
+		if tx.session != nil && err != nil && !errors.Is(err, ErrOffline) { // the relay refused it as a whole
 			x.pause = x.pause.longer(tx.now, retryAfter(err))
 			tx.wakeAt(x.pause)
 			tx.entryProblem(x, t.ID, tx.explain(t, err))
@@ -263,6 +264,9 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 	// O3: the outcomes are known. A crash before this commit leaves the message
 	// in the outbox: it is sent again, and its receivers know it by its id.
 	worst := wire.OutcomeLive
+	for _, m := range to {
+		x.outcomes[m.Device] = wire.OutcomeUnknown // unless the relay says more
+	}
 	for _, o := range sent.Outcomes {
 		d, err := ident.DeviceIDFrom(o.Device)
 		if err != nil {
@@ -273,9 +277,12 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 			if err := tx.told(t, d, owed); err != nil {
 				return err
 			}
-			continue
 		}
-		worst = o.Outcome
+	}
+	for _, m := range to {
+		if !x.confirmed(m.Device) {
+			worst = x.outcomes[m.Device]
+		}
 	}
 	if err := tx.writeOutcomes(t, x); err != nil {
 		return err
@@ -289,9 +296,18 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 			t.pause = x.pause
 		}
 	}
-	tx.pump(t)
+	tx.pumpAll()
 	tx.wake()
 	return nil
+}
+
+// pumpAll sends what any conversation may send now.
+func (tx *txn) pumpAll() {
+	for _, t := range tx.talks {
+		if len(t.outbox) > 0 {
+			tx.pump(t)
+		}
+	}
 }
 
 // problems say why an outcome keeps a message in the outbox.
@@ -337,8 +353,8 @@ func (e *engine) retry(ctx context.Context) error {
 			for _, g := range t.groups {
 				g.pause = pause{}
 			}
-			tx.pump(t)
 		}
+		tx.pumpAll()
 		tx.wake()
 		return nil
 	})

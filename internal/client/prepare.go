@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
@@ -75,8 +76,12 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 		}
 	}
 	return s.do(ctx, func(tx *txn) error {
-		if t.sending() == nil {
+		now := t.sending()
+		if now == nil {
 			return errOver
+		}
+		if !slices.ContainsFunc(now.members, func(m account.Member) bool { return m.Account != tx.me.Account }) {
+			return account.ErrMissing
 		}
 		t.checked, t.since, t.pause = s, tx.now, pause{}
 		for _, x := range t.outbox {

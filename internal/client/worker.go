@@ -90,9 +90,7 @@ func (tx *txn) wakeAt(p pause) {
 		s.clock.AfterFunc(p.until.Sub(tx.now), func() {
 			s.post(func(tx *txn) error {
 				if !s.gone {
-					for _, t := range tx.talks {
-						tx.pump(t)
-					}
+					tx.pumpAll()
 					s.wake()
 				}
 				return nil
