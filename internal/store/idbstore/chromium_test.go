@@ -117,12 +117,12 @@ func (p *page) start(t *testing.T, args ...string) (kill func()) {
 }
 
 // TestChromium holds the engine to the contract in a real browser. With
-// BYRE_CHROMIUM_BENCH set it measures as well.
+// BYRE_CHROMIUM_BENCH set to a pattern it runs those benchmarks instead.
 func TestChromium(t *testing.T) {
 	p := newPage(t)
 	args := []string{"-test.v", "-test.skip=^TestKill$", "-test.short", "-test.timeout=5m", "-rapid.checks=20", "-rapid.nofailfile"}
-	if os.Getenv("BYRE_CHROMIUM_BENCH") != "" {
-		args = append(args, "-test.bench=.")
+	if bench := os.Getenv("BYRE_CHROMIUM_BENCH"); bench != "" {
+		args = []string{"-test.run=^$", "-test.bench=" + bench, "-test.benchtime=200x"}
 	}
 	p.start(t, args...)
 	for {
