@@ -6,11 +6,8 @@ import (
 	"slices"
 )
 
-const (
-	maxMembers = 10
-	// ts-mls may name epochs that it and all others still know.
-	resumable = kept - 1
-)
+// resumable is how many epochs back a resumption secret is still known to all.
+const resumable = kept - 1
 
 // proposal is one that was sent by itself.
 type proposal struct {
@@ -56,7 +53,7 @@ func (w *world) proposeOne(sofar []proposal) (proposal, error) {
 		return slices.ContainsFunc(sofar, func(p proposal) bool { return p.leaving == s })
 	})
 	switch n := w.rand.IntN(4); {
-	case n == 0 && len(w.members) < maxMembers:
+	case n == 0 && len(w.members) < w.most:
 		r.Kind = "add"
 		var offered []byte
 		var err error
@@ -116,7 +113,7 @@ func (w *world) plan(by *someone, proposals []proposal) (*plan, error) {
 		}
 	}
 	if len(w.members) < 3 || w.likely(0.4) {
-		for range 1 + w.rand.IntN(3) {
+		for range 1 + w.rand.IntN(max(3, w.most/4)) {
 			if err := w.planAdd(p); err != nil {
 				return nil, err
 			}
@@ -165,7 +162,7 @@ func (p *plan) remove(s *someone) {
 }
 
 func (w *world) planAdd(p *plan) error {
-	if len(w.members)+len(p.adds) >= maxMembers {
+	if len(w.members)+len(p.adds) >= w.most {
 		return nil
 	}
 	s, offered, err := w.newcomer()

@@ -184,6 +184,23 @@ func TestRemovedAndAddedAgain(t *testing.T) {
 	v.agrees(v.ask(carol, request{Op: "join", Message: made.Welcome}))
 }
 
+// A newcomer that lacks what the group requires is added by nobody.
+func TestRequiredCapabilities(t *testing.T) {
+	v, alice, bob, carol := newVillage(t)
+	v.commits(alice, request{SetExtensions: true, Extensions: []extension{requiredCapabilities()}}, bob, carol)
+	dave, err := newByre("dave")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []member{dave, ts{v.peer, "erin"}} {
+		r := offer("keypackage")
+		r.Supports = nil
+		add := request{Op: "commit", KeyPackages: [][]byte{v.ask(m, r).Message}}
+		v.refuses(alice, add, "capabilit")
+		v.refuses(bob, add, "does not support required capabilities")
+	}
+}
+
 // SelfRemove is of a draft that ts-mls does not know: alice does not propose it
 // to bob.
 func TestSelfRemoveStaysAtHome(t *testing.T) {

@@ -87,7 +87,10 @@ func play(p *peer, seed uint64, total tally) error {
 		return err
 	}
 	r := rand.New(rand.NewPCG(seed, 9420))
-	w := &world{rand: r, peer: p, count: total}
+	w := &world{rand: r, peer: p, count: total, most: 4 + r.IntN(8)}
+	if w.likely(0.1) { // deeper trees, which take their time
+		w.most = 40
+	}
 	w.id = w.bytes(16)
 	if err := w.live(8 + r.IntN(12)); err != nil {
 		return fmt.Errorf("%w\n%s", err, strings.Join(w.log, "\n"))

@@ -6,6 +6,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/byre-messenger/byre/mls/internal/syntax"
+	"github.com/byre-messenger/byre/mls/tree"
 )
 
 // now is when everything happens to byre. ts-mls looks at the clock of its
@@ -26,6 +29,7 @@ type world struct {
 	id      []byte
 	members []*someone // in no order; those that left are gone from it
 	born    int        // members ever
+	most    int        // members at a time
 	keys    []externalKey
 	late    []*letter
 	count   tally
@@ -169,8 +173,22 @@ func (w *world) bytes(n int) []byte {
 	return b
 }
 
+// extensions returns some for the group. All members support them.
 func (w *world) extensions() []extension {
-	return []extension{{Type: private, Data: w.bytes(w.rand.IntN(40))}}
+	list := []extension{{Type: private, Data: w.bytes(w.rand.IntN(40))}}
+	if w.likely(0.5) {
+		list = append(list, requiredCapabilities())
+	}
+	return list
+}
+
+// requiredCapabilities asks all members for what ours have (RFC 9420 11.1).
+func requiredCapabilities() extension {
+	var b []byte
+	b = syntax.AppendVector(b, syntax.AppendUint16(nil, private)) // extension types
+	b = syntax.AppendVector(b, nil)                               // proposal types
+	b = syntax.AppendVector(b, syntax.AppendUint16(nil, uint16(tree.CredentialBasic)))
+	return extension{Type: uint16(tree.ExtRequiredCapabilities), Data: b}
 }
 
 // agrees compares what s says of the group with the others.

@@ -210,5 +210,8 @@ const psk = ({ id, groupId, epoch }) => ({
     },
   },
 })
-const extensions = (r) => list(r.extensions).map((e) => ({ extensionType: e.type, extensionData: bytes(e.data) }))
+const names = Object.fromEntries(Object.entries(mls.defaultExtensionTypes).map(([name, number]) => [number, name]))
+const extensions = (r) => list(r.extensions).map((e) => ({
+  extensionType: names[e.type] ?? e.type, extensionData: bytes(e.data),
+}))
 const treeOf = (r) => (r.tree ? decodeRatchetTree(bytes(r.tree), 0)[0] : undefined)
