@@ -7,6 +7,7 @@
 //	tree          ratchet tree, TreeKEM, validation of what others claim
 //	schedule      key schedule, secret tree, pre-shared keys
 //	framing       messages: encoding, signatures, encryption
+//	member        leaves as the application sees them, key packages
 //	group         a device's membership: start there
 //
 // Imports go down this list's order upwards only: group uses all, ciphersuite

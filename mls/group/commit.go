@@ -110,10 +110,10 @@ func (g *Group) collect(o *CommitOptions) ([]proposal, error) {
 		own(framing.Remove{Leaf: i})
 	}
 	for _, k := range o.Add {
-		if k == nil || k.public == nil {
+		if k == nil || k.Content() == nil {
 			return nil, errors.New("add: no key package")
 		}
-		own(framing.Add{KeyPackage: k.public})
+		own(framing.Add{KeyPackage: k.Content()})
 	}
 	for _, k := range o.PSKs {
 		own(framing.PreSharedKey{ID: PSKID{

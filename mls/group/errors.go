@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/member"
 	"github.com/byre-messenger/byre/mls/schedule"
 )
 
@@ -11,7 +12,7 @@ import (
 var (
 	// ErrInvalid: a proposal or commit breaks a rule of the protocol, or the
 	// Validator said no. Every member comes to the same answer.
-	ErrInvalid = errors.New("not allowed in this group")
+	ErrInvalid = member.ErrInvalid
 	// ErrRefused: the protocol allows it, this package does not do it.
 	ErrRefused = errors.New("not supported here")
 	// ErrOwnPath: a commit is in order as far as everybody can see, but the secret
@@ -24,9 +25,9 @@ var (
 	// ErrClosed: this member was removed; the group is of no more use.
 	ErrClosed = errors.New("no longer a member")
 	// ErrKind: the message is of another kind than the call is for.
-	ErrKind = errors.New("message of another kind")
+	ErrKind = member.ErrKind
 	// ErrState: a saved state does not decode, or its parts do not fit.
-	ErrState = errors.New("saved group state is damaged or from a newer version")
+	ErrState = member.ErrState
 	// ErrNoTree: a Welcome came without the tree, in the extension or out of band.
 	ErrNoTree = errors.New("the ratchet tree is missing")
 

@@ -63,7 +63,7 @@ func FuzzWelcome(f *testing.F) {
 	f.Add(must2(RestorePending(stored.secret(f, "alice pending")))(f).Welcome())
 	f.Fuzz(func(t *testing.T, welcome []byte) {
 		k := must2(RestoreKeyPackage(state))(t)
-		if _, err := Join(welcome, k, JoinOptions{Signer: signer}); err != nil && !k.init.Valid() {
+		if _, err := Join(welcome, k, JoinOptions{Signer: signer}); err != nil && !k.InitKey().Valid() {
 			t.Fatal("a failed join used the key package up")
 		}
 		if h, err := Peek(welcome); err == nil && h.Kind == 0 {

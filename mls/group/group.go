@@ -10,6 +10,7 @@ import (
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
+	"github.com/byre-messenger/byre/mls/member"
 	"github.com/byre-messenger/byre/mls/schedule"
 	"github.com/byre-messenger/byre/mls/tree"
 )
@@ -90,7 +91,9 @@ func Create(o CreateOptions) (*Group, error) {
 	if o.GroupID == nil {
 		o.GroupID = ciphersuite.Random(32).Reveal()
 	}
-	leaf, err := newLeaf(leafOptions{o.Identity, o.LeafExtensions, o.Supports, o.GroupExtensions})
+	leaf, err := member.NewLeaf(member.LeafContent{
+		Identity: o.Identity, Extensions: o.LeafExtensions, Supports: o.Supports, Group: o.GroupExtensions,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("create group: %w", err)
 	}
@@ -99,7 +102,7 @@ func Create(o CreateOptions) (*Group, error) {
 		return nil, fmt.Errorf("create group: %w", err)
 	}
 	leaf.EncryptionKey, leaf.SignatureKey, leaf.Source = pub, o.Signer.Public(), tree.SourceKeyPackage
-	leaf.Lifetime = tree.Lifetime{NotBefore: unixSeconds(o.NotBefore), NotAfter: unixSeconds(o.NotAfter)}
+	leaf.Lifetime = member.Lifetime(o.NotBefore, o.NotAfter)
 	if err := leaf.Sign(s, o.Signer, nil, 0); err != nil {
 		return nil, fmt.Errorf("create group: %w", err)
 	}
@@ -133,7 +136,7 @@ func (e *epoch) checkAll(v Validator) error {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	for i, l := range e.tree.Leaves {
-		if err := v.check(Claim{Member: member(i, l), Group: e.context.Extensions}); err != nil {
+		if err := v.Check(Claim{Member: member.Of(i, l), Group: e.context.Extensions}); err != nil {
 			return fmt.Errorf("%w: %v: %w", ErrInvalid, i, err)
 		}
 	}
@@ -159,7 +162,7 @@ func (e *epoch) Size() int { return e.tree.Size() }
 func (e *epoch) Members() iter.Seq[Member] {
 	return func(yield func(Member) bool) {
 		for i, l := range e.tree.Leaves {
-			if !yield(member(i, l)) {
+			if !yield(member.Of(i, l)) {
 				return
 			}
 		}
@@ -169,7 +172,7 @@ func (e *epoch) Members() iter.Seq[Member] {
 // Member returns the member at i.
 func (e *epoch) Member(i LeafIndex) (Member, bool) {
 	if l := e.tree.Leaf(i); l != nil {
-		return member(i, l), true
+		return member.Of(i, l), true
 	}
 	return Member{}, false
 }

@@ -56,7 +56,7 @@ func Join(welcome []byte, k *OwnKeyPackage, o JoinOptions) (*Group, error) {
 	if err != nil {
 		return nil, fmt.Errorf("join: %w", err)
 	}
-	j := &joiner{own: k, suite: k.suite, options: o}
+	j := &joiner{own: k, suite: k.Suite(), options: o}
 	e, err := j.join(w)
 	if err != nil {
 		return nil, fmt.Errorf("join: %w", err)
@@ -81,7 +81,7 @@ type joiner struct {
 
 func (j *joiner) join(w *framing.Welcome) (*epoch, error) {
 	s := j.suite
-	secrets, err := w.OpenSecrets(s, j.own.Ref(), j.own.init)
+	secrets, err := w.OpenSecrets(s, j.own.Ref(), j.own.InitKey())
 	if err != nil { // V-401, V-402
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (j *joiner) join(w *framing.Welcome) (*epoch, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &epoch{suite: s, tree: j.tree, private: tree.NewPrivate(j.self, j.own.leaf.Clone())}
+	e := &epoch{suite: s, tree: j.tree, private: tree.NewPrivate(j.self, j.own.LeafKey().Clone())}
 	e.setContext(info.Context)
 	if err := e.checkAll(j.options.Validator); err != nil { // V-411
 		e.private.Wipe()
@@ -158,9 +158,9 @@ func (j *joiner) check(u *framing.UnverifiedGroupInfo) (*framing.GroupInfo, erro
 }
 
 func (j *joiner) findSelf() bool {
-	mine := j.own.public.Leaf.Append(nil)
+	mine := j.own.Content().Leaf.Append(nil)
 	for i, l := range j.tree.Leaves {
-		if bytes.Equal(l.EncryptionKey, j.own.public.Leaf.EncryptionKey) && bytes.Equal(l.Append(nil), mine) {
+		if bytes.Equal(l.EncryptionKey, j.own.Content().Leaf.EncryptionKey) && bytes.Equal(l.Append(nil), mine) {
 			j.self = i
 			return true
 		}

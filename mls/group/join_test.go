@@ -26,7 +26,7 @@ type invitation struct {
 // invites makes a Welcome for k, with a path.
 func (p *person) invites(k *OwnKeyPackage, tamper func(*invitation)) []byte {
 	p.tb.Helper()
-	list := p.by(framing.Add{KeyPackage: k.public})
+	list := p.by(framing.Add{KeyPackage: k.Content()})
 	c := must2(p.apply(list, p.Self(), nil))(p.tb)
 	d := &draft{Group: p.Group, change: c, list: list, options: &CommitOptions{Update: true}}
 	must2(0, d.prepare())(p.tb)
@@ -36,7 +36,7 @@ func (p *person) invites(k *OwnKeyPackage, tamper func(*invitation)) []byte {
 	i := &invitation{
 		next: next, joiner: joiner, signer: p.signer, path: d.commit.Path,
 		info:   must2(next.groupInfo(p.signer, true))(p.tb),
-		member: &framing.NewMember{KeyPackage: k.public, Path: d.path.SecretFor(c.added[0])},
+		member: &framing.NewMember{KeyPackage: k.Content(), Path: d.path.SecretFor(c.added[0])},
 	}
 	tamper(i)
 	if i.info.Signature != nil {
@@ -97,8 +97,8 @@ func TestRule08WelcomesAreChecked(t *testing.T) {
 			if _, err := Join(welcome, k, JoinOptions{Signer: bob.signer}); !errors.Is(err, tc.want) || tc.want == nil && err != nil {
 				t.Errorf("%s: got %v, want %v", name, err, tc.want)
 			}
-			if k.init.Valid() != (tc.want != nil) {
-				t.Errorf("%s: key package used up: %v", name, !k.init.Valid())
+			if k.InitKey().Valid() != (tc.want != nil) {
+				t.Errorf("%s: key package used up: %v", name, !k.InitKey().Valid())
 			}
 		}
 	})
@@ -116,7 +116,7 @@ func TestWelcomeOpensForItsDeviceAlone(t *testing.T) {
 		if _, err := Join(p.Welcome(), km, JoinOptions{Signer: mallory.signer}); !errors.Is(err, ErrNotForMe) {
 			t.Errorf("V-401: got %v", err)
 		}
-		km.public = kb.public // mallory claims it, without its keys
+		*km.Content() = *kb.Content() // mallory claims it, without its keys
 		if _, err := Join(p.Welcome(), km, JoinOptions{Signer: mallory.signer}); !errors.Is(err, framing.ErrDecrypt) {
 			t.Errorf("V-402: got %v", err)
 		}

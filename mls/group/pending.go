@@ -6,7 +6,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
-	"github.com/byre-messenger/byre/mls/tree"
+	"github.com/byre-messenger/byre/mls/member"
 )
 
 // State returns the saved form of a pending commit, the next epoch's secrets
@@ -31,11 +31,11 @@ func (p *Pending) State() secret.Bytes {
 	b = syntax.AppendVector(b, p.welcome)
 	b = syntax.AppendVector(b, s.next.epochState().Reveal())
 	b = syntax.AppendVector(b, s.next.ratchetState(nil).Reveal())
-	b = s.sender.append(b)
+	b = s.sender.Append(b)
 	places := func(list []Member) func([]byte) []byte {
 		return func(b []byte) []byte {
 			for _, m := range list {
-				b = m.append(b)
+				b = m.Append(b)
 			}
 			return b
 		}
@@ -44,7 +44,7 @@ func (p *Pending) State() secret.Bytes {
 	b = syntax.AppendVectorFunc(b, places(s.removed))
 	b = syntax.AppendVectorFunc(b, func(b []byte) []byte {
 		for _, u := range s.updated {
-			b = u.After.append(u.Before.append(b))
+			b = u.After.Append(u.Before.Append(b))
 		}
 		return b
 	})
@@ -60,16 +60,16 @@ func RestorePending(state secret.Bytes) (*Pending, error) {
 	}
 	p := &Pending{Staged: &Staged{}, commit: r.Vector(), welcome: r.Vector()}
 	epochState, ratchetState := secret.New(r.Vector()), secret.New(r.Vector())
-	p.sender = readMember(r)
+	p.sender = member.Read(r)
 	members := func(in *syntax.Reader) (list []Member) {
 		for !in.Empty() {
-			list = append(list, readMember(in))
+			list = append(list, member.Read(in))
 		}
 		return list
 	}
 	p.added, p.removed = members(r.Sub()), members(r.Sub())
 	for in := r.Sub(); !in.Empty(); {
-		p.updated = append(p.updated, Update{readMember(in), readMember(in)})
+		p.updated = append(p.updated, Update{Before: member.Read(in), After: member.Read(in)})
 	}
 	p.replaced, p.authenticated = r.Optional(), r.Vector()
 	if err := r.Done(); err != nil {
@@ -82,11 +82,4 @@ func RestorePending(state secret.Bytes) (*Pending, error) {
 	p.next, p.extensions = next, next.context.Extensions
 	p.base, p.group = next.context.Epoch-1, next.context.GroupID
 	return p, nil
-}
-
-func (m Member) append(b []byte) []byte { return m.node.Append(syntax.AppendUint32(b, uint32(m.Leaf))) }
-
-func readMember(r *syntax.Reader) Member {
-	i := LeafIndex(r.Uint32())
-	return member(i, tree.ReadLeafNode(r))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/member"
 	"github.com/byre-messenger/byre/mls/schedule"
 	"github.com/byre-messenger/byre/mls/tree"
 )
@@ -142,7 +143,7 @@ func (e *epoch) applyUpdate(c *change, p proposal) error {
 	if err := c.tree.Update(p.sender, v.Leaf); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	c.updated = append(c.updated, Update{member(p.sender, old), member(p.sender, v.Leaf)})
+	c.updated = append(c.updated, Update{Before: member.Of(p.sender, old), After: member.Of(p.sender, v.Leaf)})
 	c.needsPath = true
 	if p.sender == e.Self() {
 		c.ownKey = p.key
@@ -161,7 +162,7 @@ func (e *epoch) applyRemove(c *change, p proposal) error {
 	default:
 		return nil
 	}
-	c.removed = append(c.removed, member(i, e.tree.Leaf(i)))
+	c.removed = append(c.removed, member.Of(i, e.tree.Leaf(i)))
 	c.needsPath = true
 	return c.tree.Remove(i)
 }
@@ -172,7 +173,7 @@ func (e *epoch) applyAdd(c *change, p proposal) error {
 	if !ok {
 		return nil
 	}
-	if err := checkKeyPackage(e.suite, v.KeyPackage); err != nil {
+	if err := member.CheckKeyPackage(e.suite, v.KeyPackage); err != nil {
 		return err
 	}
 	i, err := c.tree.Add(v.KeyPackage.Leaf)
@@ -205,12 +206,12 @@ func (c *change) check(v Validator) error {
 	fresh := slices.Clone(c.added)
 	for _, u := range c.updated {
 		fresh = append(fresh, u.After.Leaf)
-		if err := v.check(Claim{u.After, &u.Before, c.extensions}); err != nil { // V-226
+		if err := v.Check(Claim{Member: u.After, Previous: &u.Before, Group: c.extensions}); err != nil { // V-226
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 	}
 	for _, i := range c.added {
-		if err := v.check(Claim{Member: member(i, c.tree.Leaf(i)), Group: c.extensions}); err != nil { // V-227
+		if err := v.Check(Claim{Member: member.Of(i, c.tree.Leaf(i)), Group: c.extensions}); err != nil { // V-227
 			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 	}
@@ -234,8 +235,8 @@ func (e *epoch) applyPath(c *change, committer LeafIndex, u *tree.UpdatePath, v 
 
 // committed checks the committer's new leaf.
 func (c *change) committed(committer LeafIndex, old *tree.LeafNode, v Validator) error {
-	up := Update{member(committer, old), member(committer, c.tree.Leaf(committer))}
-	if err := v.check(Claim{up.After, &up.Before, c.extensions}); err != nil { // V-301
+	up := Update{Before: member.Of(committer, old), After: member.Of(committer, c.tree.Leaf(committer))}
+	if err := v.Check(Claim{Member: up.After, Previous: &up.Before, Group: c.extensions}); err != nil { // V-301
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	c.updated = append(c.updated, up)

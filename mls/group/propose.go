@@ -6,6 +6,7 @@ import (
 
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/member"
 	"github.com/byre-messenger/byre/mls/tree"
 )
 
@@ -62,10 +63,10 @@ func (e *epoch) describe(p proposal) Proposal {
 	d.Sender, _ = e.Member(p.sender)
 	switch v := p.value.(type) {
 	case framing.Add:
-		m := member(0, v.KeyPackage.Leaf)
+		m := member.Of(0, v.KeyPackage.Leaf)
 		d.Added = &m
 	case framing.Update:
-		d.Updated = &Update{d.Sender, member(p.sender, v.Leaf)}
+		d.Updated = &Update{Before: d.Sender, After: member.Of(p.sender, v.Leaf)}
 	case framing.Remove:
 		if m, ok := e.Member(v.Leaf); ok {
 			d.Removed = &m
@@ -123,7 +124,7 @@ const noLeaf = LeafIndex(^uint32(0))
 
 // ProposeAdd proposes to add a member.
 func (g *Group) ProposeAdd(k *KeyPackage) ([]byte, ProposalRef, error) {
-	return g.propose(framing.Add{KeyPackage: k.public}, ciphersuite.PrivateKey{})
+	return g.propose(framing.Add{KeyPackage: k.Content()}, ciphersuite.PrivateKey{})
 }
 
 // ProposeRemove proposes to remove another member.
@@ -189,7 +190,7 @@ func (e *epoch) ownLeaf(o *LeafOptions, context Extensions) (tree.LeafNode, erro
 			identity = o.Identity
 		}
 		var err error
-		if leaf, err = newLeaf(leafOptions{identity, o.Extensions, o.Supports, nil}); err != nil {
+		if leaf, err = member.NewLeaf(member.LeafContent{Identity: identity, Extensions: o.Extensions, Supports: o.Supports}); err != nil {
 			return tree.LeafNode{}, err
 		}
 		leaf.SignatureKey = old.SignatureKey

@@ -120,7 +120,7 @@ func TestRule03NoSelfRemoval(t *testing.T) {
 func externalCommit(t *testing.T, g *person) []byte {
 	t.Helper()
 	mallory := g.person("mallory")
-	leaf := *mallory.offers().public.Leaf
+	leaf := *mallory.offers().Content().Leaf
 	leaf.Source = tree.SourceCommit
 	must2(0, leaf.Sign(g.suite, mallory.signer, g.ID(), 2))(t)
 	m := must2(framing.Sign(g.suite, mallory.signer, framing.WirePublicMessage, framing.Content{
@@ -185,7 +185,7 @@ func TestRule05SecretsAreErased(t *testing.T) {
 	tale(t, func(t *testing.T, w world) {
 		alice, bob := w.person("alice").creates(), w.person("bob")
 		k := bob.offers()
-		initKey := k.init.Bytes()
+		initKey := k.InitKey().Bytes()
 		welcome := alice.commits(CommitOptions{Add: []*KeyPackage{claimed(t, k)}}).Welcome()
 		bob.joins(welcome, k)
 		if _, err := Join(welcome, k, JoinOptions{Signer: bob.signer}); err == nil {
@@ -282,7 +282,7 @@ func TestRule10NothingSecretIsPrinted(t *testing.T) {
 		staged := must2(bob.Stage(pending.Commit(), StageOptions{}))(t)
 		secrets := map[string][]byte{
 			"init_secret": alice.secrets.Init.Reveal(), "exporter": alice.secrets.Exporter.Reveal(),
-			"leaf key": alice.Group.private.Leaf().Bytes().Reveal(), "init key": k.init.Bytes().Reveal(),
+			"leaf key": alice.Group.private.Leaf().Bytes().Reveal(), "init key": k.InitKey().Bytes().Reveal(),
 			"next init": pending.next.secrets.Init.Reveal(), "signer": alice.signer.Bytes().Reveal(),
 		}
 		for _, v := range []any{alice.Group, *alice.Group, *alice.epoch, k, *k, pending, *pending, *pending.Staged, *staged, *staged.next, *staged.next.secrets, *bob.private} {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/member"
 	"github.com/byre-messenger/byre/mls/schedule"
 )
 
@@ -32,7 +33,7 @@ func (e *epoch) staged(c *change, next *epoch, sender LeafIndex, authenticated [
 	}
 	s.sender, _ = e.Member(sender)
 	for _, i := range c.added {
-		s.added = append(s.added, member(i, c.tree.Leaf(i)))
+		s.added = append(s.added, member.Of(i, c.tree.Leaf(i)))
 	}
 	return s
 }

@@ -172,7 +172,7 @@ func TestGroupExtensionsAreOpaque(t *testing.T) {
 		NotBefore: notBefore, NotAfter: notAfter, LastResort: true,
 	}))(t)
 	bob.joins(alice.commits(CommitOptions{Add: []*KeyPackage{claimed(t, k)}}).Welcome(), k)
-	if !k.init.Valid() || !claimed(t, k).LastResort() {
+	if !k.InitKey().Valid() || !claimed(t, k).LastResort() {
 		t.Error("a last resort is good for one use only")
 	}
 	s := must2(bob.Stage(alice.commits(CommitOptions{GroupExtensions: ext("renamed")}).Commit(), StageOptions{}))(t)

@@ -16,7 +16,7 @@ import (
 func keyPackage(t *testing.T, w world, change func(*person, *framing.KeyPackage)) *framing.KeyPackage {
 	t.Helper()
 	mallory := w.person("mallory")
-	k := mallory.offers().public
+	k := mallory.offers().Content()
 	leaf := *k.Leaf
 	k.Leaf = &leaf
 	change(mallory, k)
@@ -57,7 +57,7 @@ func TestInvalidKeyPackages(t *testing.T) {
 			"V-102 leaf signature": func(k *framing.KeyPackage) { k.Leaf.Signature[0] ^= 1 },
 			"V-201 suite":          func(k *framing.KeyPackage) { k.Suite = ciphersuite.P256_AES128GCM_SHA256_P256 },
 		} {
-			k := w.person("mallory").offers().public
+			k := w.person("mallory").offers().Content()
 			spoil(k)
 			if _, err := ParseKeyPackage(k.Bytes()); err == nil {
 				t.Errorf("%s: parsed", name)
@@ -139,7 +139,7 @@ func TestProposalTypeNeedsEverybody(t *testing.T) {
 	all := w.party("alice", "bob")
 	alice, bob := all[0], all[1]
 	k := keyPackage(t, w, func(_ *person, k *framing.KeyPackage) { k.Leaf.Capabilities.Proposals = nil })
-	c := alice.commits(CommitOptions{Add: []*KeyPackage{{w.suite, k}}})
+	c := alice.commits(CommitOptions{Add: []*KeyPackage{must2(ParseKeyPackage(k.Bytes()))(t)}})
 	bob.follows(c.Commit())
 	leave := []proposal{{sender: bob.Self(), ref: []byte("ref"), value: framing.SelfRemove{}}}
 	if _, err := alice.apply(leave, alice.Self(), nil); !errors.Is(err, ErrInvalid) {
@@ -225,7 +225,7 @@ func TestValidatorHasTheLastWord(t *testing.T) {
 		if !errors.Is(err, errNo) {
 			t.Errorf("V-411 join: got %v", err)
 		}
-		if must2(RestoreKeyPackage(own))(t).Ref() == nil || !k.init.Valid() {
+		if must2(RestoreKeyPackage(own))(t).Ref() == nil || !k.InitKey().Valid() {
 			t.Error("a failed join used the key package up")
 		}
 	})

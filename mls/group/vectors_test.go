@@ -8,6 +8,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/syntax"
 	"github.com/byre-messenger/byre/mls/internal/vectors"
 	"github.com/byre-messenger/byre/mls/schedule"
 )
@@ -121,18 +122,13 @@ func (v *passive) keyPackage(t *testing.T) (*OwnKeyPackage, ciphersuite.SigningK
 	if _, err := ParseKeyPackage(v.KeyPackage); err != nil {
 		t.Fatal(err)
 	}
-	k := &OwnKeyPackage{suite: s, public: m.KeyPackage}
-	if k.init, err = s.ParsePrivateKey(secret.New(v.Init)); err != nil {
-		t.Fatal(err)
-	}
-	if k.leaf, err = s.ParsePrivateKey(secret.New(v.Encryption)); err != nil {
+	state := syntax.AppendVector(syntax.AppendVector([]byte{1}, v.Init), v.Encryption)
+	k, err := RestoreKeyPackage(secret.New(m.KeyPackage.Append(state)))
+	if err != nil {
 		t.Fatal(err)
 	}
 	signer, err := s.ParseSigningKey(secret.New(v.Signature))
 	if err != nil {
-		t.Fatal(err)
-	}
-	if k, err = RestoreKeyPackage(k.State()); err != nil {
 		t.Fatal(err)
 	}
 	return k, signer

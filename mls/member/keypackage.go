@@ -1,4 +1,4 @@
-package group
+package member
 
 import (
 	"bytes"
@@ -42,7 +42,7 @@ func NewKeyPackage(o KeyPackageOptions) (*OwnKeyPackage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key package: %w", err)
 	}
-	leaf, err := newLeaf(leafOptions{identity: o.Identity, extensions: o.Extensions, supports: o.Supports})
+	leaf, err := NewLeaf(LeafContent{Identity: o.Identity, Extensions: o.Extensions, Supports: o.Supports})
 	if err != nil {
 		return nil, fmt.Errorf("key package: %w", err)
 	}
@@ -56,7 +56,7 @@ func NewKeyPackage(o KeyPackageOptions) (*OwnKeyPackage, error) {
 	}
 	leaf.SignatureKey = o.Signer.Public()
 	leaf.Source = tree.SourceKeyPackage
-	leaf.Lifetime = tree.Lifetime{NotBefore: unixSeconds(o.NotBefore), NotAfter: unixSeconds(o.NotAfter)}
+	leaf.Lifetime = Lifetime(o.NotBefore, o.NotAfter)
 	if err := leaf.Sign(s, o.Signer, nil, 0); err != nil {
 		return nil, fmt.Errorf("key package: %w", err)
 	}
@@ -73,7 +73,7 @@ func NewKeyPackage(o KeyPackageOptions) (*OwnKeyPackage, error) {
 // Public returns the MLSMessage for the directory.
 func (k *OwnKeyPackage) Public() []byte { return k.public.Bytes() }
 
-// Ref returns the name by which a Welcome calls it (see [WelcomeRefs]).
+// Ref returns the name by which a Welcome calls it (group.WelcomeRefs).
 func (k *OwnKeyPackage) Ref() []byte { return keyPackageRef(k.suite, k.public) }
 
 // LastResort reports whether it may be used more than once.
@@ -82,7 +82,19 @@ func (k *OwnKeyPackage) LastResort() bool { return isLastResort(k.public) }
 // NotAfter returns when it stops to be good.
 func (k *OwnKeyPackage) NotAfter() time.Time { return unixTime(k.public.Leaf.Lifetime.NotAfter) }
 
-// Wipe erases the private keys. [Join] does it, unless it is a last resort.
+// Suite returns the cipher suite.
+func (k *OwnKeyPackage) Suite() ciphersuite.Suite { return k.suite }
+
+// Content returns what is public of it; it must not be changed.
+func (k *OwnKeyPackage) Content() *framing.KeyPackage { return k.public }
+
+// InitKey returns the private key that opens a Welcome; it stays k's.
+func (k *OwnKeyPackage) InitKey() ciphersuite.PrivateKey { return k.init }
+
+// LeafKey returns the private key of the leaf; it stays k's.
+func (k *OwnKeyPackage) LeafKey() ciphersuite.PrivateKey { return k.leaf }
+
+// Wipe erases the private keys. Joining does it, unless it is a last resort.
 func (k *OwnKeyPackage) Wipe() {
 	k.init.Wipe()
 	k.leaf.Wipe()
@@ -145,14 +157,14 @@ func ParseKeyPackage(msg []byte) (*KeyPackage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key package: %w", err)
 	}
-	if err := checkKeyPackage(s, m.KeyPackage); err != nil {
+	if err := CheckKeyPackage(s, m.KeyPackage); err != nil {
 		return nil, fmt.Errorf("key package: %w", err)
 	}
 	return &KeyPackage{s, m.KeyPackage}, nil
 }
 
-// checkKeyPackage verifies RFC 9420 10.1 for a group of suite s.
-func checkKeyPackage(s ciphersuite.Suite, k *framing.KeyPackage) error {
+// CheckKeyPackage verifies RFC 9420 10.1 for a group of suite s.
+func CheckKeyPackage(s ciphersuite.Suite, k *framing.KeyPackage) error {
 	switch {
 	case k.Suite != s.ID(): // V-201
 		return fmt.Errorf("%w: key package of %v in a group of %v", ErrInvalid, k.Suite, s.ID())
@@ -189,11 +201,14 @@ func (k *KeyPackage) Validate(now time.Time, s ciphersuite.ID) error {
 	return nil
 }
 
+// Content returns what it holds; it must not be changed.
+func (k *KeyPackage) Content() *framing.KeyPackage { return k.public }
+
 // Ref returns the name by which a Welcome calls it.
 func (k *KeyPackage) Ref() []byte { return keyPackageRef(k.suite, k.public) }
 
 // Leaf returns what the leaf will say; its index is 0.
-func (k *KeyPackage) Leaf() Member { return member(0, k.public.Leaf) }
+func (k *KeyPackage) Leaf() Member { return Of(0, k.public.Leaf) }
 
 // Suite returns the cipher suite.
 func (k *KeyPackage) Suite() ciphersuite.ID { return k.suite.ID() }

@@ -1,12 +1,28 @@
-package group
+// Package member is what a member of an MLS group is to the others before and
+// beside the group's secrets: its leaf as the application sees it, the key
+// packages by which it is added (RFC 9420 10), and the callback that judges
+// identities. Package group gives all of it again under its own names.
+package member
 
 import (
+	"errors"
 	"math"
 	"time"
 
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/syntax"
 	"github.com/byre-messenger/byre/mls/tree"
+)
+
+// Errors that a caller decides on.
+var (
+	// ErrInvalid: something breaks a rule of the protocol, or the Validator said no.
+	ErrInvalid = errors.New("not allowed in this group")
+	// ErrKind: the message is of another kind than the call is for.
+	ErrKind = errors.New("message of another kind")
+	// ErrState: a saved state does not decode, or its parts do not fit.
+	ErrState = errors.New("saved group state is damaged or from a newer version")
 )
 
 // Names of the tree's that stand in this package's API.
@@ -35,7 +51,8 @@ type Member struct {
 	node *tree.LeafNode
 }
 
-func member(i LeafIndex, l *tree.LeafNode) Member {
+// Of describes the leaf l at i. It keeps l, which must not change any more.
+func Of(i LeafIndex, l *tree.LeafNode) Member {
 	m := Member{
 		Leaf: i, Identity: l.Credential.Content, SignatureKey: l.SignatureKey,
 		EncryptionKey: l.EncryptionKey, Extensions: l.Extensions, node: l,
@@ -46,7 +63,21 @@ func member(i LeafIndex, l *tree.LeafNode) Member {
 	return m
 }
 
+// Append appends the saved form of m, its index and leaf, to b.
+func (m Member) Append(b []byte) []byte { return m.node.Append(syntax.AppendUint32(b, uint32(m.Leaf))) }
+
+// Read reads what [Member.Append] wrote.
+func Read(r *syntax.Reader) Member {
+	i := LeafIndex(r.Uint32())
+	return Of(i, tree.ReadLeafNode(r))
+}
+
 func unixTime(s uint64) time.Time { return time.Unix(int64(min(s, math.MaxInt64/4)), 0).UTC() }
+
+// Lifetime returns the lifetime between two times, in whole seconds.
+func Lifetime(notBefore, notAfter time.Time) tree.Lifetime {
+	return tree.Lifetime{NotBefore: unixSeconds(notBefore), NotAfter: unixSeconds(notAfter)}
+}
 
 func unixSeconds(t time.Time) uint64 { return uint64(max(t.Unix(), 0)) }
 
@@ -65,30 +96,31 @@ type Claim struct {
 // answer. A nil Validator accepts every identity.
 type Validator func(Claim) error
 
-func (v Validator) check(c Claim) error {
+// Check asks v about c.
+func (v Validator) Check(c Claim) error {
 	if v == nil {
 		return nil
 	}
 	return v(c)
 }
 
-// leafOptions describes a leaf of one's own.
-type leafOptions struct {
-	identity   []byte
-	extensions Extensions
-	supports   []ExtensionType
-	more       Extensions // types in here are supported too
+// LeafContent describes a leaf of one's own.
+type LeafContent struct {
+	Identity   []byte // of the basic credential
+	Extensions Extensions
+	Supports   []ExtensionType // further types the application handles
+	Group      Extensions      // their types are supported too
 }
 
-// newLeaf returns a leaf without keys and signature. Its capabilities name what
+// NewLeaf returns a leaf without keys and signature. Its capabilities name what
 // it carries and what the caller says the application handles.
-func newLeaf(o leafOptions) (tree.LeafNode, error) {
-	if err := o.extensions.Check(); err != nil {
+func NewLeaf(o LeafContent) (tree.LeafNode, error) {
+	if err := o.Extensions.Check(); err != nil {
 		return tree.LeafNode{}, err
 	}
 	l := tree.LeafNode{
-		Credential: tree.Credential{Type: tree.CredentialBasic, Content: o.identity},
-		Extensions: o.extensions,
+		Credential: tree.Credential{Type: tree.CredentialBasic, Content: o.Identity},
+		Extensions: o.Extensions,
 		Capabilities: tree.Capabilities{
 			Versions:    []uint16{tree.ProtocolMLS10},
 			Extensions:  []uint16{uint16(tree.ExtLastResort)},
@@ -99,11 +131,11 @@ func newLeaf(o leafOptions) (tree.LeafNode, error) {
 	for _, s := range ciphersuite.All() {
 		l.Capabilities.CipherSuites = append(l.Capabilities.CipherSuites, uint16(s.ID()))
 	}
-	l.Capabilities.Support(o.supports...)
-	for _, e := range o.extensions {
+	l.Capabilities.Support(o.Supports...)
+	for _, e := range o.Extensions {
 		l.Capabilities.Support(e.Type)
 	}
-	for _, e := range o.more {
+	for _, e := range o.Group {
 		l.Capabilities.Support(e.Type)
 	}
 	return l, nil
