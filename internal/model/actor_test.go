@@ -25,6 +25,7 @@ type roomState struct {
 	asked    int
 	probed   int
 	joined   int
+	base     int            // the number at which this device came in by a Welcome
 	auths    map[[2]int]key // (gen, n)
 	heard    map[int]int    // device -> hour anything of it was opened
 	readded  map[int]int
@@ -42,6 +43,7 @@ type home struct {
 	rooms        map[int]*roomState
 	chains       map[int]chain
 	got          map[int]bool
+	packages     map[key]bool // key packages out there: each opens one Welcome
 	gaps         [][2]int
 	lastGap      int // hour of the last gap notice
 }
@@ -66,6 +68,7 @@ func (h home) clone() home {
 	for a, c := range h.chains {
 		h.chains[a] = c.clone()
 	}
+	h.packages = maps.Clone(h.packages)
 	h.got, h.gaps, h.marks = maps.Clone(h.got), slices.Clone(h.gaps), maps.Clone(h.marks)
 	return h
 }

@@ -326,8 +326,12 @@ func (w *world) garbage(e event, a *actor, room int) {
 		return
 	}
 	w.nextID++
-	a.disk.marks[w.nextID], w.relay.mark[a.dev] = true, w.nextID
-	w.relay.session[a.dev] = a
+	w.relay.mark[a.dev] = w.nextID
+	if a.twin {
+		w.relay.leave(w.honest(a.dev)) // whoever signs in next, the copied home or the copy run honestly, is told
+	} else {
+		a.disk.marks[w.nextID], w.relay.session[a.dev] = true, a
+	}
 	a.disk.counter = max(a.disk.counter, w.relay.counter[a.dev]) + 1
 	w.relay.counter[a.dev] = a.disk.counter
 	switch e.Op {

@@ -41,6 +41,7 @@ type request struct {
 // probe compares two devices' idea of a room (ADR 0015), sealed device to device.
 type probe struct {
 	from, room, gen, n int
+	base               int
 	root, auth         key
 	answer             bool
 }

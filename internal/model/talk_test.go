@@ -80,7 +80,7 @@ func (a *actor) ask(room int) {
 			rs.since = w.now
 		}
 		rs.num = l.num
-		a.held[l.key] = true
+		a.held[l.key], a.disk.packages[l.key] = true, true
 	})
 	w.call(func() {
 		for _, x := range w.acts {
@@ -121,7 +121,7 @@ func (a *actor) refound(room int) bool {
 		for _, d := range slices.Sorted(maps.Keys(a.disk.chains[acct].judge(w.bug).listed)) {
 			if x := w.honest(d); x != nil && !rs.outs[d] {
 				l := leaf{dev: d, acct: acct, key: w.fresh(), num: max(rs.num+1, w.now), intro: a.disk.chains[acct].entries()}
-				x.held[l.key] = true // a key package that it had left at the relay
+				x.held[l.key], x.disk.packages[l.key] = true, true // a key package that it had left at the relay
 				w.leafID++
 				e.tree[w.leafID] = l
 			}
@@ -131,7 +131,7 @@ func (a *actor) refound(room int) bool {
 		return false
 	}
 	w.epochs[e.key] = e
-	a.write(func() { a.move(room, e); rs.joined, rs.unread = w.now, false })
+	a.write(func() { a.move(room, e); rs.joined, rs.base, rs.unread = w.now, 0, false })
 	w.call(func() {
 		w.counts["refound"]++
 		w.foundings = append(w.foundings, e)
@@ -155,7 +155,7 @@ func (a *actor) welcome(it *item) {
 	rs, e := a.disk.room(it.room), it.e
 	lid := e.leafOf(a.dev)
 	founding := e.last == nil
-	if lid == 0 || !a.held[e.tree[lid].key] {
+	if lid == 0 || !a.disk.packages[e.tree[lid].key] {
 		return
 	}
 	if rs.cur != nil && rs.status == member && (!founding || !beats(e, rs.cur)) {
@@ -166,7 +166,8 @@ func (a *actor) welcome(it *item) {
 	}
 	a.write(func() {
 		a.move(it.room, e)
-		rs.joined = a.w.now
+		delete(a.disk.packages, e.tree[lid].key)
+		rs.joined, rs.base = a.w.now, e.n
 		rs.lastRead = it.at
 	})
 	a.catchUp(it.room, true)
@@ -249,7 +250,7 @@ func (a *actor) probe(room int) {
 		l := rs.cur.tree[id]
 		if h, ok := rs.heard[l.dev]; l.dev != a.dev && (!ok || w.now-h > 48) {
 			w.call(func() {
-				w.relay.put(a.dev, l.dev, l.acct, &item{kind: kProbe, at: w.now, room: room, prb: probe{a.dev, room, rs.cur.gen, rs.cur.n, rs.cur.root, rs.cur.auth, false}})
+				w.relay.put(a.dev, l.dev, l.acct, &item{kind: kProbe, at: w.now, room: room, prb: probe{a.dev, room, rs.cur.gen, rs.cur.n, rs.base, rs.cur.root, rs.cur.auth, false}})
 			})
 		}
 	}
@@ -263,7 +264,7 @@ func (a *actor) probed(p probe) {
 	}
 	answer := func(n int) {
 		w.call(func() {
-			w.relay.put(a.dev, p.from, w.acctOf(p.from), &item{kind: kProbe, at: w.now, room: p.room, prb: probe{a.dev, p.room, rs.cur.gen, n, rs.cur.root, rs.auths[[2]int{rs.cur.gen, n}], true}})
+			w.relay.put(a.dev, p.from, w.acctOf(p.from), &item{kind: kProbe, at: w.now, room: p.room, prb: probe{a.dev, p.room, rs.cur.gen, n, rs.base, rs.cur.root, rs.auths[[2]int{rs.cur.gen, n}], true}})
 		})
 	}
 	mine, known := rs.auths[[2]int{p.gen, p.n}]
@@ -272,13 +273,14 @@ func (a *actor) probed(p probe) {
 		a.write(func() { a.falls(rs) })
 	case p.gen < rs.cur.gen, p.root > rs.cur.root:
 		answer(rs.cur.n)
-	case known && mine != p.auth:
-		if !p.answer || mine < p.auth {
+	case known && mine != p.auth: // who has followed the room for longer stays
+		loses := p.base < rs.base || p.base == rs.base && p.auth < mine
+		if !p.answer || !loses {
 			answer(p.n)
 		}
 		a.write(func() {
 			w.alarm(a, "epochs diverge")
-			if p.auth < mine {
+			if loses {
 				a.falls(rs)
 			}
 		})

@@ -147,7 +147,7 @@ func newWorld(b bug) *world {
 
 func (w *world) newActor(dev, acct int) *actor {
 	x := &actor{w: w, dev: dev, acct: acct, held: map[key]bool{}}
-	x.disk = home{rooms: map[int]*roomState{}, chains: map[int]chain{}, got: map[int]bool{}, marks: map[int]bool{}}
+	x.disk = home{rooms: map[int]*roomState{}, chains: map[int]chain{}, got: map[int]bool{}, packages: map[key]bool{}, marks: map[int]bool{}}
 	for a := range w.nAcct {
 		x.disk.chains[a] = w.relay.chains[w.relay.side(dev)][a].clone()
 	}
