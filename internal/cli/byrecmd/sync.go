@@ -93,7 +93,7 @@ func printEvents(ctx context.Context, env *cli.Env, c *client.Client, asJSON, wa
 	for ev, err := range c.Events(ctx, wait) {
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // being ended is how listening ends
+				return nil // being ended is how listening ends
 			}
 			return err
 		}
