@@ -122,6 +122,55 @@ func TestRecoveryVoidsADevice(t *testing.T) {
 	})
 }
 
+func TestADeviceThatComesBackIsToldOfAGap(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		alice := w.online("alice")
+		laptop, recovery := w.newDevice("laptop"), w.newDevice("phrase")
+		base, err := devchain.Begin(laptop.keys, recovery.chainBy.Public(), laptop.chainBy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		laptop.dial()
+		laptop.want(&wire.Register{Protocol: 1, Name: "carol", Chain: base.Wire()}, &wire.Done{})
+		laptop.chain = base
+		laptop.hangUp()
+		laptop.signIn()
+		phone := laptop.link2("phone")
+		if gap := phone.signIn().Gap; gap != nil {
+			t.Errorf("a new device is told of %+v", gap)
+		}
+		with := laptop.chain
+		laptop.removes(phone) // by a thief who has the laptop
+		alice.sends(message("lost", phone), wire.OutcomeGone)
+		healed, err := with.By([16]byte{}, recovery.chainBy, &wire.RemoveDevice{Device: laptop.id[:]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice.presents(healed)
+		for range 2 {
+			gap := phone.signIn().Gap
+			if gap == nil || gap.Count != 1 {
+				t.Fatalf("told of %+v", gap)
+			}
+			alice.talks(phone)
+			w.crash()
+			alice.signIn()
+		}
+		phone.want(&wire.AckGap{Generation: phone.signIn().Gap.Generation}, &wire.Done{})
+		if gap := phone.signIn().Gap; gap != nil {
+			t.Errorf("told of %+v again", gap)
+		}
+	})
+}
+
+// talks has d send to a device that confirms.
+func (d *device) talks(to *device) {
+	d.w.t.Helper()
+	id := d.post(message("hello again", to))
+	to.reads("hello again")
+	d.expect(id, wire.OutcomeLive)
+}
+
 func TestKeyPackagesAreGivenOutOnce(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		alice, bob := w.online("alice"), w.online("bob")

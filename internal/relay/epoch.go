@@ -20,9 +20,11 @@ const entriesByAccount = 4
 var appendRate = limit.Rate{Burst: 1000, PerSecond: 0.1}
 
 // entryBy is who appends to which log. It is in memory alone: the store must
-// not tell who is in a room.
+// not tell who is in a room. The device is zero where all of the account's are
+// counted together.
 type entryBy struct {
 	account ident.AccountID
+	device  ident.DeviceID
 	handle  epochlog.Handle
 }
 
@@ -110,11 +112,15 @@ func (p *appending) fanOut(m *wire.AppendEpoch, size int, targets []target, boxe
 		s.refuse(p.id, err)
 		return
 	}
-	if !s.mayAppend(p.id, p.handle) || !s.begin(p.id, size, max(1, len(targets))) {
+	p.entry = entry
+	if !p.mayAppend() {
 		s.relay.epochs.GiveUp(entry)
 		return
 	}
-	p.entry = entry
+	if !s.begin(p.id, size, max(1, len(targets))) {
+		p.giveBack()
+		return
+	}
 	a := s.asking(size, targets, p.tell)
 	// 2. Every envelope takes its place in its mailbox; nothing behind it is
 	// delivered until the append is decided.
@@ -134,18 +140,43 @@ func (p *appending) fanOut(m *wire.AppendEpoch, size int, targets []target, boxe
 	a.release()
 }
 
-// mayAppend takes from the buckets of the account.
-func (s *Session) mayAppend(id uint64, h epochlog.Handle) bool {
-	now := s.relay.cfg.Clock.Now()
-	if ok, wait := s.relay.entries.Take(now, entryBy{s.account, h}, 1); !ok {
-		s.limited(id, wait)
+// mayAppend takes from the buckets that an append needs. A device's first entry
+// into a log is refused by no limit of the log: else a thief on one device, or
+// a crowd, could shut others out of their own room (ADR 13).
+func (p *appending) mayAppend() bool {
+	s, now := p.session, p.session.relay.cfg.Clock.Now()
+	if ok, wait := s.relay.appends.Take(now, s.account, 1); !ok {
+		s.limited(p.id, wait)
 		return false
 	}
-	ok, wait := s.relay.appends.Take(now, s.account, 1)
+	p.counted = entryBy{s.account, s.device, p.handle}
+	if ok, _ := s.relay.firsts.Take(now, p.counted, 1); ok {
+		p.first = true
+		return true
+	}
+	p.counted.device = ident.DeviceID{}
+	ok, wait := s.relay.entries.Take(now, p.counted, 1)
+	if ok && p.after >= epochlog.MaxEntries {
+		ok, wait = false, s.relay.cfg.Retention
+		s.relay.entries.Give(p.counted, 1)
+	}
 	if !ok {
-		s.limited(id, wait)
+		s.relay.appends.Give(s.account, 1)
+		s.limited(p.id, wait)
 	}
 	return ok
+}
+
+// giveBack returns what an append took that did not enter.
+func (p *appending) giveBack() {
+	r := p.session.relay
+	r.epochs.GiveUp(p.entry)
+	r.appends.Give(p.session.account, 1)
+	if p.first {
+		r.firsts.Give(p.counted, 1)
+	} else {
+		r.entries.Give(p.counted, 1)
+	}
 }
 
 // appending is one append under way.
@@ -157,6 +188,8 @@ type appending struct {
 	entry   epochlog.Entry
 	members int // how many targets get the commit; the others get Welcomes
 	places  []reserved
+	counted entryBy
+	first   bool // the device's first entry into this log
 	won     bool
 	err     error
 }
@@ -181,7 +214,7 @@ func (p *appending) decide() {
 		r.logFailure(err)
 	} else if !p.won {
 		err = errLost
-		r.epochs.GiveUp(p.entry)
+		p.giveBack()
 	}
 	for _, place := range p.places {
 		place.box.stored([]*mailbox.Flight{place.flight}, []mailbox.Sealed{place.sealed}, err)

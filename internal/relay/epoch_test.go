@@ -129,22 +129,35 @@ func TestUsedHandleIsOverForThirtyDays(t *testing.T) {
 func TestEpochLimits(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		mallory := w.online("mallory")
-		for i := range 4 {
-			if _, ok := mallory.ask(appends(1, uint64(i), "garbage")).(*wire.EpochAppended); !ok {
-				t.Fatalf("entry %d was refused", i)
+		enters := func(d *device, after int) {
+			t.Helper()
+			if got, ok := d.ask(appends(1, uint64(after), "garbage")).(*wire.EpochAppended); !ok {
+				t.Fatalf("%s's entry %d: %s", d.name, after, show(got))
 			}
 		}
-		mallory.refused(appends(1, 4, "garbage"), wire.FailureLimited)
-		// Others still may.
-		for i := range 15 {
-			d := w.online(fmt.Sprint("other", i))
-			for j := range 4 {
-				if _, ok := d.ask(appends(1, uint64(4+4*i+j), "garbage")).(*wire.EpochAppended); !ok {
-					t.Fatalf("entry %d was refused", 4+4*i+j)
+		for i := range 5 { // a device's first, and four of the account
+			for range 3 { // a lost race costs nothing
+				if i > 0 {
+					mallory.ask(appends(1, 0, "too late"))
 				}
 			}
+			enters(mallory, i)
 		}
-		w.online("last").refused(appends(1, 64, "garbage"), wire.FailureLimited)
+		mallory.refused(appends(1, 5, "garbage"), wire.FailureLimited)
+		// Her other device is not shut out by that, ADR 13; nor is anybody by a
+		// crowd.
+		tablet := mallory.link2("mallory's tablet")
+		tablet.signIn()
+		enters(tablet, 5)
+		tablet.refused(appends(1, 6, "garbage"), wire.FailureLimited)
+		for i := 6; i < 64; i += 2 {
+			d := w.online(fmt.Sprint("other", i))
+			enters(d, i)
+			enters(d, i+1)
+		}
+		last := w.online("last")
+		enters(last, 64)
+		last.refused(appends(1, 65, "garbage"), wire.FailureLimited)
 		mallory.refused(&wire.AppendEpoch{Handle: []byte("x"), Commit: envelope("x")}, wire.FailureMalformed)
 		mallory.refused(&wire.AppendEpoch{Handle: make([]byte, 32), Commit: []byte("x")}, wire.FailureMalformed)
 		mallory.refused(&wire.ReadEpoch{Handle: []byte("x")}, wire.FailureMalformed)

@@ -227,12 +227,23 @@ func TestFullMailboxAndTheFifth(t *testing.T) {
 				}
 			}
 			total += stored
-			if want := map[bool]int{true: 4_000, false: 0}[i < 5]; stored != want || full != 4_001-want {
+			if want := []int{4_000, 4_000, 4_000, 4_000, 2_000, 0}[i]; stored != want || full != 4_001-want {
 				t.Errorf("%s: %d stored, %d full", mallory.name, stored, full)
 			}
 		}
-		if total != 20_000 {
-			t.Errorf("%d stored, want 20,000", total)
+		// There is room for what changes rooms, and bob is told what he missed.
+		carol := w.online("carol")
+		commit := message("commit", bob)
+		commit.Class = wire.ClassHandshake
+		carol.sends(message("no room", bob), wire.OutcomeFull)
+		carol.sends(commit, wire.OutcomeStored)
+		want := uint64(6*4_001 + 1 - total)
+		if gap := bob.signIn().Gap; gap == nil || gap.Count != want {
+			t.Errorf("gap %+v, want %d", gap, want)
+		}
+		w.crash()
+		if gap := bob.signIn().Gap; gap == nil || gap.Count < want/2 {
+			t.Errorf("gap %+v after a crash, want at least half of %d", gap, want)
 		}
 	})
 }

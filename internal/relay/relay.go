@@ -46,7 +46,8 @@ type Relay struct {
 	// Limits by account, in memory alone.
 	sends   limit.Buckets[ident.AccountID]
 	appends limit.Buckets[ident.AccountID]
-	entries limit.Buckets[entryBy]
+	entries limit.Buckets[entryBy] // by account
+	firsts  limit.Buckets[entryBy] // by device
 	claims  limit.Buckets[claimBy]
 	seed    maphash.Seed // of the numbers that stand for senders
 
@@ -75,6 +76,7 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 		sends:     limit.Buckets[ident.AccountID]{Rate: limit.Rate{Burst: float64(l.SendBytes), PerSecond: float64(l.SendBytesPerSecond)}},
 		appends:   limit.Buckets[ident.AccountID]{Rate: appendRate},
 		entries:   limit.Buckets[entryBy]{Rate: limit.Rate{Burst: entriesByAccount, PerSecond: entriesByAccount / cfg.Retention.Seconds()}},
+		firsts:    limit.Buckets[entryBy]{Rate: limit.Rate{Burst: 1, PerSecond: 1 / cfg.Retention.Seconds()}},
 		claims:    limit.Buckets[claimBy]{Rate: claimRate},
 		seed:      maphash.MakeSeed(),
 		sessions:  map[*Session]struct{}{},

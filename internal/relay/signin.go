@@ -6,9 +6,9 @@ import (
 
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay/directory"
-	"github.com/byre-messenger/byre/internal/relay/epochlog"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
 	"github.com/byre-messenger/byre/internal/relay/session"
+	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -45,7 +45,12 @@ func (s *Session) signIn(id uint64, m *wire.SignIn) {
 	b := s.relay.router.find(s.relay.records.Tag(in.Device[:]))
 	// 2. The counter and the delivery hash become durable. A crash behind this
 	// leaves a counter that was used for nothing; the device takes the next.
-	stock, err := s.relay.directory.SignIn(ctx, in)
+	now := s.relay.cfg.Clock.Now()
+	var gap mailbox.Gap // what a device missed that is on its chain again (ADR 17)
+	stock, err := s.relay.directory.SignIn(ctx, in, func(batch *store.Batch) {
+		gap = mailbox.Gap{Count: 1, To: now.Unix(), Generation: uint64(now.UnixMilli())}
+		s.relay.records.SetGap(batch, b.tag, gap)
+	})
 	if err != nil {
 		b.unpin()
 		s.refuse(id, err)
@@ -54,11 +59,11 @@ func (s *Session) signIn(id uint64, m *wire.SignIn) {
 	// 3. What is past its time is dropped before it could be delivered.
 	b.expire(s.relay.horizon())
 	// 4. The mailbox changes hands, in memory.
-	s.attach(id, b, in, stock)
+	s.attach(id, b, in, stock, gap)
 }
 
 // attach gives the mailbox to this session and answers the sign-in.
-func (s *Session) attach(id uint64, b *box, in session.SignIn, stock directory.Stock) {
+func (s *Session) attach(id uint64, b *box, in session.SignIn, stock directory.Stock, gap mailbox.Gap) {
 	now := s.relay.cfg.Clock.Now()
 	b.with(func(mb *mailbox.Mailbox, fx mailbox.Effects) {
 		if mb.Removed() {
@@ -90,6 +95,7 @@ func (s *Session) attach(id uint64, b *box, in session.SignIn, stock directory.S
 		}
 		b.session, b.since, b.counter = s, now, in.Counter
 		b.known, b.active, b.account, b.hash = true, true, in.Account, in.Hash
+		mb.Returned(gap)
 		answer := &wire.SignedIn{
 			Proof:              s.challenge.Prove(in, s.relay.cfg.ServerKey),
 			Waiting:            uint64(mb.Connect()),  //nolint:gosec // a count
@@ -144,5 +150,4 @@ var refusals = []struct {
 	{directory.ErrTooMany, wire.FailureTooLarge},
 	{directory.ErrKeyPackage, wire.FailureTooLarge},
 	{directory.ErrInvitation, wire.FailureRegistrationClosed},
-	{epochlog.ErrFull, wire.FailureLimited},
 }

@@ -142,6 +142,9 @@ type KeptDevice struct {
 	Counter uint64
 	// delivery_hash is that of the last sign-in; empty before the first.
 	DeliveryHash []byte
+	// returned: it was off the chain and is on it again; its next sign-in tells
+	// it of a gap.
+	Returned bool
 }
 
 // EncodedLen implements [Message].
@@ -151,6 +154,7 @@ func (m *KeptDevice) EncodedLen() (n int) {
 	n += lenBool(3, m.Active)
 	n += lenInteger(4, m.Counter)
 	n += lenText(5, m.DeliveryHash)
+	n += lenBool(6, m.Returned)
 	return n
 }
 
@@ -161,6 +165,7 @@ func (m *KeptDevice) Append(b []byte) []byte {
 	b = appendBool(b, 3, m.Active)
 	b = appendInteger(b, 4, m.Counter)
 	b = appendText(b, 5, m.DeliveryHash)
+	b = appendBool(b, 6, m.Returned)
 	return b
 }
 
@@ -192,6 +197,8 @@ func (m *KeptDevice) merge(b []byte, parts *int) error {
 			m.Counter = uint64(d.num)
 		case 5<<3 | wireLength:
 			m.DeliveryHash = d.raw
+		case 6<<3 | wireVarint:
+			m.Returned = d.num != 0
 		}
 	}
 	return d.err

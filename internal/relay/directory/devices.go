@@ -43,8 +43,10 @@ func (d Directory) Devices(ctx context.Context, ids []ident.DeviceID) ([]*Device
 
 // SignIn makes the counter and the delivery hash of a sign-in durable, whose
 // signature must have been verified. It returns [session.ErrOldCopy] if the
-// counter is not above that of an earlier one, and [session.ErrRemoved].
-func (d Directory) SignIn(ctx context.Context, s session.SignIn) (Stock, error) {
+// counter is not above that of an earlier one, and [session.ErrRemoved]. If the
+// device was off its chain since its last sign-in, back is called, which may add
+// to the commit; it may be called several times.
+func (d Directory) SignIn(ctx context.Context, s session.SignIn, back func(*store.Batch)) (Stock, error) {
 	var stock Stock
 	// One commit: after a crash before it the counter is still unused; after
 	// one behind it the device comes with a higher one.
@@ -62,6 +64,10 @@ func (d Directory) SignIn(ctx context.Context, s session.SignIn) (Stock, error) 
 			return session.ErrRemoved
 		case s.Counter <= kept.Counter:
 			return session.ErrOldCopy
+		}
+		if kept.Returned {
+			kept.Returned = false
+			back(b)
 		}
 		kept.Counter, kept.DeliveryHash = s.Counter, s.Hash[:]
 		d.set(b, key, &kept)
@@ -86,6 +92,7 @@ func (d Directory) introduce(r store.Reader, b *store.Batch, account ident.Accou
 	if !ok {
 		kept = wire.KeptDevice{Account: account[:], SignIn: dev.Keys.SignIn}
 	}
+	kept.Returned = kept.Returned || (ok && !kept.Active)
 	kept.Active = true
 	d.set(b, key, &kept)
 	return nil

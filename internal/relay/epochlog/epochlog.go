@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,13 +19,10 @@ import (
 // Bounds of a log.
 const (
 	HandleSize = 32
-	MaxEntries = 64                  // in all for one handle
+	MaxEntries = 64                  // in all for one handle, but for a device's first (ADR 13)
 	Tombstone  = 30 * 24 * time.Hour // how long a used handle answers "over", from its first entry
 	pageSize   = 900 << 10           // bytes of entries in one answer
 )
-
-// ErrFull says that a log has all the entries it may have.
-var ErrFull = errors.New("this epoch's log is full")
 
 // Handle names an epoch.
 type Handle [HandleSize]byte
@@ -100,9 +96,6 @@ type Entry struct {
 
 // Seal prepares a commit for the place behind after others.
 func (l Log) Seal(h Handle, after uint64, commit []byte) (Entry, error) {
-	if after >= MaxEntries {
-		return Entry{}, ErrFull
-	}
 	tag := l.tag(h)
 	s, err := l.Sealer.Seal(tag, entryKey(tag, after), commit)
 	if err != nil {

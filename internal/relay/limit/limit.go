@@ -44,6 +44,9 @@ func (b *Bucket) drain(now time.Time, r Rate) {
 	}
 }
 
+// Give puts n back that was taken and not used.
+func (b *Bucket) Give(n float64) { b.spent = math.Max(0, b.spent-n) }
+
 // Buckets are buckets by asker. They are in memory alone, and full ones are
 // dropped. It is safe for concurrent use.
 type Buckets[K comparable] struct {
@@ -75,4 +78,13 @@ func (b *Buckets[K]) Take(now time.Time, who K, n float64) (ok bool, wait time.D
 		b.by[who] = bucket
 	}
 	return bucket.Take(now, b.Rate, n)
+}
+
+// Give puts n back into the bucket of an asker.
+func (b *Buckets[K]) Give(who K, n float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if bucket := b.by[who]; bucket != nil {
+		bucket.Give(n)
+	}
 }

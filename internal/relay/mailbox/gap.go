@@ -1,14 +1,16 @@
 package mailbox
 
 import (
+	"math/bits"
 	"time"
 )
 
-// Gap is what expired before the device came for it.
+// Gap is what the device has not been given: it expired, or found the mailbox
+// full (ADR 17).
 type Gap struct {
 	Count uint64
 	// From and To are when the first and the last of it arrived (unix seconds;
-	// to the hour for what an earlier process stored).
+	// to the hour for what an earlier process stored), 0 if that is not known.
 	From, To int64
 	// Generation rises with each change, also over gaps that were confirmed.
 	Generation uint64
@@ -37,16 +39,41 @@ func (m *Mailbox) Expire(now time.Time, retention time.Duration, fx Effects) int
 		return 0
 	}
 	m.removeAll(out)
-	if m.gap.Count == 0 {
-		m.gap.From = out[0].Arrived / 1000
-	}
-	m.gap.To = out[len(out)-1].Arrived / 1000
-	m.gap.Count += uint64(len(out))
-	m.gap.Generation = max(m.gap.Generation+1, uint64(now.UnixMilli()))
+	m.widen(now, out[0].Arrived, out[len(out)-1].Arrived, len(out))
 	gap := m.gap
 	fx.Forget(Forgetting{Records: out, Gap: &gap})
 	m.pump(now, fx)
 	return len(out)
+}
+
+// missed counts what found the mailbox full. It is written at each doubling of
+// the count, so that nobody can make the relay write by sending to a full
+// mailbox: a crash may halve the count, but never loses the notice.
+func (m *Mailbox) missed(now time.Time, fx Effects) {
+	m.widen(now, now.UnixMilli(), now.UnixMilli(), 1)
+	if bits.OnesCount64(m.gap.Count) == 1 {
+		gap := m.gap
+		fx.Forget(Forgetting{Gap: &gap})
+	}
+}
+
+// Returned notes that the device was off its account's chain for a while: what
+// was sent meanwhile is not counted, but it has to be told (ADR 17).
+func (m *Mailbox) Returned(g Gap) {
+	if m.gap.Count == 0 {
+		m.gap = g
+	}
+}
+
+// widen adds n envelopes that arrived from a time to another (unix
+// milliseconds) to the gap.
+func (m *Mailbox) widen(now time.Time, from, to int64, n int) {
+	if m.gap.Count == 0 || from/1000 < m.gap.From {
+		m.gap.From = from / 1000
+	}
+	m.gap.To = max(m.gap.To, to/1000)
+	m.gap.Count += uint64(n) //nolint:gosec // a count
+	m.gap.Generation = max(m.gap.Generation+1, uint64(now.UnixMilli()))
 }
 
 // Gap returns the gap as it is told at sign-in.

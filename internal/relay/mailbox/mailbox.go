@@ -14,14 +14,16 @@ import (
 
 // Bounds of a mailbox.
 const (
-	MaxCount   = 20_000    // envelopes
-	MaxBytes   = 256 << 20 // bytes of envelopes
-	Share      = 5         // one account may fill a fifth
-	WindowMax  = 256       // deliveries that wait for their Ack
-	WindowSize = 4 << 20   // bytes of them
-	HeldMax    = 1024      // envelopes that are in memory alone
-	HeldSize   = 4 << 20   // bytes of them
-	AckTimeout = 10 * time.Second
+	MaxCount     = 20_000    // envelopes
+	MaxBytes     = 256 << 20 // bytes of envelopes
+	Share        = 5         // one account may fill a fifth
+	ReserveCount = 2_000     // envelopes of room that messages leave to handshake
+	ReserveBytes = 16 << 20  // bytes of it
+	WindowMax    = 256       // deliveries that wait for their Ack
+	WindowSize   = 4 << 20   // bytes of them
+	HeldMax      = 1024      // envelopes that are in memory alone
+	HeldSize     = 4 << 20   // bytes of them
+	AckTimeout   = 10 * time.Second
 )
 
 // ErrNeverDelivered says that a device confirmed what it was not given.
@@ -181,8 +183,11 @@ func (m *Mailbox) Arrive(now time.Time, a Arrival, fx Effects) *Flight {
 	case m.removed, a.LiveOnly && (!m.connected || m.slow || m.stopping || a.Tight):
 		fx.Answer(a.Ticket, wire.OutcomeGone)
 		return nil
-	case !m.room(a.Sender, len(a.Envelope)):
+	case !m.room(a):
 		fx.Answer(a.Ticket, wire.OutcomeFull)
+		if !a.LiveOnly {
+			m.missed(now, fx)
+		}
 		return nil
 	}
 	m.nextN = max(m.nextN, 1)

@@ -110,11 +110,15 @@ func (m *Mailbox) rewind() {
 	m.cursor, m.seq, m.window, m.windowLen = 0, 0, 0, 0
 }
 
-// room reports whether one more envelope of a sender fits.
-func (m *Mailbox) room(sender uint32, size int) bool {
-	u := m.usage[sender]
-	return len(m.items) < MaxCount && m.bytes+int64(size) <= MaxBytes &&
-		(sender == 0 || (u.count < MaxCount/Share && u.bytes+int64(size) <= MaxBytes/Share))
+// room reports whether one more envelope fits.
+func (m *Mailbox) room(a Arrival) bool {
+	count, bytes, size := MaxCount, int64(MaxBytes), int64(len(a.Envelope))
+	if a.Class != wire.ClassHandshake {
+		count, bytes = count-ReserveCount, bytes-ReserveBytes
+	}
+	u := m.usage[a.Sender]
+	return len(m.items) < count && m.bytes+size <= bytes &&
+		(a.Sender == 0 || (u.count < MaxCount/Share && u.bytes+size <= MaxBytes/Share))
 }
 
 // push appends an item.

@@ -81,16 +81,20 @@ func (r Records) Forget(b *store.Batch, tag Tag, f Forgetting) {
 			b.Delete(key)
 		}
 	}
-	if f.Gap == nil {
-		return
+	if f.Gap != nil {
+		r.SetGap(b, tag, *f.Gap)
 	}
+}
+
+// SetGap adds a mailbox's gap to a batch; a count of 0 is none.
+func (r Records) SetGap(b *store.Batch, tag Tag, g Gap) {
 	key := atrest.Key(atrest.Gap, tag[:])
-	if f.Gap.Count == 0 {
+	if g.Count == 0 {
 		b.Delete(key)
 		return
 	}
-	g := wire.KeptGap{Count: f.Gap.Count, From: f.Gap.From, To: f.Gap.To, Generation: f.Gap.Generation}
-	b.Set(key, r.Keys.Seal(key, g.Append(nil)))
+	kept := wire.KeptGap{Count: g.Count, From: g.From, To: g.To, Generation: g.Generation}
+	b.Set(key, r.Keys.Seal(key, kept.Append(nil)))
 }
 
 // Load reads records. One whose key or ciphertext is gone comes back without
