@@ -60,7 +60,12 @@ func (tx *txn) welcome(t *talk, kp *group.KeyPackage, msg []byte) (*wire.Welcome
 	if err != nil {
 		return nil, err
 	}
-	w := &wire.WelcomeBox{Welcome: msg, Name: tx.device.Name}
+	w := &wire.WelcomeBox{Welcome: msg}
+	for i, a := range t.Accounts {
+		if name := tx.pinnedName(a); name != "" {
+			w.Names = append(w.Names, wire.Named{Account: t.Accounts[i][:], Name: name})
+		}
+	}
 	for _, h := range t.order.Heard(tx.me.Device) {
 		if h.Device == tx.me.Device && len(t.outbox) > 0 {
 			h.UpTo = t.outbox[0].seq - 1 // what waits will be sent to the new device too

@@ -52,8 +52,9 @@ type engine struct {
 // step is something to do in the loop. do must check before it changes
 // anything: after an error the state is as it was.
 type step struct {
-	do   func(*txn) error
-	done chan<- error // nil: nobody waits
+	do    func(*txn) error
+	done  chan<- error // nil: nobody waits
+	quiet bool         // nobody waits for what it changes
 }
 
 // txn is what one batch of steps writes. What after collects runs in the loop
@@ -73,9 +74,20 @@ type txn struct {
 
 // do runs fn as a step and returns when what it wrote is durable.
 func (e *engine) do(ctx context.Context, fn func(*txn) error) error {
+	return e.submit(ctx, step{do: fn})
+}
+
+// look is do for a step that changes nothing others wait for: it does not ring
+// the bell, so that those who look when it rings do not wake each other.
+func (e *engine) look(ctx context.Context, fn func(*txn) error) error {
+	return e.submit(ctx, step{do: fn, quiet: true})
+}
+
+func (e *engine) submit(ctx context.Context, s step) error {
 	done := make(chan error, 1)
+	s.done = done
 	select {
-	case e.steps <- step{fn, done}:
+	case e.steps <- s:
 	case <-e.stopped:
 		return e.stoppedBy()
 	case <-ctx.Done():
@@ -154,12 +166,16 @@ func (e *engine) apply(batch []step) error {
 			f()
 		}
 	}
+	ring := err != nil
 	for i, s := range batch {
+		ring = ring || !s.quiet
 		if s.done != nil {
 			s.done <- firstError(results[i], err)
 		}
 	}
-	e.bell.ring()
+	if ring {
+		e.bell.ring()
+	}
 	return err
 }
 

@@ -64,7 +64,7 @@ func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, e
 
 // takeEvents returns the oldest events and records them as told.
 func (e *engine) takeEvents(ctx context.Context) (out []Event, err error) {
-	err = e.do(ctx, func(tx *txn) error {
+	err = e.look(ctx, func(tx *txn) error {
 		k := tx.home.Key(home.Event)
 		for it, err := range tx.home.From(tx.ctx, k, 0, eventsAtOnce) {
 			if err != nil {

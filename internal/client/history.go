@@ -188,7 +188,7 @@ func (tx *txn) messageFrom(at *wire.IndexRecord) (Message, error) {
 }
 
 func (e *engine) message(ctx context.Context, id ident.MessageID) (m Message, err error) {
-	err = e.do(ctx, func(tx *txn) (err error) {
+	err = e.look(ctx, func(tx *txn) (err error) {
 		m, err = tx.find(id)
 		return err
 	})
@@ -213,7 +213,7 @@ func (e *engine) waitFor(ctx context.Context, id ident.MessageID, cond func(Mess
 }
 
 func (e *engine) history(ctx context.Context, to string, since time.Time) (out []Message, err error) {
-	err = e.do(ctx, func(tx *txn) error {
+	err = e.look(ctx, func(tx *txn) error {
 		t, ok := tx.known(to)
 		if !ok {
 			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
@@ -257,7 +257,7 @@ func (tx *txn) known(to string) (*talk, bool) {
 }
 
 func (e *engine) outboxMessages(ctx context.Context) (out []Message, err error) {
-	err = e.do(ctx, func(tx *txn) error {
+	err = e.look(ctx, func(tx *txn) error {
 		for _, x := range tx.unresolved {
 			m, err := tx.unresolvedMessage(x)
 			if err != nil {
@@ -281,7 +281,7 @@ func (e *engine) outboxMessages(ctx context.Context) (out []Message, err error) 
 }
 
 func (e *engine) roomList(ctx context.Context) (out []Room, err error) {
-	err = e.do(ctx, func(tx *txn) error {
+	err = e.look(ctx, func(tx *txn) error {
 		for _, t := range tx.talks {
 			out = append(out, Room{ID: t.ID, Name: tx.nameOf(t), Accounts: slices.Clone(t.Accounts), Messages: t.next})
 		}
@@ -292,7 +292,7 @@ func (e *engine) roomList(ctx context.Context) (out []Room, err error) {
 }
 
 func (e *engine) deviceList(ctx context.Context) (out []Device, err error) {
-	err = e.do(ctx, func(tx *txn) error {
+	err = e.look(ctx, func(tx *txn) error {
 		for _, d := range tx.pins[tx.me.Account].Chain.Devices() {
 			out = append(out, Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true})
 		}

@@ -263,11 +263,7 @@ func (tx *txn) join(m *group.Group, used *wire.KeyPackageRecord, w *wire.Welcome
 	for _, member := range g.members {
 		tx.see(member)
 	}
-	other := *tx.pins[t.Other(tx.me.Account)]
-	if other.Record.Name == "" && other.Record.Claimed == "" {
-		other.Record.Claimed = w.Name
-		tx.putPin(&other)
-	}
+	tx.claims(w.Names)
 	for _, s := range w.Sent {
 		if d, err := ident.DeviceIDFrom(s.Device); err == nil && d != tx.me.Device {
 			if err := tx.happen(t, order.Meet{Device: d, UpTo: s.UpTo}, nil); err != nil {

@@ -187,7 +187,7 @@ func (s *session) settle(ctx context.Context) error {
 	for {
 		rung := s.bell.next()
 		var settled bool
-		if err := s.do(ctx, func(*txn) error {
+		if err := s.look(ctx, func(*txn) error {
 			if s.gone {
 				return firstError(context.Cause(s.ctx), ErrOffline)
 			}

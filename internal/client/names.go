@@ -171,7 +171,7 @@ func (s *session) verifyJob(id ident.AccountID, claimed string) *job {
 			return s.do(ctx, func(tx *txn) error {
 				settle(tx)
 				if got != id {
-					tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: claimed, Text: fmt.Sprintf("somebody who wrote to you claims to be %s and is not", claimed)})
+					tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: claimed, Text: fmt.Sprintf("somebody you talk to is said to be %s and is not", claimed)})
 				}
 				return nil
 			})
@@ -180,17 +180,41 @@ func (s *session) verifyJob(id ident.AccountID, claimed string) *job {
 	}
 }
 
+// claims notes the names that accounts are said to have, for those that have
+// none here yet.
+func (tx *txn) claims(names []wire.Named) {
+	for _, n := range names {
+		id, err := ident.AccountIDFrom(n.Account)
+		if err != nil {
+			continue
+		}
+		if p, ok := tx.pins[id]; ok && id != tx.me.Account && p.Record.Name == "" {
+			next := *p
+			next.Record.Claimed = n.Name
+			tx.putPin(&next)
+		}
+	}
+}
+
+// pinnedName is an account's name, or empty.
+func (e *engine) pinnedName(a ident.AccountID) string {
+	if a == e.me.Account {
+		return e.device.Name
+	}
+	if p, ok := e.pins[a]; ok {
+		return p.Record.Name
+	}
+	return ""
+}
+
 // nameOf is what a conversation is called.
 func (e *engine) nameOf(t *talk) string { return e.personOf(t.Other(e.me.Account)) }
 
 // personOf is what an account is called: its name if it is pinned, or the start
 // of its id.
 func (e *engine) personOf(a ident.AccountID) string {
-	if a == e.me.Account {
-		return e.device.Name
-	}
-	if p, ok := e.pins[a]; ok && p.Record.Name != "" {
-		return p.Record.Name
+	if name := e.pinnedName(a); name != "" {
+		return name
 	}
 	return "?" + a.String()[:8]
 }

@@ -231,3 +231,10 @@ func (p *Person) Adds(name string) *Person {
 	}
 	return d
 }
+
+// Stopped reports whether the client has stopped by itself, as it does when its
+// disk fails.
+func (p *Person) Stopped() bool {
+	_, err := p.Outbox(p.net.t.Context())
+	return err != nil
+}

@@ -378,9 +378,9 @@ func (m Box) LogValue() slog.Value { return slog.StringValue(m.String()) }
 type WelcomeBox struct {
 	// welcome is an MLSMessage with the ratchet tree in its GroupInfo.
 	Welcome []byte
-	// name is what the one who adds is called at the server. The receiver asks
-	// the directory whether it is true before it shows it.
-	Name string
+	// names are what the room's accounts are called at the server. The receiver
+	// asks the directory whether it is true before it shows them.
+	Names []Named
 	// sent is how far the devices of the room have numbered their messages, as
 	// the one who adds knows it: what came before was not for this device.
 	Sent []Received
@@ -389,7 +389,9 @@ type WelcomeBox struct {
 // EncodedLen implements [Message].
 func (m *WelcomeBox) EncodedLen() (n int) {
 	n += lenText(1, m.Welcome)
-	n += lenText(2, m.Name)
+	for i := range m.Names {
+		n += lenHead(2, m.Names[i].EncodedLen())
+	}
 	for i := range m.Sent {
 		n += lenHead(3, m.Sent[i].EncodedLen())
 	}
@@ -399,7 +401,9 @@ func (m *WelcomeBox) EncodedLen() (n int) {
 // Append implements [Message].
 func (m *WelcomeBox) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Welcome)
-	b = appendText(b, 2, m.Name)
+	for i := range m.Names {
+		b = m.Names[i].Append(appendHead(b, 2, m.Names[i].EncodedLen()))
+	}
 	for i := range m.Sent {
 		b = m.Sent[i].Append(appendHead(b, 3, m.Sent[i].EncodedLen()))
 	}
@@ -427,7 +431,8 @@ func (m *WelcomeBox) merge(b []byte, parts *int) error {
 		case 1<<3 | wireLength:
 			m.Welcome = d.raw
 		case 2<<3 | wireLength:
-			m.Name = d.text()
+			m.Names = append(m.Names, Named{})
+			d.err = m.Names[len(m.Names)-1].merge(d.part(parts), parts)
 		case 3<<3 | wireLength:
 			m.Sent = append(m.Sent, Received{})
 			d.err = m.Sent[len(m.Sent)-1].merge(d.part(parts), parts)
@@ -444,6 +449,62 @@ func (m WelcomeBox) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m WelcomeBox) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Named is an account and its name.
+type Named struct {
+	Account []byte
+	Name    string
+}
+
+// EncodedLen implements [Message].
+func (m *Named) EncodedLen() (n int) {
+	n += lenText(1, m.Account)
+	n += lenText(2, m.Name)
+	return n
+}
+
+// Append implements [Message].
+func (m *Named) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Account)
+	b = appendText(b, 2, m.Name)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Named) Parse(b []byte) error {
+	*m = Named{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Named{}
+		return fmt.Errorf("parse Named: %w", err)
+	}
+	return nil
+}
+
+func (m *Named) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Account = d.raw
+		case 2<<3 | wireLength:
+			m.Name = d.text()
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Named) String() string { return describe("Named", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Named) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Named) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // LeafInfo stands in a private extension (0xF100) of every leaf.
 type LeafInfo struct {

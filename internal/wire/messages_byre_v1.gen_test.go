@@ -17,6 +17,7 @@ var messagesByreV1 = map[string]func() Message{
 	"byre.v1.Receipt":            func() Message { return new(Receipt) },
 	"byre.v1.Box":                func() Message { return new(Box) },
 	"byre.v1.WelcomeBox":         func() Message { return new(WelcomeBox) },
+	"byre.v1.Named":              func() Message { return new(Named) },
 	"byre.v1.LeafInfo":           func() Message { return new(LeafInfo) },
 	"byre.v1.Introduction":       func() Message { return new(Introduction) },
 	"byre.v1.RoomContext":        func() Message { return new(RoomContext) },
