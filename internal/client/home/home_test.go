@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
@@ -212,10 +213,7 @@ func TestTransactions(t *testing.T) {
 	h := create(t, s, Options{Passphrase: says("p")})
 	model := map[uint64]string{}
 	rapid.Check(t, func(t *rapid.T) {
-		tx, next := h.Begin(), map[uint64]string{}
-		for k, v := range model {
-			next[k] = v
-		}
+		tx, next := h.Begin(), maps.Clone(model)
 		for range rapid.IntRange(0, 12).Draw(t, "writes") {
 			n := rapid.Uint64Range(0, 5).Draw(t, "n")
 			switch rapid.IntRange(0, 3).Draw(t, "what") {
