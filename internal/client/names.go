@@ -112,6 +112,26 @@ func (tx *txn) pinName(name ident.Name, chain devchain.Chain) error {
 		tx.putPin(&p)
 	}
 	tx.names[string(name.Key())] = id
+	return tx.resolveAll(name, id)
+}
+
+// resolveAll places the messages that wait for a name, in their order and
+// before any later one can be placed.
+//
+// N2: the messages get their places and numbers. A crash before this commit
+// leaves them addressed to a name.
+func (tx *txn) resolveAll(name ident.Name, id ident.AccountID) error {
+	for _, x := range slices.Clone(tx.unresolved) {
+		to, err := ident.ParseName(x.rec.Name)
+		if err != nil || !bytes.Equal(to.Key(), name.Key()) {
+			continue
+		}
+		if id == tx.me.Account {
+			tx.drop(x, errSelf)
+		} else if err := tx.resolve(x, id); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -127,16 +147,11 @@ func (s *session) resolveJob(x *entry) *job {
 			if err != nil {
 				return err
 			}
-			// N2: the message gets its place and number. A crash before this
-			// commit leaves it addressed to a name.
-			return s.do(ctx, func(tx *txn) error {
-				switch {
-				case tx.names[string(name.Key())] != id:
+			return s.look(ctx, func(tx *txn) error {
+				if tx.names[string(name.Key())] != id {
 					return errMoved
-				case id == tx.me.Account:
-					return errSelf
 				}
-				return tx.resolve(x, id)
+				return nil // it was placed when the name was pinned
 			})
 		},
 		failed: func(tx *txn, err error) {

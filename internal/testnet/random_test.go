@@ -123,6 +123,10 @@ func (v *village) step() {
 // rest lets everybody finish, and returns when nobody has anything to do.
 func (v *village) rest() {
 	v.t.Helper()
+	for _, p := range v.devices {
+		v.up(p)
+		v.restart(p) // no fault is planned any more
+	}
 	for range 8 {
 		for _, p := range v.devices {
 			for range 4 {
