@@ -17,7 +17,7 @@ import (
 
 // maxWaiting is how many envelopes wait for a key at most; the oldest goes
 // first.
-const maxWaiting = 1000
+const maxWaiting = 256
 
 // delivery is an envelope on its way in.
 type delivery struct {

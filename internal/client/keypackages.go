@@ -1,6 +1,8 @@
 package client
 
 import (
+	"bytes"
+	"context"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
@@ -17,20 +19,23 @@ const (
 	// oneTimeFor is how long a one-time key package is: well below the life of
 	// its leaf.
 	oneTimeFor = 14 * 24 * time.Hour
+	// shelfCheck is how often a connection that lasts looks after them.
+	shelfCheck = 6 * time.Hour
 )
 
 // replenish fills up the key packages at the relay. Private parts are durable
 // before they are published. Packages whose publishing was not confirmed are
 // not published again, because one that is given out twice breaks the second
 // conversation; they are kept until nobody can hold a Welcome for them.
-func (s *session) replenish(in *wire.SignedIn) error {
+func (s *session) replenish(ctx context.Context, in shelf) error {
 	req := &wire.PublishKeyPackages{}
 	// K1: a crash after this commit leaves key packages that nobody has.
-	err := s.do(s.ctx, func(tx *txn) error {
+	err := s.do(ctx, func(tx *txn) error {
+		s.shelved = tx.now
 		tx.retireKeyPackages()
 		want := 0
-		if in.OneTimeKeyPackages < fewOneTime {
-			want = oneTime - int(in.OneTimeKeyPackages)
+		if in.oneTime < fewOneTime {
+			want = oneTime - in.oneTime
 		}
 		if tx.oneTimeTooOld() {
 			want, req.Replace = oneTime, true
@@ -43,7 +48,7 @@ func (s *session) replenish(in *wire.SignedIn) error {
 			}
 			req.OneTime = append(req.OneTime, public)
 		}
-		if tx.now.Sub(time.Unix(in.LastResortAt, 0)) < lastResortFor && tx.haveLastResort() {
+		if tx.now.Sub(in.lastResort) < lastResortFor && tx.haveLastResort() {
 			return nil
 		}
 		public, err := tx.newKeyPackage(true)
@@ -53,8 +58,42 @@ func (s *session) replenish(in *wire.SignedIn) error {
 	if err != nil || len(req.OneTime) == 0 && len(req.LastResort) == 0 {
 		return err
 	}
-	_, err = s.ask(s.ctx, req)
+	_, err = s.ask(ctx, req)
 	return err
+}
+
+// shelf is what stands at the relay.
+type shelf struct {
+	oneTime    int
+	lastResort time.Time // since when
+}
+
+// replenishJob looks after the key packages of a connection that lasts.
+func (s *session) replenishJob() *job {
+	return &job{
+		run: func(ctx context.Context) error {
+			body, err := s.ask(ctx, &wire.ReadHeld{})
+			if err != nil {
+				return err
+			}
+			held, ok := body.(*wire.Held)
+			if !ok {
+				return ErrProtocol
+			}
+			var in shelf
+			for _, it := range held.Items {
+				switch {
+				case !bytes.Equal(it.Device, s.me.Device[:]):
+				case it.Kind == "key_packages":
+					in.oneTime = int(min(it.Count, oneTime)) //nolint:gosec // bounded
+				case it.Kind == "last_resort_key_package":
+					in.lastResort = time.Unix(it.Since, 0)
+				}
+			}
+			return s.replenish(ctx, in)
+		},
+		failed: func(tx *txn, _ error) { s.shelved = tx.now }, // next time
+	}
 }
 
 func (tx *txn) newKeyPackage(lastResort bool) ([]byte, error) {

@@ -41,9 +41,10 @@ type session struct {
 	open    map[uint64]answer
 	gone    bool
 	drained bool
-	gap     bool // the relay told of a gap at sign-in
-	idle    bool // the worker found nothing to do
-	puzzled int  // how many unopened envelopes were there when logs were read last
+	gap     bool      // the relay told of a gap at sign-in
+	idle    bool      // the worker found nothing to do
+	shelved time.Time // when the key packages at the relay were looked after
+	puzzled int       // how many unopened envelopes were there when logs were read last
 }
 
 // answer takes the answer to a request, in the loop.

@@ -26,7 +26,7 @@ func (s *session) serve(in *wire.SignedIn) {
 	// carry it.
 	err := s.readChain(s.ctx, s.me.Account)
 	if err == nil {
-		err = s.replenish(in)
+		err = s.replenish(s.ctx, shelf{int(min(in.OneTimeKeyPackages, oneTime)), time.Unix(in.LastResortAt, 0)})
 	}
 	if err != nil {
 		s.report(err)
@@ -109,6 +109,9 @@ func (tx *txn) job(s *session) *job {
 			return s.resolveJob(x)
 		}
 	}
+	if tx.now.Sub(s.shelved) > shelfCheck {
+		return s.replenishJob()
+	}
 	for _, p := range tx.pins {
 		if p.Record.Claimed != "" {
 			return s.verifyJob(p.ID(), p.Record.Claimed)
@@ -186,6 +189,9 @@ func (s *session) tick() {
 				}
 			}
 			tx.suspect(s)
+			if tx.now.Sub(s.shelved) > shelfCheck {
+				tx.wake()
+			}
 			return nil
 		})
 	}

@@ -107,7 +107,7 @@ func (v *village) step() {
 		v.note("the server loses power")
 		v.net.CrashServer()
 	case 13:
-		d := time.Duration(v.rnd.IntN(120)) * time.Minute
+		d := time.Duration(v.rnd.IntN(600)) * time.Minute
 		v.note("%v pass", d)
 		time.Sleep(d)
 	}

@@ -338,3 +338,37 @@ func TestAnOldCopySendsNothing(t *testing.T) {
 		hears(t, bob, "alice: before the copy", "alice: after the copy")
 	})
 }
+
+func TestAConnectionThatLastsKeepsItsKeyPackages(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		bob := n.Join("bob")
+		bob.Connect()
+		var people []*testnet.Person
+		for i := range 20 {
+			p := n.Join(fmt.Sprintf("guest%02d", i))
+			p.Says(bob, "hello")
+			p.Syncs()
+			people = append(people, p)
+		}
+		time.Sleep(25 * time.Hour)
+		if got := heard(bob.Took()); len(got) != len(people) {
+			t.Errorf("bob heard %d of %d: %q", len(got), len(people), got)
+		}
+		held, err := bob.Held(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range held {
+			switch it.Kind {
+			case "key_packages":
+				if it.Count < 8 {
+					t.Errorf("%d one-time key packages are left", it.Count)
+				}
+			case "last_resort_key_package":
+				if old := time.Since(it.Since); old > 20*time.Hour {
+					t.Errorf("the last resort is %v old", old)
+				}
+			}
+		}
+	})
+}
