@@ -45,8 +45,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Cmds:                cmds,
 		Setup: func(env *testscript.Env) error {
-			// The control socket's path must stay short.
-			dir, err := os.MkdirTemp("", "byre")
+			dir, err := os.MkdirTemp("", "byre") //nolint:usetesting // the control socket's path must stay short
 			if err != nil {
 				return err
 			}

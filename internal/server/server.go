@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/clock"
@@ -21,6 +22,7 @@ import (
 	"github.com/byre-messenger/byre/internal/server/control"
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/socket"
+	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 )
 
@@ -75,14 +77,15 @@ func Run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 	if cfg.Registration == "closed" {
 		mode = relay.RegistrationClosed
 	}
+	guarded := &guardedStore{Store: st, broken: make(chan error, 1)}
 	r, err := relay.New(ctx, relay.Config{
-		Store: st, Clock: clk, ServerKey: dir.Identity, Keys: keys,
+		Store: guarded, Clock: clk, ServerKey: dir.Identity, Keys: keys,
 		Retention: time.Duration(cfg.Retention), Registration: mode, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	s := &server{cfg: cfg, relay: r, certs: certs, log: log, dir: dir}
+	s := &server{cfg: cfg, relay: r, certs: certs, log: log, dir: dir, broken: guarded.broken}
 	return s.serve(ctx, out)
 }
 
@@ -93,6 +96,8 @@ type server struct {
 	certs *cert.Local
 	log   *slog.Logger
 	dir   *datadir.Dir
+	// broken gets the error after which the store writes no more.
+	broken <-chan error
 }
 
 func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
@@ -114,8 +119,9 @@ func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	go ctl.Serve(alive)
-	go s.relay.Run(alive)
+	var running sync.WaitGroup
+	running.Go(func() { ctl.Serve(alive) })
+	running.Go(func() { s.relay.Run(alive) })
 	failed := make(chan error, 1)
 	go func() { failed <- devices.Serve(tls.NewListener(ln, s.tlsConfig())) }()
 	_, _ = fmt.Fprintf(out, "ready https://%s ca=%s\n", ln.Addr(), s.dir.Path(cert.CAFile))
@@ -123,8 +129,13 @@ func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
+	case err = <-s.broken:
+		err = fmt.Errorf("the store can't write any more, so byred ends; look at the disk, then start it again: %w", err)
 	}
-	return errors.Join(err, s.stop(context.WithoutCancel(ctx), devices, web, ctl))
+	err = errors.Join(err, s.stop(context.WithoutCancel(ctx), devices, web, ctl))
+	stop()
+	running.Wait() // the relay uses the store until then
+	return err
 }
 
 // stop ends service in order: no new connections, what is unconfirmed becomes
