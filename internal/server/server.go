@@ -22,7 +22,6 @@ import (
 	"github.com/byre-messenger/byre/internal/server/control"
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/socket"
-	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 )
 
