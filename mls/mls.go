@@ -9,6 +9,7 @@
 //	framing       messages: encoding, signatures, encryption
 //	member        leaves as the application sees them, key packages
 //	group         a device's membership: start there
+//	outsider      proposals of who is not a member
 //
 // Imports go down this list's order upwards only: group uses all, ciphersuite
 // none. Bytes go in and bytes come out; there is no clock, no I/O, no logging.
@@ -39,7 +40,9 @@
 //
 // # What it implements
 //
-// RFC 9420 but for: X.509 credentials, external commits and proposals, ReInit
-// and branch; plus SelfRemove and last_resort of draft-ietf-mls-extensions.
-// VALIDATION.md lists every check with its test.
+// RFC 9420 but for X.509 credentials and ReInit (a commit with a reinit proposal,
+// and a Welcome that follows one, are refused by group.ErrRefused); plus
+// SelfRemove and last_resort of draft-ietf-mls-extensions. External commits and
+// proposals are there and refused unless a group is told to take them.
+// docs/spec/mls-validation.md lists every check with its test.
 package mls

@@ -1,13 +1,12 @@
 package group
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
 	"github.com/byre-messenger/byre/internal/secret"
-	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 	"github.com/byre-messenger/byre/mls/schedule"
 	"github.com/byre-messenger/byre/mls/tree"
 )
@@ -19,6 +18,7 @@ type CommitOptions struct {
 	GroupExtensions Extensions    // nil: unchanged; otherwise they replace all
 	Leaf            *LeafOptions  // new content of one's own leaf; nil: unchanged
 	PSKs            []PSK         // to be mixed in
+	PastEpochs      []*PastEpoch  // their resumption keys are mixed in, too
 	Proposals       []ProposalRef // received ones to take up
 	Update          bool          // renew one's own keys even where it is not needed
 	// AuthenticatedData is readable by whoever carries the commit.
@@ -26,6 +26,8 @@ type CommitOptions struct {
 	PadTo             int  // as in Seal
 	TreeOutOfBand     bool // leave the tree out of the Welcome
 	Public            bool // a PublicMessage, readable by all, instead of a PrivateMessage
+
+	parent *epoch // of a branch
 }
 
 // LeafOptions is the content of a leaf of one's own.
@@ -34,18 +36,6 @@ type LeafOptions struct {
 	Extensions Extensions
 	Supports   []ExtensionType
 }
-
-// PSKID names a pre-shared key (RFC 9420 8.4).
-type PSKID = schedule.PreSharedKeyID
-
-// PSK is an external pre-shared key by its id.
-type PSK struct {
-	ID  []byte
-	Key secret.Bytes
-}
-
-// PSKFunc finds a pre-shared key; the group takes a copy.
-type PSKFunc func(PSKID) (secret.Bytes, error)
 
 // Pending is a commit of one's own that was not accepted yet. It holds the epoch
 // that the commit leads to.
@@ -90,8 +80,8 @@ func (g *Group) Commit(o CommitOptions) (*Pending, error) {
 }
 
 // collect lists the proposals that o asks for.
-func (g *Group) collect(o *CommitOptions) ([]proposal, error) {
-	var list []proposal
+func (g *Group) collect(o *CommitOptions) ([]change.Proposal, error) {
+	var list []change.Proposal
 	for _, ref := range o.Proposals {
 		p, ok := g.find(ref)
 		if !ok {
@@ -99,7 +89,7 @@ func (g *Group) collect(o *CommitOptions) ([]proposal, error) {
 		}
 		list = append(list, p)
 	}
-	own := func(v framing.Proposal) { list = append(list, proposal{sender: g.Self(), value: v}) }
+	own := func(v framing.Proposal) { list = append(list, change.Proposal{Sender: g.Self(), Value: v}) }
 	if o.GroupExtensions != nil {
 		if err := o.GroupExtensions.Check(); err != nil {
 			return nil, err
@@ -116,9 +106,13 @@ func (g *Group) collect(o *CommitOptions) ([]proposal, error) {
 		own(framing.Add{KeyPackage: k.Content()})
 	}
 	for _, k := range o.PSKs {
-		own(framing.PreSharedKey{ID: PSKID{
-			Type: schedule.PSKExternal, ID: k.ID, Nonce: ciphersuite.Random(g.suite.HashSize()).Reveal(),
-		}})
+		own(framing.PreSharedKey{ID: PSKID{Type: schedule.PSKExternal, ID: k.ID, Nonce: g.nonce()}})
+	}
+	for _, p := range o.PastEpochs {
+		own(framing.PreSharedKey{ID: p.e.resumption(schedule.PSKApplication, g.nonce())})
+	}
+	if o.parent != nil {
+		own(framing.PreSharedKey{ID: o.parent.resumption(schedule.PSKBranch, g.nonce())})
 	}
 	return list, nil
 }
@@ -126,8 +120,8 @@ func (g *Group) collect(o *CommitOptions) ([]proposal, error) {
 // draft is a commit in the making.
 type draft struct {
 	*Group
-	change  *change
-	list    []proposal
+	change  *change.Change
+	list    []change.Proposal
 	options *CommitOptions
 	private *tree.Private
 	path    *tree.Path // nil: none
@@ -160,21 +154,21 @@ func (d *draft) finish() (*Pending, error) {
 func (d *draft) prepare() error {
 	d.private = d.Group.private.Clone()
 	for _, p := range d.list {
-		if p.ref != nil {
-			d.commit.Proposals = append(d.commit.Proposals, framing.ProposalOrRef{Ref: p.ref})
+		if p.Ref != nil {
+			d.commit.Proposals = append(d.commit.Proposals, framing.ProposalOrRef{Ref: p.Ref})
 		} else {
-			d.commit.Proposals = append(d.commit.Proposals, framing.ProposalOrRef{Proposal: p.value})
+			d.commit.Proposals = append(d.commit.Proposals, framing.ProposalOrRef{Proposal: p.Value})
 		}
 	}
 	// RFC 9420 12.4: a path where a member goes or a key is to heal, and on wish.
-	if d.change.needsPath || d.options.Update || d.options.Leaf != nil {
+	if d.change.NeedsPath || d.options.Update || d.options.Leaf != nil {
 		if err := d.makePath(); err != nil {
 			return err
 		}
 	}
-	d.private.Prune(d.change.tree)
+	d.private.Prune(d.change.Tree)
 	var err error
-	d.psk, err = d.pskSecret(d.change.psks, d.lookup)
+	d.psk, err = d.pskSecret(d.change.PSKs, d.lookup)
 	return err
 }
 
@@ -195,7 +189,7 @@ func (d *draft) complete() (*Pending, error) {
 		commitSecret = d.path.CommitSecret()
 	}
 	confirmed := schedule.ConfirmedHash(d.suite, d.interim, signed.TranscriptInput())
-	if d.next, d.joiner, err = d.advance(d.change, d.private, commitSecret, d.psk, confirmed); err != nil {
+	if d.next, d.joiner, err = d.advance(d.change, d.private, secret.Bytes{}, commitSecret, d.psk, confirmed); err != nil {
 		return nil, err
 	}
 	signed.Confirm(d.next.confirm())
@@ -213,17 +207,17 @@ func (d *draft) complete() (*Pending, error) {
 // makePath renews the path in the changed tree and encrypts it to the others.
 func (d *draft) makePath() error {
 	old := d.tree.Leaf(d.Self())
-	leaf, err := d.ownLeaf(d.options.Leaf, d.change.extensions)
+	leaf, err := d.ownLeaf(d.options.Leaf, d.change.Extensions)
 	if err != nil {
 		return err
 	}
-	if d.path, err = d.change.tree.NewPath(d.private, leaf, d.signer, d.context.GroupID); err != nil {
+	if d.path, err = d.change.Tree.NewPath(d.private, leaf, d.signer, d.context.GroupID); err != nil {
 		return err
 	}
-	if err := d.change.committed(d.Self(), old, d.validator); err != nil {
+	if err := d.change.Committed(d.Self(), old, d.validator); err != nil {
 		return err
 	}
-	d.commit.Path, err = d.path.Encrypt(d.provisional(d.change), d.change.added)
+	d.commit.Path, err = d.path.Encrypt(d.provisional(d.change), d.change.Added)
 	return err
 }
 
@@ -234,27 +228,30 @@ func (d *draft) lookup(id PSKID) (secret.Bytes, error) {
 			return k.Key, nil
 		}
 	}
-	return secret.Bytes{}, fmt.Errorf("%w: pre-shared key", ErrMissingProposal)
+	if o := d.options; o.parent != nil && o.parent.names(id) {
+		return o.parent.secrets.Resumption, nil
+	}
+	return FindPast(d.options.PastEpochs, nil)(id)
 }
 
 // makeWelcome returns the Welcome for the members that the commit adds.
 func (d *draft) makeWelcome() ([]byte, error) {
-	if len(d.change.added) == 0 {
+	if len(d.change.Added) == 0 {
 		return nil, nil
 	}
 	info, err := d.next.groupInfo(d.signer, !d.options.TreeOutOfBand)
 	if err != nil {
 		return nil, err
 	}
-	members := make([]framing.NewMember, len(d.change.added))
-	for n, i := range d.change.added {
-		members[n].KeyPackage = d.change.joiners[n]
+	members := make([]framing.NewMember, len(d.change.Added))
+	for n, i := range d.change.Added {
+		members[n].KeyPackage = d.change.Joiners[n]
 		if d.path != nil {
 			members[n].Path = d.path.SecretFor(i)
 			defer members[n].Path.Wipe()
 		}
 	}
-	w, err := framing.NewWelcome(d.suite, info, d.joiner, d.psk, d.change.psks, members)
+	w, err := framing.NewWelcome(d.suite, info, d.joiner, d.psk, d.change.PSKs, members)
 	if err != nil {
 		return nil, err
 	}
@@ -272,30 +269,57 @@ func (g *Group) seal(m *framing.Signed, padTo int) ([]byte, error) {
 	return m.SealPrivate(g.secrets, padTo)
 }
 
+// base returns what proposals apply to.
+func (e *epoch) base() change.Base {
+	b := change.Base{Suite: e.suite, Context: &e.context, Tree: e.tree, Self: change.Nobody, Founding: e.founding}
+	if e.private != nil {
+		b.Self = e.Self()
+	}
+	return b
+}
+
+// apply is [change.Base.Apply] to e.
+func (e *epoch) apply(list []change.Proposal, committer LeafIndex, v Validator) (*change.Change, error) {
+	return e.base().Apply(list, committer, v)
+}
+
 // provisional encodes the context under which path secrets are encrypted: that
 // of the next epoch, its transcript hash not known yet (RFC 9420 12.4.1).
-func (e *epoch) provisional(c *change) []byte {
+func (e *epoch) provisional(c *change.Change) []byte {
 	next := e.nextContext(c)
 	return next.Append(nil)
 }
 
-func (e *epoch) nextContext(c *change) framing.GroupContext {
+func (e *epoch) nextContext(c *change.Change) framing.GroupContext {
 	next := e.context
 	next.Epoch++
-	next.TreeHash = c.tree.Hash()
-	next.Extensions = c.extensions
+	next.TreeHash = c.Tree.Hash()
+	next.Extensions = c.Extensions
 	return next
 }
 
-// advance derives the next epoch. It takes ownership of private.
-func (e *epoch) advance(c *change, private *tree.Private, commit, psk secret.Bytes, confirmed []byte) (*epoch, secret.Bytes, error) {
-	next := &epoch{suite: e.suite, tree: c.tree, private: private}
+// advance derives the next epoch. It takes ownership of private. init is the
+// init_secret that an external joiner made, empty for all others.
+func (e *epoch) advance(c *change.Change, private *tree.Private, init, commit, psk secret.Bytes, confirmed []byte) (*epoch, secret.Bytes, error) {
+	next := &epoch{suite: e.suite, tree: c.Tree, private: private}
 	context := e.nextContext(c)
 	context.ConfirmedTranscriptHash = confirmed
 	next.setContext(context)
+	own := uint32(private.Self())
 	var joiner secret.Bytes
 	var err error
-	next.secrets, joiner, err = e.secrets.Next(commit, psk, next.encoded, next.width(), uint32(private.Self()))
+	switch {
+	case init.Len() > 0: // RFC 9420 8.3: the external joiner
+		joiner = schedule.Joiner(e.suite, init, commit, next.encoded)
+		next.secrets, err = schedule.FromJoiner(e.suite, joiner, psk, next.encoded, next.width(), own)
+	case c.KEMOutput != nil: // and those that let it in
+		next.secrets, err = e.secrets.NextExternal(c.KEMOutput, commit, psk, next.encoded, next.width(), own)
+		if err != nil { // V-509
+			err = fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+	default:
+		next.secrets, joiner, err = e.secrets.Next(commit, psk, next.encoded, next.width(), own)
+	}
 	if err != nil {
 		return nil, secret.Bytes{}, err
 	}
@@ -311,33 +335,4 @@ func (e *epoch) confirm() []byte {
 func (e *epoch) setTag(tag []byte) {
 	e.tag = tag
 	e.interim = schedule.InterimHash(e.suite, e.context.ConfirmedTranscriptHash, tag)
-}
-
-// pskSecret folds the pre-shared keys that ids name. The group knows its own of
-// the current epoch.
-func (e *epoch) pskSecret(ids []PSKID, find PSKFunc) (secret.Bytes, error) {
-	return foldPSKs(e.suite, ids, func(id PSKID) (secret.Bytes, error) {
-		if id.Type == schedule.PSKResumption && id.Epoch == e.context.Epoch && bytes.Equal(id.GroupID, e.context.GroupID) {
-			return e.secrets.Resumption, nil
-		}
-		if find == nil {
-			return secret.Bytes{}, fmt.Errorf("%w: pre-shared keys", ErrRefused)
-		}
-		return find(id)
-	})
-}
-
-func foldPSKs(s ciphersuite.Suite, ids []PSKID, find PSKFunc) (secret.Bytes, error) {
-	psks := make([]schedule.PSK, len(ids))
-	for i, id := range ids {
-		if find == nil {
-			return secret.Bytes{}, fmt.Errorf("%w: pre-shared keys", ErrRefused)
-		}
-		key, err := find(id)
-		if err != nil {
-			return secret.Bytes{}, fmt.Errorf("pre-shared key: %w", err)
-		}
-		psks[i] = schedule.PSK{ID: id, Key: key}
-	}
-	return schedule.PSKSecret(s, psks)
 }

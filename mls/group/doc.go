@@ -62,8 +62,19 @@
 // attacker needs to read messages of that epoch not yet received. Its states
 // take the place of the group's for that epoch: the old EpochState holds more.
 //
+// # From outside
+//
+// [Group.Info] describes the group to who is not in it, and [Enter] makes an
+// external commit from that; package outsider makes proposals. A group takes
+// neither unless it is told to ([Outside]): whoever holds a GroupInfo could come
+// in. An external commit removes nobody but the joiner's own old leaf.
+//
+// # Beginning anew
+//
+// [Group.Branch] founds another group with members of this one. Only who was
+// here at that epoch can join it.
+//
 // # What is refused
 //
-// Removing oneself in one's own commit (see [Group.ProposeLeave]), external
-// commits and proposals, reinit and branch.
+// Removing oneself in one's own commit (see [Group.ProposeLeave]), and reinit.
 package group

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 	"github.com/byre-messenger/byre/mls/member"
 	"github.com/byre-messenger/byre/mls/schedule"
 )
@@ -14,12 +15,14 @@ var (
 	// Validator said no. Every member comes to the same answer.
 	ErrInvalid = member.ErrInvalid
 	// ErrRefused: the protocol allows it, this package does not do it.
-	ErrRefused = errors.New("not supported here")
+	ErrRefused = change.ErrRefused
 	// ErrOwnPath: a commit is in order as far as everybody can see, but the secret
 	// it holds for this member is wrong. The others go on; this member can't.
 	ErrOwnPath = errors.New("the commit's secret for this member is wrong")
 	// ErrMissingProposal: a commit names a proposal that was not received.
 	ErrMissingProposal = errors.New("commit names a proposal that is not here")
+	// ErrMissingPSK: a commit or Welcome names a pre-shared key that is not here.
+	ErrMissingPSK = errors.New("names a pre-shared key that is not here")
 	// ErrStale: what is to be merged belongs to another epoch of the group.
 	ErrStale = errors.New("made for another epoch")
 	// ErrClosed: this member was removed; the group is of no more use.

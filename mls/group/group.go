@@ -9,6 +9,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
 	"github.com/byre-messenger/byre/mls/member"
 	"github.com/byre-messenger/byre/mls/schedule"
@@ -21,7 +22,8 @@ type Group struct {
 	*epoch
 	signer    ciphersuite.SigningKey
 	validator Validator
-	proposals []proposal // received or made in this epoch, by reference
+	outside   Outside
+	proposals []change.Proposal // received or made in this epoch, by reference
 	closed    bool
 }
 
@@ -36,6 +38,8 @@ type epoch struct {
 	secrets *schedule.Epoch
 	interim []byte // interim transcript hash
 	tag     []byte // confirmation tag
+
+	founding bool // the one epoch of a branch in which its parent's key goes in
 }
 
 // Member implements [framing.Signers] for the members.
@@ -46,14 +50,23 @@ func (e *signers) Member(i LeafIndex) ([]byte, bool) {
 	return nil, false
 }
 
-// External implements [framing.Signers]: proposals from outside are refused.
-func (e *signers) External(uint32) ([]byte, bool) { return nil, false }
+// External implements [framing.Signers] for the external_senders extension.
+func (e *signers) External(i uint32) ([]byte, bool) {
+	list, err := e.extensions.ExternalSenders()
+	if err != nil || int64(i) >= int64(len(list)) {
+		return nil, false
+	}
+	return list[i].SignatureKey, true
+}
 
-type signers struct{ tree *tree.Tree }
+type signers struct {
+	tree       *tree.Tree
+	extensions Extensions
+}
 
 func (e *epoch) receiver() *framing.Receiver {
 	return &framing.Receiver{
-		Epoch: e.secrets, Signers: &signers{e.tree}, GroupID: e.context.GroupID,
+		Epoch: e.secrets, Signers: &signers{e.tree, e.context.Extensions}, GroupID: e.context.GroupID,
 		Number: e.context.Epoch, GroupContext: e.encoded,
 	}
 }
@@ -76,6 +89,7 @@ type CreateOptions struct {
 	NotBefore       time.Time       // lifetime of one's own leaf
 	NotAfter        time.Time
 	Validator       Validator
+	Outside         Outside // what is taken from outside; zero: nothing
 }
 
 // Create begins a group of one (RFC 9420 11). Its first epoch comes from fresh
@@ -119,7 +133,7 @@ func Create(o CreateOptions) (*Group, error) {
 	if err := e.checkAll(o.Validator); err != nil {
 		return nil, fmt.Errorf("create group: %w", err)
 	}
-	return &Group{epoch: e, signer: o.Signer, validator: o.Validator}, nil
+	return &Group{epoch: e, signer: o.Signer, validator: o.Validator, outside: o.Outside}, nil
 }
 
 // setContext sets the context and its encoding.
@@ -129,7 +143,7 @@ func (e *epoch) setContext(c framing.GroupContext) {
 
 // checkAll checks a tree that is new to us: capabilities and identities.
 func (e *epoch) checkAll(v Validator) error {
-	if err := e.context.Extensions.Check(); err != nil {
+	if err := change.CheckExtensions(e.context.Extensions); err != nil {
 		return err
 	}
 	if err := e.tree.CheckCapabilities(e.context.Extensions); err != nil {
@@ -203,11 +217,12 @@ func (e *epoch) ResumptionPSK() secret.Bytes { return e.secrets.Resumption.Clone
 func (g *Group) Closed() bool { return g.closed }
 
 // groupInfo describes e for joiners, signed (RFC 9420 12.4.3).
-func (e *epoch) groupInfo(signer ciphersuite.SigningKey, withTree bool) (*framing.GroupInfo, error) {
+func (e *epoch) groupInfo(signer ciphersuite.SigningKey, withTree bool, extra ...Extension) (*framing.GroupInfo, error) {
 	info := &framing.GroupInfo{Context: e.context, ConfirmationTag: e.tag, Signer: e.private.Self()}
 	if withTree {
-		info.Extensions = Extensions{{Type: tree.ExtRatchetTree, Data: e.tree.Append(nil)}}
+		extra = append(extra, Extension{Type: tree.ExtRatchetTree, Data: e.tree.Append(nil)})
 	}
+	info.Extensions = extra
 	if err := info.Sign(e.suite, signer); err != nil {
 		return nil, fmt.Errorf("group info: %w", err)
 	}

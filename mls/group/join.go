@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
 	"github.com/byre-messenger/byre/mls/schedule"
@@ -17,6 +16,8 @@ type JoinOptions struct {
 	Tree      []byte                 // the ratchet tree out of band; nil: it must be in the Welcome
 	Validator Validator
 	PSK       PSKFunc // nil: a Welcome with pre-shared keys is refused
+	Outside   Outside // what is taken from outside; zero: nothing
+	BranchOf  Parent  // not nil: the Welcome must be for a branch of it, see [Group.Branch]
 }
 
 // WelcomeRefs returns the references of the key packages that a Welcome is for
@@ -68,7 +69,7 @@ func Join(welcome []byte, k *OwnKeyPackage, o JoinOptions) (*Group, error) {
 	if !k.LastResort() { // rule 5: what opened this Welcome opens none again
 		k.Wipe()
 	}
-	return &Group{epoch: e, signer: o.Signer, validator: o.Validator}, nil
+	return &Group{epoch: e, signer: o.Signer, validator: o.Validator, outside: o.Outside}, nil
 }
 
 type joiner struct {
@@ -124,37 +125,45 @@ func (j *joiner) join(w *framing.Welcome) (*epoch, error) {
 	return e, nil
 }
 
-// check verifies a GroupInfo and its tree, and finds our own leaf in it.
-func (j *joiner) check(u *framing.UnverifiedGroupInfo) (*framing.GroupInfo, error) {
+// checkInfo verifies a GroupInfo and the tree, which may come out of band.
+func checkInfo(s ciphersuite.Suite, u *framing.UnverifiedGroupInfo, outOfBand []byte) (*framing.GroupInfo, *tree.Tree, error) {
 	raw, ok := u.RatchetTree()
 	if !ok {
-		raw = j.options.Tree
+		raw = bytes.Clone(outOfBand)
 	}
 	if raw == nil { // V-404
-		return nil, ErrNoTree
+		return nil, nil, ErrNoTree
 	}
-	var err error
-	if j.tree, err = tree.Parse(j.suite, raw); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	t, err := tree.Parse(s, raw)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	signer := j.tree.Leaf(u.Signer())
+	signer := t.Leaf(u.Signer())
 	if signer == nil { // V-405
-		return nil, fmt.Errorf("%w: group info signed by nobody", ErrInvalid)
+		return nil, nil, fmt.Errorf("%w: group info signed by nobody", ErrInvalid)
 	}
-	info, err := u.Verify(j.suite, signer.SignatureKey)
+	info, err := u.Verify(s, signer.SignatureKey)
 	if err != nil { // V-406
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if !bytes.Equal(info.Context.TreeHash, j.tree.Hash()) { // V-407
-		return nil, fmt.Errorf("%w: tree hash differs", ErrInvalid)
+	if !bytes.Equal(info.Context.TreeHash, t.Hash()) { // V-407
+		return nil, nil, fmt.Errorf("%w: tree hash differs", ErrInvalid)
 	}
-	if err := j.tree.Validate(info.Context.GroupID); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	if err := t.Validate(info.Context.GroupID); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return info, t, nil
+}
+
+// check verifies a GroupInfo and its tree, and finds our own leaf in it.
+func (j *joiner) check(u *framing.UnverifiedGroupInfo) (info *framing.GroupInfo, err error) {
+	if info, j.tree, err = checkInfo(j.suite, u, j.options.Tree); err != nil {
+		return nil, err
 	}
 	if !j.findSelf() { // V-408
 		return nil, fmt.Errorf("%w: the tree lacks our leaf", ErrInvalid)
 	}
-	return info, nil
+	return info, j.checkBranch(info)
 }
 
 func (j *joiner) findSelf() bool {
@@ -166,18 +175,4 @@ func (j *joiner) findSelf() bool {
 		}
 	}
 	return false
-}
-
-// psks folds the pre-shared keys of a Welcome. Those of a branch or reinit are
-// refused: that begins a group in place of another.
-func (j *joiner) psks(ids []PSKID) (secret.Bytes, error) {
-	for _, id := range ids {
-		if id.Type == schedule.PSKResumption && id.Usage != schedule.PSKApplication {
-			return secret.Bytes{}, fmt.Errorf("%w: branch or reinit", ErrRefused)
-		}
-		if len(id.Nonce) != j.suite.HashSize() { // V-224
-			return secret.Bytes{}, fmt.Errorf("%w: nonce of a pre-shared key", ErrInvalid)
-		}
-	}
-	return foldPSKs(j.suite, ids, j.options.PSK)
 }

@@ -30,13 +30,13 @@ func (p *person) invites(k *OwnKeyPackage, tamper func(*invitation)) []byte {
 	c := must2(p.apply(list, p.Self(), nil))(p.tb)
 	d := &draft{Group: p.Group, change: c, list: list, options: &CommitOptions{Update: true}}
 	must2(0, d.prepare())(p.tb)
-	next, joiner, err := p.advance(c, d.private, d.path.CommitSecret(), d.psk, []byte("confirmed"))
+	next, joiner, err := p.advance(c, d.private, secret.Bytes{}, d.path.CommitSecret(), d.psk, []byte("confirmed"))
 	must2(0, err)(p.tb)
 	next.confirm()
 	i := &invitation{
 		next: next, joiner: joiner, signer: p.signer, path: d.commit.Path,
 		info:   must2(next.groupInfo(p.signer, true))(p.tb),
-		member: &framing.NewMember{KeyPackage: k.Content(), Path: d.path.SecretFor(c.added[0])},
+		member: &framing.NewMember{KeyPackage: k.Content(), Path: d.path.SecretFor(c.Added[0])},
 	}
 	tamper(i)
 	if i.info.Signature != nil {

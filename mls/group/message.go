@@ -33,8 +33,8 @@ const (
 	KindProposal                    // Receive
 	KindCommit                      // Stage
 	KindWelcome                     // Join
-	KindGroupInfo
-	KindKeyPackage // ParseKeyPackage
+	KindGroupInfo                   // Enter
+	KindKeyPackage                  // ParseKeyPackage
 )
 
 // Peek tells what a message is and whose.

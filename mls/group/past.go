@@ -47,7 +47,7 @@ func RestorePast(epoch, ratchet secret.Bytes) (*PastEpoch, error) {
 		return nil, fmt.Errorf("restore past epoch: %w", err)
 	}
 	for _, p := range proposals {
-		p.key.Wipe()
+		p.Key.Wipe()
 	}
 	e.private.Wipe()
 	e.secrets.Retire()

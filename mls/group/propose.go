@@ -6,7 +6,9 @@ import (
 
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 	"github.com/byre-messenger/byre/mls/member"
+	"github.com/byre-messenger/byre/mls/schedule"
 	"github.com/byre-messenger/byre/mls/tree"
 )
 
@@ -16,7 +18,8 @@ type ProposalRef []byte
 // Proposal is a proposal that waits for a commit to take it up.
 type Proposal struct {
 	Ref     ProposalRef
-	Sender  Member
+	Sender  Member // zero for one from outside
+	Outside bool   // made by an external sender or by whom it adds
 	Kind    ProposalKind
 	Added   *Member // of ProposeAdd; its index is not known yet
 	Removed *Member // of ProposeRemove and ProposeLeave
@@ -40,13 +43,13 @@ const (
 // without end.
 const maxProposals = 1024
 
-func (g *Group) find(ref []byte) (proposal, bool) {
+func (g *Group) find(ref []byte) (change.Proposal, bool) {
 	for _, p := range g.proposals {
-		if bytes.Equal(p.ref, ref) {
+		if bytes.Equal(p.Ref, ref) {
 			return p, true
 		}
 	}
-	return proposal{}, false
+	return change.Proposal{}, false
 }
 
 // Proposals returns the proposals of this epoch, in the order they came.
@@ -58,15 +61,15 @@ func (g *Group) Proposals() []Proposal {
 	return list
 }
 
-func (e *epoch) describe(p proposal) Proposal {
-	d := Proposal{Ref: p.ref, Kind: ProposalKind(p.value.Type())}
-	d.Sender, _ = e.Member(p.sender)
-	switch v := p.value.(type) {
+func (e *epoch) describe(p change.Proposal) Proposal {
+	d := Proposal{Ref: p.Ref, Kind: ProposalKind(p.Value.Type()), Outside: p.Sender == change.Nobody}
+	d.Sender, _ = e.Member(p.Sender)
+	switch v := p.Value.(type) {
 	case framing.Add:
 		m := member.Of(0, v.KeyPackage.Leaf)
 		d.Added = &m
 	case framing.Update:
-		d.Updated = &Update{Before: d.Sender, After: member.Of(p.sender, v.Leaf)}
+		d.Updated = &Update{Before: d.Sender, After: member.Of(p.Sender, v.Leaf)}
 	case framing.Remove:
 		if m, ok := e.Member(v.Leaf); ok {
 			d.Removed = &m
@@ -91,36 +94,36 @@ func (g *Group) Receive(msg []byte) (Proposal, error) {
 	}
 	defer v.Drop()
 	c := v.Content()
-	p := proposal{sender: LeafIndex(c.Sender.Index), ref: v.Ref(g.suite), value: c.Proposal}
+	p := change.Proposal{Sender: LeafIndex(c.Sender.Index), Ref: v.Ref(g.suite), Value: c.Proposal}
+	if c.Sender.Type != framing.SenderMember {
+		p.Sender = change.Nobody
+	}
 	if err := g.acceptable(p, c.Sender); err != nil {
 		return Proposal{}, fmt.Errorf("receive proposal: %w", err)
 	}
 	if err := v.Consume(); err != nil {
 		return Proposal{}, fmt.Errorf("receive proposal: %w", err)
 	}
-	if _, known := g.find(p.ref); !known {
+	if _, known := g.find(p.Ref); !known {
 		g.proposals = append(g.proposals, p)
 	}
 	return g.describe(p), nil
 }
 
-func (g *Group) acceptable(p proposal, sender framing.Sender) error {
-	if sender.Type != framing.SenderMember {
+func (g *Group) acceptable(p change.Proposal, sender framing.Sender) error {
+	if sender.Type != framing.SenderMember && g.outside&ExternalProposals == 0 { // V-522
 		return fmt.Errorf("%w: proposal from outside", ErrRefused)
 	}
 	if len(g.proposals) >= maxProposals {
 		return fmt.Errorf("%w: more than %d proposals in an epoch", ErrRefused, maxProposals)
 	}
-	if p.sender == g.Self() {
+	if p.Sender == g.Self() {
 		return ErrOwn
 	}
 	// On trial, as if a member other than the sender committed it alone.
-	_, err := g.apply([]proposal{p}, noLeaf, g.validator)
+	_, err := g.apply([]change.Proposal{p}, change.Nobody, g.validator)
 	return err
 }
-
-// noLeaf is the committer of no commit.
-const noLeaf = LeafIndex(^uint32(0))
 
 // ProposeAdd proposes to add a member.
 func (g *Group) ProposeAdd(k *KeyPackage) ([]byte, ProposalRef, error) {
@@ -130,6 +133,17 @@ func (g *Group) ProposeAdd(k *KeyPackage) ([]byte, ProposalRef, error) {
 // ProposeRemove proposes to remove another member.
 func (g *Group) ProposeRemove(i LeafIndex) ([]byte, ProposalRef, error) {
 	return g.propose(framing.Remove{Leaf: i}, ciphersuite.PrivateKey{})
+}
+
+// ProposePSK proposes to mix in the external pre-shared key named id.
+func (g *Group) ProposePSK(id []byte) ([]byte, ProposalRef, error) {
+	named := PSKID{Type: schedule.PSKExternal, ID: id, Nonce: g.nonce()}
+	return g.propose(framing.PreSharedKey{ID: named}, ciphersuite.PrivateKey{})
+}
+
+// ProposeGroupExtensions proposes to replace all extensions of the group.
+func (g *Group) ProposeGroupExtensions(x Extensions) ([]byte, ProposalRef, error) {
+	return g.propose(framing.GroupContextExtensions{Extensions: x}, ciphersuite.PrivateKey{})
 }
 
 // ProposeLeave tells that this member leaves: whoever commits next takes it up
@@ -168,8 +182,8 @@ func (g *Group) propose(v framing.Proposal, key ciphersuite.PrivateKey) ([]byte,
 	if err != nil {
 		return nil, nil, fmt.Errorf("propose: %w", err)
 	}
-	p := proposal{sender: g.Self(), ref: m.Ref(g.suite), value: v, key: key}
-	if _, err := g.apply([]proposal{p}, noLeaf, g.validator); err != nil {
+	p := change.Proposal{Sender: g.Self(), Ref: m.Ref(g.suite), Value: v, Key: key}
+	if _, err := g.apply([]change.Proposal{p}, change.Nobody, g.validator); err != nil {
 		return nil, nil, fmt.Errorf("propose: %w", err)
 	}
 	msg, err := g.seal(m, 0)
@@ -177,7 +191,7 @@ func (g *Group) propose(v framing.Proposal, key ciphersuite.PrivateKey) ([]byte,
 		return nil, nil, fmt.Errorf("propose: %w", err)
 	}
 	g.proposals = append(g.proposals, p)
-	return msg, p.ref, nil
+	return msg, p.Ref, nil
 }
 
 // ownLeaf returns one's own leaf with the content that o asks for, not signed.

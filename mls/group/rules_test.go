@@ -12,6 +12,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 	"github.com/byre-messenger/byre/mls/schedule"
 	"github.com/byre-messenger/byre/mls/tree"
 )
@@ -71,7 +72,7 @@ func TestRule02PathWhereItMustBe(t *testing.T) {
 				t.Errorf("%s: path %v, want %v", name, got, tc.want)
 			}
 		}
-		for name, list := range map[string][]proposal{
+		for name, list := range map[string][]change.Proposal{
 			"V-303 nothing":    nil,
 			"V-303 remove":     alice.by(framing.Remove{Leaf: carol.Self()}),
 			"V-303 extensions": alice.by(framing.GroupContextExtensions{}),
@@ -94,7 +95,8 @@ func TestRule02AddIsSmall(t *testing.T) {
 }
 
 // Rule 3: nobody removes itself in its own commit, and nobody comes in by an
-// external commit.
+// external commit unless the group says so (TestInvalidExternalCommits: nor
+// pushes out another).
 func TestRule03NoSelfRemoval(t *testing.T) {
 	tale(t, func(t *testing.T, w world) {
 		all := w.party("alice", "bob")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 	"github.com/byre-messenger/byre/mls/member"
 	"github.com/byre-messenger/byre/mls/schedule"
 )
@@ -23,20 +24,29 @@ type Staged struct {
 	extensions    Extensions
 	replaced      bool
 	authenticated []byte
+	external      bool
 }
 
-func (e *epoch) staged(c *change, next *epoch, sender LeafIndex, authenticated []byte) *Staged {
+func (e *epoch) staged(c *change.Change, next *epoch, sender LeafIndex, authenticated []byte) *Staged {
 	s := &Staged{
 		base: e.context.Epoch, group: e.context.GroupID, next: next,
-		removed: c.removed, updated: c.updated,
-		extensions: c.extensions, replaced: c.replaced, authenticated: authenticated,
+		removed: c.Removed, updated: c.Updated,
+		extensions: c.Extensions, replaced: c.Replaced, authenticated: authenticated,
 	}
 	s.sender, _ = e.Member(sender)
-	for _, i := range c.added {
-		s.added = append(s.added, member.Of(i, c.tree.Leaf(i)))
+	for _, i := range c.Added {
+		s.added = append(s.added, member.Of(i, c.Tree.Leaf(i)))
+	}
+	if s.external = c.External; c.External {
+		s.sender = member.Of(sender, c.Tree.Leaf(sender))
+		s.added = append(s.added, s.sender)
 	}
 	return s
 }
+
+// External reports whether the committer came in by this very commit: it is
+// among Added then, and its old leaf, if it had one, among Removed.
+func (s *Staged) External() bool { return s.external }
 
 // Epoch returns the number of the epoch the commit leads to.
 func (s *Staged) Epoch() uint64 { return s.base + 1 }
@@ -109,8 +119,8 @@ func (g *Group) stage(msg []byte, o StageOptions) (*Staged, error) {
 	}
 	defer v.Drop() // merging ends the epoch; until then it may be staged again
 	content := v.Content()
-	if content.Sender.Type != framing.SenderMember { // V-501
-		return nil, fmt.Errorf("%w: external commit", ErrRefused)
+	if content.Sender.Type == framing.SenderNewMemberCommit {
+		return g.stageExternal(v, o)
 	}
 	sender := LeafIndex(content.Sender.Index)
 	if sender == g.Self() {
@@ -125,19 +135,19 @@ func (g *Group) stage(msg []byte, o StageOptions) (*Staged, error) {
 		return nil, err
 	}
 	path := content.Commit.Path
-	if path == nil && c.needsPath { // V-303
+	if path == nil && c.NeedsPath { // V-303
 		return nil, fmt.Errorf("%w: commit without a path", ErrInvalid)
 	}
 	if path != nil {
-		if err := g.applyPath(c, sender, path, g.validator); err != nil {
+		if err := g.base().ApplyPath(c, sender, path, g.validator); err != nil {
 			return nil, err
 		}
 	}
 	staged := g.staged(c, nil, sender, content.AuthenticatedData)
-	if c.removes(g.Self()) {
+	if c.Removes(g.Self()) {
 		return staged, nil
 	}
-	staged.next, err = g.follow(c, v, o.PSK)
+	staged.next, err = g.follow(c, v, sender, o.PSK)
 	if err != nil {
 		return nil, err
 	}
@@ -159,15 +169,15 @@ func (g *Group) verify(msg []byte, t framing.ContentType) (*framing.Verified, er
 }
 
 // resolve lists the proposals of a commit (RFC 9420 12.4.2).
-func (g *Group) resolve(c *framing.Commit, sender LeafIndex) ([]proposal, error) {
-	byRef := make(map[string]proposal, len(g.proposals))
+func (g *Group) resolve(c *framing.Commit, sender LeafIndex) ([]change.Proposal, error) {
+	byRef := make(map[string]change.Proposal, len(g.proposals))
 	for _, p := range g.proposals {
-		byRef[string(p.ref)] = p
+		byRef[string(p.Ref)] = p
 	}
-	list := make([]proposal, 0, len(c.Proposals))
+	list := make([]change.Proposal, 0, len(c.Proposals))
 	for _, p := range c.Proposals {
 		if p.Proposal != nil {
-			list = append(list, proposal{sender: sender, value: p.Proposal})
+			list = append(list, change.Proposal{Sender: sender, Value: p.Proposal})
 			continue
 		}
 		known, ok := byRef[string(p.Ref)]
@@ -180,7 +190,7 @@ func (g *Group) resolve(c *framing.Commit, sender LeafIndex) ([]proposal, error)
 }
 
 // follow derives the epoch that an authentic commit with change c leads to.
-func (g *Group) follow(c *change, v *framing.Verified, find PSKFunc) (next *epoch, err error) {
+func (g *Group) follow(c *change.Change, v *framing.Verified, sender LeafIndex, find PSKFunc) (next *epoch, err error) {
 	content := v.Content()
 	private := g.private.Clone()
 	defer func() {
@@ -188,25 +198,24 @@ func (g *Group) follow(c *change, v *framing.Verified, find PSKFunc) (next *epoc
 			private.Wipe()
 		}
 	}()
-	if c.ownKey.Valid() {
-		private.SetLeaf(c.ownKey.Clone())
+	if c.OwnKey.Valid() {
+		private.SetLeaf(c.OwnKey.Clone())
 	}
-	private.Prune(c.tree)
+	private.Prune(c.Tree)
 	commit := schedule.Zero(g.suite)
 	if path := content.Commit.Path; path != nil {
-		sender := LeafIndex(content.Sender.Index)
-		if commit, err = c.tree.DecryptPath(private, sender, path, g.provisional(c), c.added); err != nil {
+		if commit, err = c.Tree.DecryptPath(private, sender, path, g.provisional(c), c.Added); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrOwnPath, err) // V-305
 		}
 	}
 	defer commit.Wipe()
-	psk, err := g.pskSecret(c.psks, find)
+	psk, err := g.pskSecret(c.PSKs, find)
 	if err != nil {
 		return nil, err
 	}
 	defer psk.Wipe()
 	confirmed := schedule.ConfirmedHash(g.suite, g.interim, v.TranscriptInput())
-	e, joiner, err := g.advance(c, private, commit, psk, confirmed)
+	e, joiner, err := g.advance(c, private, secret.Bytes{}, commit, psk, confirmed)
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +243,7 @@ func (g *Group) Merge(s *Staged) (*PastEpoch, error) {
 	}
 	old := g.epoch
 	for _, p := range g.proposals {
-		p.key.Wipe()
+		p.Key.Wipe()
 	}
 	g.proposals = nil
 	if s.next == nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
 	"github.com/byre-messenger/byre/mls/schedule"
 	"github.com/byre-messenger/byre/mls/tree"
@@ -77,15 +78,15 @@ func (g *Group) Reserve(n int) (secret.Bytes, error) {
 //	        uint32 sender; opaque ref<V>; opaque proposal<V>; opaque private_key<V>;
 //	    } proposals<V>;
 //	} RatchetState;
-func (e *epoch) ratchetState(proposals []proposal) secret.Bytes {
+func (e *epoch) ratchetState(proposals []change.Proposal) secret.Bytes {
 	b := e.appendHead(make([]byte, 0, 1024), ratchetVersion)
 	b = syntax.AppendVectorFunc(b, e.secrets.Tree.AppendState)
 	return secret.New(syntax.AppendVectorFunc(b, func(b []byte) []byte {
 		for _, p := range proposals {
-			b = syntax.AppendUint32(b, uint32(p.sender))
-			b = syntax.AppendVector(b, p.ref)
-			b = syntax.AppendVectorFunc(b, func(b []byte) []byte { return framing.AppendProposal(b, p.value) })
-			b = syntax.AppendVector(b, p.key.Bytes().Reveal())
+			b = syntax.AppendUint32(b, uint32(p.Sender))
+			b = syntax.AppendVector(b, p.Ref)
+			b = syntax.AppendVectorFunc(b, func(b []byte) []byte { return framing.AppendProposal(b, p.Value) })
+			b = syntax.AppendVector(b, p.Key.Bytes().Reveal())
 		}
 		return b
 	}))
@@ -95,6 +96,7 @@ func (e *epoch) ratchetState(proposals []proposal) secret.Bytes {
 type RestoreOptions struct {
 	Signer    ciphersuite.SigningKey // the key of one's own leaf
 	Validator Validator
+	Outside   Outside // what is taken from outside; zero: nothing
 }
 
 // Restore brings a group back from its two states. A message that was opened
@@ -108,7 +110,7 @@ func Restore(epoch, ratchet secret.Bytes, o RestoreOptions) (*Group, error) {
 	if err := e.fits(o.Signer); err != nil {
 		return nil, fmt.Errorf("restore group: %w", err)
 	}
-	return &Group{epoch: e, signer: o.Signer, validator: o.Validator, proposals: proposals}, nil
+	return &Group{epoch: e, signer: o.Signer, validator: o.Validator, outside: o.Outside, proposals: proposals}, nil
 }
 
 // fits checks that e can act for the owner of signer.
@@ -123,7 +125,7 @@ func (e *epoch) fits(signer ciphersuite.SigningKey) error {
 	return nil
 }
 
-func restore(epochState, ratchetState secret.Bytes) (*epoch, []proposal, error) {
+func restore(epochState, ratchetState secret.Bytes) (*epoch, []change.Proposal, error) {
 	e, err := readEpochState(bytes.Clone(epochState.Reveal()))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrState, err)
@@ -197,14 +199,14 @@ func readEpochState(b []byte) (*epoch, error) {
 	return e, nil
 }
 
-func (e *epoch) readProposals(r *syntax.Reader) []proposal {
-	var list []proposal
+func (e *epoch) readProposals(r *syntax.Reader) []change.Proposal {
+	var list []change.Proposal
 	for !r.Empty() {
-		p := proposal{sender: LeafIndex(r.Uint32()), ref: r.Vector()}
+		p := change.Proposal{Sender: LeafIndex(r.Uint32()), Ref: r.Vector()}
 		raw, key := r.Vector(), r.Vector()
 		var err error
-		if p.value, err = framing.ParseProposal(raw); err == nil && len(key) > 0 {
-			p.key, err = e.suite.ParsePrivateKey(secret.New(key))
+		if p.Value, err = framing.ParseProposal(raw); err == nil && len(key) > 0 {
+			p.Key, err = e.suite.ParsePrivateKey(secret.New(key))
 		}
 		if err != nil {
 			r.Fail(err)

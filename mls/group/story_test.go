@@ -121,8 +121,8 @@ func TestRemovedReadsNothingMore(t *testing.T) {
 		v := must2(mallory.verify(p.Commit(), framing.ContentCommit))(t)
 		list := must2(mallory.resolve(v.Content().Commit, alice.Self()))(t)
 		c := must2(mallory.apply(list, alice.Self(), nil))(t)
-		must2(0, mallory.applyPath(c, alice.Self(), v.Content().Commit.Path, nil))(t)
-		if _, err := mallory.follow(c, v, nil); !errors.Is(err, ErrOwnPath) {
+		must2(0, mallory.base().ApplyPath(c, alice.Self(), v.Content().Commit.Path, nil))(t)
+		if _, err := mallory.follow(c, v, alice.Self(), nil); !errors.Is(err, ErrOwnPath) {
 			t.Errorf("followed: %v", err)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 	"github.com/byre-messenger/byre/mls/schedule"
 	"github.com/byre-messenger/byre/mls/tree"
 )
@@ -26,7 +27,7 @@ func keyPackage(t *testing.T, w world, change func(*person, *framing.KeyPackage)
 }
 
 // noWelcome spares mallory the encryption to what is no key.
-func noWelcome(d *draft) { d.change.added, d.change.joiners = nil, nil }
+func noWelcome(d *draft) { d.change.Added, d.change.Joiners = nil, nil }
 
 func TestInvalidKeyPackages(t *testing.T) {
 	tale(t, func(t *testing.T, w world) {
@@ -84,7 +85,7 @@ func TestInvalidProposalLists(t *testing.T) {
 			return framing.PreSharedKey{ID: id}
 		}
 		same := func(*PSKID) {}
-		list := func(v ...framing.Proposal) (l []proposal) {
+		list := func(v ...framing.Proposal) (l []change.Proposal) {
 			for _, p := range v {
 				l = append(l, alice.by(p)...)
 			}
@@ -98,10 +99,10 @@ func TestInvalidProposalLists(t *testing.T) {
 			must2(0, l.Sign(w.suite, carol.signer, alice.ID(), carol.Self()))(t)
 			return framing.Update{Leaf: &l}
 		}
-		byCarol := func(v framing.Proposal) []proposal {
-			return []proposal{{sender: carol.Self(), ref: []byte("ref"), value: v}}
+		byCarol := func(v framing.Proposal) []change.Proposal {
+			return []change.Proposal{{Sender: carol.Self(), Ref: []byte("ref"), Value: v}}
 		}
-		for name, l := range map[string][]proposal{
+		for name, l := range map[string][]change.Proposal{
 			"V-211 update of the committer": list(framing.Update{Leaf: alice.tree.Leaf(0)}),
 			"V-212 removes itself":          list(framing.Remove{Leaf: alice.Self()}),
 			"V-213 leaves by value":         list(framing.SelfRemove{}),
@@ -115,7 +116,7 @@ func TestInvalidProposalLists(t *testing.T) {
 			"V-219 outside":                 list(framing.Remove{Leaf: 1 << 30}),
 			"V-221 source":                  byCarol(fresh(func(l *tree.LeafNode) { l.Source = tree.SourceCommit })),
 			"V-222 old key":                 byCarol(fresh(func(l *tree.LeafNode) { l.EncryptionKey = carol.tree.Leaf(carol.Self()).EncryptionKey })),
-			"V-223 of another place":        {{sender: bob.Self(), ref: []byte("ref"), value: fresh(func(*tree.LeafNode) {})}},
+			"V-223 of another place":        {{Sender: bob.Self(), Ref: []byte("ref"), Value: fresh(func(*tree.LeafNode) {})}},
 			"V-117 key of another":          byCarol(fresh(func(l *tree.LeafNode) { l.EncryptionKey = alice.tree.Leaf(0).EncryptionKey })),
 			"V-224 nonce":                   list(psk(func(id *PSKID) { id.Nonce = id.Nonce[1:] })),
 			"V-225 usage":                   list(psk(func(id *PSKID) { id.Type, id.Usage = schedule.PSKResumption, schedule.PSKBranch })),
@@ -141,7 +142,7 @@ func TestProposalTypeNeedsEverybody(t *testing.T) {
 	k := keyPackage(t, w, func(_ *person, k *framing.KeyPackage) { k.Leaf.Capabilities.Proposals = nil })
 	c := alice.commits(CommitOptions{Add: []*KeyPackage{must2(ParseKeyPackage(k.Bytes()))(t)}})
 	bob.follows(c.Commit())
-	leave := []proposal{{sender: bob.Self(), ref: []byte("ref"), value: framing.SelfRemove{}}}
+	leave := []change.Proposal{{Sender: bob.Self(), Ref: []byte("ref"), Value: framing.SelfRemove{}}}
 	if _, err := alice.apply(leave, alice.Self(), nil); !errors.Is(err, ErrInvalid) {
 		t.Errorf("V-220: got %v", err)
 	}
@@ -152,7 +153,7 @@ func TestInvalidCommits(t *testing.T) {
 		all := w.party("alice", "bob", "carol")
 		alice, bob := all[0], all[1]
 		for name, tc := range map[string]struct {
-			list   []proposal
+			list   []change.Proposal
 			path   bool
 			tamper func(*draft)
 			want   error
@@ -164,7 +165,7 @@ func TestInvalidCommits(t *testing.T) {
 				must2(0, l.Sign(w.suite, alice.signer, alice.ID(), alice.Self()))(t)
 				d.commit.Path.Leaf = &l
 			}, ErrInvalid},
-			"V-304 missing proposal": {[]proposal{{ref: []byte("never sent"), value: framing.SelfRemove{}}}, true, nil, ErrMissingProposal},
+			"V-304 missing proposal": {[]change.Proposal{{Ref: []byte("never sent"), Value: framing.SelfRemove{}}}, true, nil, ErrMissingProposal},
 			"V-305 own secret": {nil, true, func(d *draft) {
 				for _, n := range d.commit.Path.Nodes {
 					for i := range n.Secrets {

@@ -9,6 +9,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/change"
 )
 
 // Stories are told over both suites that byre uses.
@@ -174,22 +175,22 @@ func (p *person) crashes(epoch, ratchet secret.Bytes) {
 
 // forges commits list without the checks an honest member makes; tamper changes
 // the commit before it is signed.
-func (p *person) forges(list []proposal, path bool, tamper func(*draft)) []byte {
+func (p *person) forges(list []change.Proposal, path bool, tamper func(*draft)) []byte {
 	p.tb.Helper()
-	c := &change{tree: p.tree.Clone(), extensions: p.context.Extensions, needsPath: path}
+	c := &change.Change{Tree: p.tree.Clone(), Extensions: p.context.Extensions, NeedsPath: path}
 	for _, v := range list {
-		switch v := v.value.(type) {
+		switch v := v.Value.(type) {
 		case framing.Add:
-			c.added = append(c.added, must2(c.tree.Add(v.KeyPackage.Leaf))(p.tb))
-			c.joiners = append(c.joiners, v.KeyPackage)
+			c.Added = append(c.Added, must2(c.Tree.Add(v.KeyPackage.Leaf))(p.tb))
+			c.Joiners = append(c.Joiners, v.KeyPackage)
 		case framing.Remove:
-			if v.Leaf != p.Self() && c.tree.Leaf(v.Leaf) != nil {
-				must2(0, c.tree.Remove(v.Leaf))(p.tb)
+			if v.Leaf != p.Self() && c.Tree.Leaf(v.Leaf) != nil {
+				must2(0, c.Tree.Remove(v.Leaf))(p.tb)
 			}
 		case framing.Update:
-			must2(0, c.tree.Update(p.Self(), v.Leaf))(p.tb)
+			must2(0, c.Tree.Update(p.Self(), v.Leaf))(p.tb)
 		case framing.GroupContextExtensions:
-			c.extensions = v.Extensions
+			c.Extensions = v.Extensions
 		}
 	}
 	d := &draft{Group: p.Group, change: c, list: list, options: &CommitOptions{}}
@@ -201,6 +202,6 @@ func (p *person) forges(list []proposal, path bool, tamper func(*draft)) []byte 
 }
 
 // by is a proposal that p makes in its own commit.
-func (p *person) by(v framing.Proposal) []proposal {
-	return []proposal{{sender: p.Self(), value: v}}
+func (p *person) by(v framing.Proposal) []change.Proposal {
+	return []change.Proposal{{Sender: p.Self(), Value: v}}
 }
