@@ -96,6 +96,7 @@ func (p *page) start(t *testing.T, args ...string) (kill func()) {
 		"--remote-debugging-port=0", // or it would end when the page is loaded
 		"--user-data-dir="+p.profile, p.URL+"/?"+url.Values{"arg": args}.Encode())
 	cmd.Stderr = &stderr
+	cmd.WaitDelay = 5 * time.Second // its children hold stderr as well
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
