@@ -27,6 +27,7 @@ func (s *Store) Commit(ctx context.Context, b *store.Batch) error {
 	case err != nil:
 		return fmt.Errorf("commit: %w", err)
 	case !held:
+		_ = w.Close() // it only gives memory back
 		// A crash here leaves what broke the guard or not; nobody was told.
 		if err := s.settle(); err != nil {
 			return fmt.Errorf("commit: %w", err)
@@ -35,6 +36,7 @@ func (s *Store) Commit(ctx context.Context, b *store.Batch) error {
 	case b.Lazy:
 		return nil
 	case w.Empty():
+		_ = w.Close()
 		err = s.settle()
 	default:
 		// 3. Wait for the fsync. A crash before it leaves the batch or not;

@@ -9,7 +9,7 @@ import (
 )
 
 // nStripes is how many keys can be locked apart. Two keys share a stripe by
-// chance; they then wait for each other's compare-and-apply, some microseconds.
+// chance; they then wait for each other's compare-and-apply, never for the disk.
 const nStripes = 1024
 
 // stripes are locks over all keys, each key belonging to one by its hash.
