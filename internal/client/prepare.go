@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -64,7 +63,7 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 			if g, err = tx.found(t, g); err != nil {
 				return err
 			}
-			return tx.propose(g, group.CommitOptions{Add: joiners, Remove: p.remove, Update: p.renew})
+			return g.Propose(tx.Tx, tx.own().Chain, groups.Change{Add: joiners, Remove: p.remove, Renew: p.renew}, tx.welcomeBox(t))
 		}); err != nil {
 			return err
 		}
@@ -78,9 +77,9 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 	return s.do(ctx, func(tx *txn) error {
 		now := t.sending()
 		if now == nil {
-			return errOver
+			return groups.ErrOver
 		}
-		if !slices.ContainsFunc(now.members, func(m account.Member) bool { return m.Account != tx.me.Account }) {
+		if !now.HasOther() {
 			return account.ErrMissing
 		}
 		t.checked, t.since, t.pause = s, tx.now, pause{}
@@ -97,25 +96,11 @@ func (tx *txn) found(t *talk, g *groupState) (*groupState, error) {
 	if g != nil {
 		return g, nil
 	}
-	m, err := group.Create(group.CreateOptions{
-		Suite: tx.cfg.Suite, Identity: tx.me.Identity(), Signer: tx.me.Leaf,
-		LeafExtensions:  tx.me.LeafExtensions(tx.pins[tx.me.Account].Chain),
-		GroupExtensions: t.Extensions(), Supports: account.Supports(),
-		NotBefore: tx.now.Add(-24 * time.Hour), NotAfter: tx.now.Add(account.LeafLife),
-		Validator: account.Validate,
-	})
+	made, err := tx.mls().Create(tx.own().Chain, t.Room, tx.suite(), tx.now)
 	if err != nil {
 		return nil, err
 	}
-	if g, err = newGroupState(m, tx.now); err != nil {
-		return nil, err
-	}
-	g.rec.Room = t.ID[:]
-	t.adopt(g)
-	tx.groups[string(g.id)] = g
-	tx.talked[t] = true
-	tx.keep(g)
-	return g, nil
+	return tx.adoptGroup(t, made), nil
 }
 
 // plan holds a conversation's group against the chains.
@@ -123,17 +108,17 @@ func (tx *txn) plan(t *talk) plan {
 	p := plan{group: t.sending(), add: map[ident.AccountID][]ident.DeviceID{}, suite: tx.suite()}
 	have := map[ident.DeviceID]bool{tx.me.Device: true}
 	if p.group != nil {
-		p.suite = p.group.mls.Suite()
-		for _, m := range p.group.members {
+		p.suite = p.group.Suite()
+		for _, m := range p.group.Members {
 			have[m.Device] = true
-			if d, ok := tx.pins[m.Account].Chain.Device(m.Device); (!ok || !d.Active) && m.Device != tx.me.Device {
+			if !tx.pins[m.Account].View.Lists(m.Device) && m.Device != tx.me.Device {
 				p.remove = append(p.remove, m.Leaf)
 			}
 		}
-		p.renew = tx.renewalDue(p.group)
+		p.renew = p.group.RenewalDue(tx.now)
 	}
 	for _, a := range t.Accounts {
-		for _, d := range tx.pins[a].Chain.Devices() {
+		for _, d := range tx.pins[a].View.Listed() {
 			if !have[d.ID] {
 				p.add[a] = append(p.add[a], d.ID)
 			}
@@ -147,11 +132,6 @@ func (e *engine) suite() ciphersuite.ID {
 		return ciphersuite.Default
 	}
 	return e.cfg.Suite
-}
-
-// renewalDue reports whether this device should renew its keys in a group.
-func (tx *txn) renewalDue(g *groupState) bool {
-	return len(g.members) <= renewSize && tx.now.Sub(time.UnixMilli(g.rec.PathAt)) >= renewAfter
 }
 
 // claim takes a key package for each device that a plan adds. A new group needs
@@ -170,7 +150,7 @@ func (s *session) claim(ctx context.Context, p *plan) ([]*group.KeyPackage, erro
 		var missing []ident.DeviceID
 		if err := s.do(ctx, func(tx *txn) (err error) {
 			var got []*group.KeyPackage
-			got, missing, err = account.CheckKeyPackages(answer.Packages, tx.pins[a].Chain, devices, p.suite, tx.now)
+			got, missing, err = account.CheckKeyPackages(answer.Packages, tx.pins[a].View, devices, p.suite, tx.now)
 			joiners = append(joiners, got...)
 			return err
 		}); err != nil {

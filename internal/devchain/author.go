@@ -2,6 +2,7 @@ package devchain
 
 import (
 	"crypto/rand"
+	"fmt"
 
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/sign"
@@ -30,20 +31,20 @@ func (c Chain) Consent(keys *wire.DeviceKeys, key sign.Key) []byte {
 // [ident.DeviceID] as the recovery key.
 func (c Chain) By(signer ident.DeviceID, key sign.Key, action wire.ChainEntryAction) (Chain, error) {
 	head := c.Head()
-	e := &wire.ChainEntry{Parent: head[:], Height: c.Len(), Action: action}
-	if signer != (ident.DeviceID{}) {
-		e.Signer = signer[:]
+	if signer == (ident.DeviceID{}) {
+		return c.Recover(c.Len(), key, action)
 	}
-	return c.Extend(seal(key, e))
+	return c.Extend(seal(key, &wire.ChainEntry{Parent: head[:], Height: c.Len(), Signer: signer[:], Action: action}))
 }
 
-// At returns the chain as it stood at a length: where a recovery entry begins
-// that voids what followed. It returns c itself for a length it does not have.
-func (c Chain) At(length uint64) (Chain, error) {
-	if length == 0 || length >= c.Len() {
-		return c, nil
+// Recover signs a recovery entry behind the first length entries of c: what
+// followed is void. A device that it adds consents to c as it stood there.
+func (c Chain) Recover(length uint64, key sign.Key, action wire.ChainEntryAction) (Chain, error) {
+	if length == 0 || length > c.Len() {
+		return c, fmt.Errorf("%w: it has no entry %d", ErrInvalid, length)
 	}
-	return c.truncate(length)
+	parent := c.steps[length-1].hash
+	return c.Extend(seal(key, &wire.ChainEntry{Parent: parent[:], Height: length, Action: action, After: c.lineEnd()}))
 }
 
 func seal(key sign.Key, e *wire.ChainEntry) wire.SignedEntry {

@@ -131,7 +131,7 @@ func (s *Session) appendChain(id uint64, m *wire.AppendChain) {
 		return
 	}
 	// 1. Chain, devices and key packages, one commit.
-	a, lost, err := s.relay.directory.AppendChain(s.relay.life, account, m.Entries)
+	a, lost, err := s.relay.directory.AppendChain(s.relay.life, account, m.Entries, m.Line)
 	if err != nil {
 		s.refuse(id, err)
 		return

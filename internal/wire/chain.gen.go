@@ -354,6 +354,11 @@ type ChainEntry struct {
 	// recovery key signs.
 	Signer []byte
 	Action ChainEntryAction
+
+	// after is empty unless the recovery key signs. Then it is the hash of the
+	// recovery entry before this one, or of the entry that set the first recovery
+	// key: the genesis, or a device's. The key in force after that one signs.
+	After []byte
 }
 
 // EncodedLen implements [Message].
@@ -372,6 +377,7 @@ func (m *ChainEntry) EncodedLen() (n int) {
 	case *SetRecovery:
 		n += lenHead(8, v.EncodedLen())
 	}
+	n += lenText(9, m.After)
 	return n
 }
 
@@ -391,6 +397,7 @@ func (m *ChainEntry) Append(b []byte) []byte {
 	case *SetRecovery:
 		b = v.Append(appendHead(b, 8, v.EncodedLen()))
 	}
+	b = appendText(b, 9, m.After)
 	return b
 }
 
@@ -448,6 +455,8 @@ func (m *ChainEntry) merge(b []byte, parts *int) error {
 				m.Action = v
 			}
 			d.err = v.merge(d.part(parts), parts)
+		case 9<<3 | wireLength:
+			m.After = d.raw
 		}
 	}
 	return d.err
@@ -523,12 +532,18 @@ func (m SignedEntry) LogValue() slog.Value { return slog.StringValue(m.String())
 // Chain is a chain as it travels: the entries that hold, from genesis to head.
 type Chain struct {
 	Entries []SignedEntry
+	// line are the recovery entries that do not lie between genesis and head any
+	// more and that a later one follows, oldest first: they tell its key.
+	Line []SignedEntry
 }
 
 // EncodedLen implements [Message].
 func (m *Chain) EncodedLen() (n int) {
 	for i := range m.Entries {
 		n += lenHead(1, m.Entries[i].EncodedLen())
+	}
+	for i := range m.Line {
+		n += lenHead(2, m.Line[i].EncodedLen())
 	}
 	return n
 }
@@ -537,6 +552,9 @@ func (m *Chain) EncodedLen() (n int) {
 func (m *Chain) Append(b []byte) []byte {
 	for i := range m.Entries {
 		b = m.Entries[i].Append(appendHead(b, 1, m.Entries[i].EncodedLen()))
+	}
+	for i := range m.Line {
+		b = m.Line[i].Append(appendHead(b, 2, m.Line[i].EncodedLen()))
 	}
 	return b
 }
@@ -562,6 +580,9 @@ func (m *Chain) merge(b []byte, parts *int) error {
 		case 1<<3 | wireLength:
 			m.Entries = append(m.Entries, SignedEntry{})
 			d.err = m.Entries[len(m.Entries)-1].merge(d.part(parts), parts)
+		case 2<<3 | wireLength:
+			m.Line = append(m.Line, SignedEntry{})
+			d.err = m.Line[len(m.Line)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err

@@ -306,6 +306,13 @@ type PinRecord struct {
 	ConfirmedAt int64
 	// claimed is the name the account says it has, until the relay was asked.
 	Claimed string
+	// forks are chains that contradict the one above, as proof and because a
+	// device counts only if all of them list it. Each has the entries from the
+	// first that differs, and its own line.
+	Forks []Chain
+	// offered is the step of the own chain that this device signed last and may
+	// have offered: it is offered again byte for byte, or never.
+	Offered *SignedEntry
 }
 
 // EncodedLen implements [Message].
@@ -319,6 +326,12 @@ func (m *PinRecord) EncodedLen() (n int) {
 	n += lenBool(5, m.Forked)
 	n += lenInteger(6, m.ConfirmedAt)
 	n += lenText(7, m.Claimed)
+	for i := range m.Forks {
+		n += lenHead(8, m.Forks[i].EncodedLen())
+	}
+	if m.Offered != nil {
+		n += lenHead(9, m.Offered.EncodedLen())
+	}
 	return n
 }
 
@@ -333,6 +346,12 @@ func (m *PinRecord) Append(b []byte) []byte {
 	b = appendBool(b, 5, m.Forked)
 	b = appendInteger(b, 6, m.ConfirmedAt)
 	b = appendText(b, 7, m.Claimed)
+	for i := range m.Forks {
+		b = m.Forks[i].Append(appendHead(b, 8, m.Forks[i].EncodedLen()))
+	}
+	if m.Offered != nil {
+		b = m.Offered.Append(appendHead(b, 9, m.Offered.EncodedLen()))
+	}
 	return b
 }
 
@@ -371,6 +390,14 @@ func (m *PinRecord) merge(b []byte, parts *int) error {
 			m.ConfirmedAt = int64(d.num)
 		case 7<<3 | wireLength:
 			m.Claimed = d.text()
+		case 8<<3 | wireLength:
+			m.Forks = append(m.Forks, Chain{})
+			d.err = m.Forks[len(m.Forks)-1].merge(d.part(parts), parts)
+		case 9<<3 | wireLength:
+			if m.Offered == nil {
+				m.Offered = new(SignedEntry)
+			}
+			d.err = m.Offered.merge(d.part(parts), parts)
 		}
 	}
 	return d.err

@@ -1421,10 +1421,14 @@ func (m ReadChain) Format(to fmt.State, _ rune) { format(to, m.String()) }
 func (m ReadChain) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // AppendChain presents entries that the relay may lack: from the first one
-// that differs to the new head. Answered by Account as it then stands.
+// that differs to the new head, or the whole chain with its line. Answered by
+// Account as it then stands: valid entries that do not follow from what the
+// relay holds are not taken, since whoever came first did.
 type AppendChain struct {
 	Account []byte
 	Entries []SignedEntry
+	// line is that of Chain, with a whole chain alone.
+	Line []SignedEntry
 }
 
 // EncodedLen implements [Message].
@@ -1432,6 +1436,9 @@ func (m *AppendChain) EncodedLen() (n int) {
 	n += lenText(1, m.Account)
 	for i := range m.Entries {
 		n += lenHead(2, m.Entries[i].EncodedLen())
+	}
+	for i := range m.Line {
+		n += lenHead(3, m.Line[i].EncodedLen())
 	}
 	return n
 }
@@ -1441,6 +1448,9 @@ func (m *AppendChain) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Account)
 	for i := range m.Entries {
 		b = m.Entries[i].Append(appendHead(b, 2, m.Entries[i].EncodedLen()))
+	}
+	for i := range m.Line {
+		b = m.Line[i].Append(appendHead(b, 3, m.Line[i].EncodedLen()))
 	}
 	return b
 }
@@ -1468,6 +1478,9 @@ func (m *AppendChain) merge(b []byte, parts *int) error {
 		case 2<<3 | wireLength:
 			m.Entries = append(m.Entries, SignedEntry{})
 			d.err = m.Entries[len(m.Entries)-1].merge(d.part(parts), parts)
+		case 3<<3 | wireLength:
+			m.Line = append(m.Line, SignedEntry{})
+			d.err = m.Line[len(m.Line)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err

@@ -122,7 +122,7 @@ func TestKeyPackagesAreHeldAgainstTheChain(t *testing.T) {
 		{"no key package at all", []wire.ClaimedKeyPackage{{Device: bob.Device[:], KeyPackage: []byte("moo")}}, noon, suite, 0, ErrForged},
 		{"no device", []wire.ClaimedKeyPackage{{Device: []byte("short"), KeyPackage: good.KeyPackage}}, noon, suite, 0, ErrForged},
 	} {
-		got, missing, err := CheckKeyPackages(c.claimed, chain, want, c.suite, c.now)
+		got, missing, err := CheckKeyPackages(c.claimed, devchain.See(chain), want, c.suite, c.now)
 		if !errors.Is(err, c.err) || len(missing) != c.missing || (err == nil && len(got) != 1-c.missing) {
 			t.Errorf("%s: %d, missing %v, %v", c.what, len(got), missing, err)
 		}

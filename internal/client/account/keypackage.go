@@ -28,9 +28,10 @@ var (
 )
 
 // CheckKeyPackages checks what the directory gave out for an account against
-// its chain: exactly one package for each device wanted, made by that device,
-// good now and of the suite. Devices that are left out come back as missing.
-func CheckKeyPackages(claimed []wire.ClaimedKeyPackage, chain devchain.Chain, want []ident.DeviceID, suite ciphersuite.ID, now time.Time) (got []*group.KeyPackage, missing []ident.DeviceID, err error) {
+// what is known of its chain: exactly one package for each device wanted, made
+// by that device, good now and of the suite. Devices that are left out come back
+// as missing.
+func CheckKeyPackages(claimed []wire.ClaimedKeyPackage, view devchain.View, want []ident.DeviceID, suite ciphersuite.ID, now time.Time) (got []*group.KeyPackage, missing []ident.DeviceID, err error) {
 	byDevice := map[ident.DeviceID]*group.KeyPackage{}
 	for _, c := range claimed {
 		id, err := ident.DeviceIDFrom(c.Device)
@@ -45,10 +46,10 @@ func CheckKeyPackages(claimed []wire.ClaimedKeyPackage, chain devchain.Chain, wa
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", ErrForged, err)
 		}
-		if m.Device != id || m.Account != chain.ID() {
+		if m.Device != id || m.Account != view.Held().ID() {
 			return nil, nil, fmt.Errorf("%w: it is another device's", ErrForged)
 		}
-		if _, rel := devchain.Better(m.Chain, chain); rel == devchain.Forked || rel == devchain.Foreign {
+		if known, err := view.Learn(m.Chain); err != nil || known.Forked() && !view.Forked() {
 			return nil, nil, fmt.Errorf("%w: its chain contradicts the account's", ErrForged)
 		}
 		if err := kp.Validate(now, suite); err != nil {

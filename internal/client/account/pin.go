@@ -3,6 +3,7 @@ package account
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -16,21 +17,27 @@ var ErrChain = errors.New("the server shows a device list that does not hold")
 // value: See returns another one.
 type Pin struct {
 	Record wire.PinRecord
-	Chain  devchain.Chain
+	// Chain is the one held: to show and to extend. Whom it names need not be
+	// listed.
+	Chain devchain.Chain
+	// View is all that was seen, and tells who is listed.
+	View devchain.View
 }
 
 // Seen is what a chain shown by somebody changed.
 type Seen struct {
-	// Changed: the chain that holds is another than before.
+	// Changed: the pin is another than before and must be kept.
 	Changed bool
 	// Forked: the two contradict each other; the owner must be told.
 	Forked bool
+	// Listed: other devices speak for the account than before.
+	Listed bool
 }
 
 // NewPin pins an account as it is first seen.
 func NewPin(chain devchain.Chain) Pin {
 	id := chain.ID()
-	return Pin{Record: wire.PinRecord{Account: id[:], Chain: chain.Wire()}, Chain: chain}
+	return Pin{Record: wire.PinRecord{Account: id[:], Chain: chain.Wire()}, Chain: chain, View: devchain.See(chain)}
 }
 
 // PinFrom restores a pin.
@@ -38,34 +45,37 @@ func PinFrom(rec wire.PinRecord) (Pin, error) {
 	if rec.Chain == nil {
 		return Pin{}, errors.New("pinned account: its chain is missing")
 	}
-	chain, err := devchain.Verify(rec.Chain)
+	view, err := devchain.ReadView(rec.Chain, rec.Forks)
 	if err != nil {
 		return Pin{}, fmt.Errorf("pinned account: %w", err)
 	}
-	return Pin{rec, chain}, nil
+	return Pin{rec, view.Held(), view}, nil
 }
 
 // ID is the account pinned.
 func (p Pin) ID() ident.AccountID { return p.Chain.ID() }
 
-// See holds a verified chain of the same account against the pin and keeps the
-// one that holds. A chain shorter than the pinned one changes nothing: whoever
-// shows it is behind.
+// See adds a verified chain of the same account to what is pinned. A chain that
+// says nothing new changes nothing: whoever shows it is behind.
 func (p Pin) See(chain devchain.Chain) (Pin, Seen) {
-	better, rel := devchain.Better(p.Chain, chain)
-	var seen Seen
-	switch rel {
-	case devchain.Forked:
-		seen.Forked = !p.Record.Forked // told once
-		p.Record.Forked = true
-	case devchain.Recovered:
-		p.Record.Forked = false // the recovery key has spoken
-	case devchain.Same, devchain.Extends, devchain.Extended, devchain.Foreign:
+	view, err := p.View.Learn(chain)
+	if err != nil {
+		return p, Seen{} // of another account
 	}
-	if better.Head() != p.Chain.Head() && rel != devchain.Foreign {
-		seen.Changed = true
-		p.Chain, p.Record.Chain = better, better.Wire()
+	chains := func(v devchain.View) []devchain.Chain { return append(v.Forks(), v.Held()) }
+	if slices.EqualFunc(chains(view), chains(p.View), func(a, b devchain.Chain) bool { return a.Head() == b.Head() }) {
+		return p, Seen{}
 	}
+	seen := Seen{
+		Changed: true,
+		Forked:  view.Forked() && !p.Record.Forked, // told once, until a recovery settles it
+		Listed: !slices.EqualFunc(view.Listed(), p.View.Listed(), func(a, b devchain.Device) bool {
+			return a.ID == b.ID
+		}),
+	}
+	p.View, p.Chain = view, view.Held()
+	p.Record.Chain, p.Record.Forks = view.Wire()
+	p.Record.Forked = view.Forked()
 	return p, seen
 }
 

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/byre-messenger/byre/internal/devchain"
@@ -112,9 +113,11 @@ func (d Directory) retire(r store.Reader, b *store.Batch, id ident.DeviceID) err
 }
 
 // AppendChain presents entries of an account's chain, from the first that the
-// relay may lack. The better of the two chains is kept. It returns the account
-// as it then stands and the devices that it lost.
-func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, entries []wire.SignedEntry) (Account, []ident.DeviceID, error) {
+// relay may lack, or the whole chain with its line. They are taken if they
+// extend the chain that is held or recover from it; whoever came first stays, so
+// that the directory never holds a fork. It returns the account as it then
+// stands and the devices that it lost.
+func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, entries, line []wire.SignedEntry) (Account, []ident.DeviceID, error) {
 	var account Account
 	var lost []ident.DeviceID
 	// One commit: a crash leaves the old chain with its devices or the new one
@@ -129,11 +132,11 @@ func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, entries 
 		if err != nil {
 			return atrest.ErrDamaged // it was verified when it was written
 		}
-		next, err := extend(old, entries)
+		next, err := extend(old, entries, line)
 		if err != nil {
 			return err
 		}
-		if best, _ := devchain.Better(old, next); best.Head() == old.Head() {
+		if rel := devchain.Relate(old, next); rel != devchain.Extends && rel != devchain.Recovered {
 			return nil
 		}
 		if next.Wire().EncodedLen() > MaxChainSize {
@@ -167,10 +170,10 @@ func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, entries 
 	return account, lost, err
 }
 
-// extend places entries behind what they name as their parent and verifies
-// them.
-func extend(c devchain.Chain, entries []wire.SignedEntry) (devchain.Chain, error) {
-	if len(entries) == 0 || len(entries) > devchain.MaxEntries {
+// extend returns the chain after entries, or one that was presented whole. It
+// returns c itself where another entry came first.
+func extend(c devchain.Chain, entries, line []wire.SignedEntry) (devchain.Chain, error) {
+	if len(entries) == 0 || len(entries)+len(line) > devchain.MaxEntries {
 		return c, ErrChain
 	}
 	var first wire.ChainEntry
@@ -178,18 +181,24 @@ func extend(c devchain.Chain, entries []wire.SignedEntry) (devchain.Chain, error
 		return c, ErrChain
 	}
 	if first.Height == 0 {
-		next, err := devchain.Verify(&wire.Chain{Entries: entries})
+		next, err := devchain.Verify(&wire.Chain{Entries: entries, Line: line})
 		if err != nil || next.ID() != c.ID() {
 			return c, ErrChain
 		}
 		return next, nil
 	}
-	next, err := c.At(first.Height)
-	if err != nil {
+	if len(line) > 0 {
 		return c, ErrChain
 	}
-	for _, e := range entries {
-		if next, err = next.Extend(e); err != nil {
+	next := c
+	for i, e := range entries {
+		if at := first.Height + uint64(i) + 1; next.Contains(at, devchain.EntryHash(e.Entry)) { //nolint:gosec // at most MaxEntries
+			continue // offered again
+		}
+		var err error
+		if next, err = next.Extend(e); errors.Is(err, devchain.ErrLate) {
+			return c, nil
+		} else if err != nil {
 			return c, ErrChain
 		}
 	}
