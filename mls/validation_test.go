@@ -117,7 +117,7 @@ func TestRule11EveryCheckHasItsTest(t *testing.T) {
 	switch {
 	case bytes.Equal(want, table):
 	case *writeTable:
-		if err := os.WriteFile(tablePath, want, 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(tablePath, want, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	default:

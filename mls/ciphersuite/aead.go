@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/byre-messenger/byre/internal/secret"
 )
@@ -19,12 +20,31 @@ func (s Suite) aead(key secret.Bytes) (cipher.AEAD, error) {
 	if key.Len() != s.p.keySize {
 		return nil, fmt.Errorf("key of %d bytes, want %d", key.Len(), s.p.keySize)
 	}
-	block, err := aes.NewCipher(key.Reveal())
+	newAEAD := s.p.aead
+	if newAEAD == nil {
+		newAEAD = *chacha.Load() // there, or there would be no such Suite
+	}
+	return newAEAD(key.Reveal())
+}
+
+func gcm(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("aead key: %w", err)
 	}
 	return cipher.NewGCM(block)
 }
+
+// chacha makes ChaCha20-Poly1305, if the program brought it along.
+var chacha atomic.Pointer[func(key []byte) (cipher.AEAD, error)]
+
+// UseChaCha20Poly1305 gives suite 0x0003 its AEAD (RFC 8439, 32-byte keys, 12-byte
+// nonces). Call it, through package chacha, before groups are made or loaded: it
+// also changes what new leaves say they can do.
+func UseChaCha20Poly1305(aead func(key []byte) (cipher.AEAD, error)) { chacha.Store(&aead) }
+
+// usable reports whether the program has all of p.
+func (p *params) usable() bool { return p.aead != nil || chacha.Load() != nil }
 
 // Seal appends the encryption of plaintext to dst. A (key, nonce) pair must be
 // used once; the caller answers for that.

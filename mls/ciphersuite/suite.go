@@ -9,6 +9,7 @@
 package ciphersuite
 
 import (
+	"crypto/cipher"
 	"crypto/ecdh"
 	"crypto/hpke"
 	"crypto/sha256"
@@ -27,6 +28,10 @@ const (
 	X25519_AES128GCM_SHA256_Ed25519 ID = 0x0001
 	// P256_AES128GCM_SHA256_P256 serves interoperation.
 	P256_AES128GCM_SHA256_P256 ID = 0x0002
+	// X25519_CHACHA20POLY1305_SHA256_Ed25519 is there once [UseChaCha20Poly1305] was
+	// called, which package chacha does: Go's standard library keeps that AEAD to
+	// itself.
+	X25519_CHACHA20POLY1305_SHA256_Ed25519 ID = 0x0003
 	// MLKEM768X25519_AES256GCM_SHA384_Ed25519 keeps what is said today from a
 	// quantum computer of tomorrow: its KEM is hybrid (HPKE 0x647a). Its
 	// signatures are classical. It has the structure of
@@ -38,7 +43,7 @@ const (
 	Default = MLKEM768X25519_AES256GCM_SHA384_Ed25519
 )
 
-// ErrUnsupported is returned by [Lookup] for a suite this package lacks.
+// ErrUnsupported is returned by [Lookup] for a suite this program lacks.
 var ErrUnsupported = errors.New("cipher suite not supported")
 
 // String names the suite.
@@ -49,7 +54,7 @@ func (id ID) String() string {
 	return fmt.Sprintf("suite 0x%04x", uint16(id))
 }
 
-// Supported reports whether this package implements id.
+// Supported reports whether this program has id.
 func (id ID) Supported() bool { _, err := Lookup(id); return err == nil }
 
 // Suite is a cipher suite. Two Suites are equal (==) when their IDs are. The
@@ -63,6 +68,7 @@ type params struct {
 	hash       func([]byte) []byte
 	hashSize   int
 	keySize    int
+	aead       func(key []byte) (cipher.AEAD, error) // nil: chacha's, when there is one
 	kem        kem
 	signatures scheme
 }
@@ -72,19 +78,25 @@ const nonceSize = 12 // Nn of every AEAD here
 var suites = [...]*params{
 	{
 		id: X25519_AES128GCM_SHA256_Ed25519, name: "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
-		newHash: sha256.New, hash: sum256, hashSize: sha256.Size, keySize: 16,
+		newHash: sha256.New, hash: sum256, hashSize: sha256.Size, keySize: 16, aead: gcm,
 		kem:        hpkeKEM{hpke.DHKEM(ecdh.X25519()), hpke.HKDFSHA256(), hpke.AES128GCM(), 32, 32, 32},
 		signatures: ed25519Scheme{},
 	},
 	{
 		id: P256_AES128GCM_SHA256_P256, name: "MLS_128_DHKEMP256_AES128GCM_SHA256_P256",
-		newHash: sha256.New, hash: sum256, hashSize: sha256.Size, keySize: 16,
+		newHash: sha256.New, hash: sum256, hashSize: sha256.Size, keySize: 16, aead: gcm,
 		kem:        hpkeKEM{hpke.DHKEM(ecdh.P256()), hpke.HKDFSHA256(), hpke.AES128GCM(), 65, 65, 32},
 		signatures: p256Scheme{},
 	},
 	{
+		id: X25519_CHACHA20POLY1305_SHA256_Ed25519, name: "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
+		newHash: sha256.New, hash: sum256, hashSize: sha256.Size, keySize: 32,
+		kem:        hpkeKEM{hpke.DHKEM(ecdh.X25519()), hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), 32, 32, 32},
+		signatures: ed25519Scheme{},
+	},
+	{
 		id: MLKEM768X25519_AES256GCM_SHA384_Ed25519, name: "MLS_128_MLKEM768X25519_AES256GCM_SHA384_Ed25519",
-		newHash: sha512.New384, hash: sum384, hashSize: sha512.Size384, keySize: 32,
+		newHash: sha512.New384, hash: sum384, hashSize: sha512.Size384, keySize: 32, aead: gcm,
 		kem:        hpkeKEM{hpke.MLKEM768X25519(), hpke.HKDFSHA384(), hpke.AES256GCM(), 1216, 1120, 32},
 		signatures: ed25519Scheme{},
 	},
@@ -96,18 +108,20 @@ func sum384(b []byte) []byte { h := sha512.Sum384(b); return h[:] }
 // Lookup returns the suite with this id, or [ErrUnsupported].
 func Lookup(id ID) (Suite, error) {
 	for _, p := range suites {
-		if p.id == id {
+		if p.id == id && p.usable() {
 			return Suite{p}, nil
 		}
 	}
 	return Suite{}, fmt.Errorf("%w: 0x%04x", ErrUnsupported, uint16(id))
 }
 
-// All returns every suite this package implements.
+// All returns every suite this program has.
 func All() []Suite {
-	all := make([]Suite, len(suites))
-	for i, p := range suites {
-		all[i] = Suite{p}
+	var all []Suite
+	for _, p := range suites {
+		if p.usable() {
+			all = append(all, Suite{p})
+		}
 	}
 	return all
 }

@@ -18,7 +18,16 @@ func TestLookup(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Lookup(0x0003); !errors.Is(err, ErrUnsupported) || ID(0x0003).Supported() {
+	if _, err := Lookup(0x0004); !errors.Is(err, ErrUnsupported) || ID(0x0004).Supported() {
+		t.Fatalf("suite 4: %v", err)
+	}
+}
+
+// A program that does not bring ChaCha20-Poly1305 along has no suite 3.
+func TestChaChaMustBeBrought(t *testing.T) {
+	was := chacha.Swap(nil)
+	defer chacha.Store(was)
+	if _, err := Lookup(0x0003); !errors.Is(err, ErrUnsupported) || ID(0x0003).Supported() || len(All()) != len(suites)-1 {
 		t.Fatalf("suite 3: %v", err)
 	}
 }

@@ -1,15 +1,17 @@
-package ciphersuite
+package ciphersuite_test
 
 import (
 	"bytes"
 	"testing"
 
 	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/mls/chacha"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/internal/vectors"
 )
 
 type basics struct {
-	CipherSuite ID `json:"cipher_suite"`
+	CipherSuite ciphersuite.ID `json:"cipher_suite"`
 	RefHash     struct {
 		Label      string
 		Value, Out vectors.Hex
@@ -41,15 +43,16 @@ type basics struct {
 }
 
 func TestVectorsCryptoBasics(t *testing.T) {
+	chacha.Use()
 	vectors.Claimed(t, vectors.Load[basics](t, "crypto-basics.json"),
 		func(v basics) uint16 { return uint16(v.CipherSuite) },
-		func(id uint16) bool { return ID(id).Supported() },
+		func(id uint16) bool { return ciphersuite.ID(id).Supported() },
 		checkBasics)
 }
 
 func checkBasics(t *testing.T, v basics) {
 	t.Helper()
-	s, err := Lookup(v.CipherSuite)
+	s, err := ciphersuite.Lookup(v.CipherSuite)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +91,7 @@ func checkBasics(t *testing.T, v basics) {
 		t.Fatal(err)
 	}
 	same("KEM public key", pub, e.Pub)
-	pt, err := s.DecryptWithLabel(priv, e.Label, e.Context, Ciphertext{e.KEMOutput, e.Ciphertext})
+	pt, err := s.DecryptWithLabel(priv, e.Label, e.Context, ciphersuite.Ciphertext{KEMOutput: e.KEMOutput, Ciphertext: e.Ciphertext})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/mls/chacha"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
 	"github.com/byre-messenger/byre/mls/internal/vectors"
@@ -12,7 +13,10 @@ import (
 	"github.com/byre-messenger/byre/mls/tree"
 )
 
-func claimed(id uint16) bool { return ciphersuite.ID(id).Supported() }
+func claimed(id uint16) bool {
+	chacha.Use()
+	return ciphersuite.ID(id).Supported()
+}
 
 func lookup(tb testing.TB, id uint16) ciphersuite.Suite {
 	tb.Helper()

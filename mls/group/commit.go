@@ -19,6 +19,7 @@ type CommitOptions struct {
 	Leaf            *LeafOptions  // new content of one's own leaf; nil: unchanged
 	PSKs            []PSK         // to be mixed in
 	PastEpochs      []*PastEpoch  // their resumption keys are mixed in, too
+	PSK             PSKFunc       // finds the keys that proposals among Proposals name
 	Proposals       []ProposalRef // received ones to take up
 	Update          bool          // renew one's own keys even where it is not needed
 	// AuthenticatedData is readable by whoever carries the commit.
@@ -231,7 +232,7 @@ func (d *draft) lookup(id PSKID) (secret.Bytes, error) {
 	if o := d.options; o.parent != nil && o.parent.names(id) {
 		return o.parent.secrets.Resumption, nil
 	}
-	return FindPast(d.options.PastEpochs, nil)(id)
+	return FindPast(d.options.PastEpochs, d.options.PSK)(id)
 }
 
 // makeWelcome returns the Welcome for the members that the commit adds.

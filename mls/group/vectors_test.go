@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/mls/chacha"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
 	"github.com/byre-messenger/byre/mls/internal/syntax"
@@ -34,6 +35,7 @@ type passive struct {
 }
 
 func TestVectorsPassiveClient(t *testing.T) {
+	chacha.Use()
 	for _, file := range []string{"passive-client-welcome.json", "passive-client-handling-commit.json", "passive-client-random.json"} {
 		t.Run(file, func(t *testing.T) {
 			vectors.Claimed(t, vectors.Load[passive](t, file),

@@ -5,11 +5,15 @@ import (
 	"testing"
 
 	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/mls/chacha"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/internal/vectors"
 )
 
-func claimed(id uint16) bool { return ciphersuite.ID(id).Supported() }
+func claimed(id uint16) bool {
+	chacha.Use()
+	return ciphersuite.ID(id).Supported()
+}
 
 func lookup(t *testing.T, id uint16) ciphersuite.Suite {
 	t.Helper()
