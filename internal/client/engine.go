@@ -182,8 +182,7 @@ func (e *engine) apply(batch []step) error {
 // save writes the records of what changed, each once.
 func (tx *txn) save() {
 	for g := range tx.moved {
-		tx.PutBytes(tx.home.Key(home.Ratchet, g.id).At(g.rec.Epoch), g.mls.RatchetState().Reveal())
-		tx.Put(tx.home.Key(home.Group, g.id), &g.rec)
+		g.Save(tx.Tx)
 	}
 	for t := range tx.talked {
 		tx.Put(tx.home.Key(home.Room, t.ID[:]), t.record())

@@ -128,7 +128,7 @@ func (tx *txn) outcomesOf(m *Message, t *talk, rec *wire.MessageRecord) {
 	if i >= 0 {
 		m.Queued, m.Problem = true, t.outbox[i].rec.Problem
 		if g := t.sending(); g != nil {
-			for _, member := range g.members {
+			for _, member := range g.Members {
 				if member.Device != tx.me.Device {
 					add(member.Device, Pending)
 				}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
@@ -58,22 +59,20 @@ func (tx *txn) deliver(d *wire.Deliver) error {
 // reports whether it did.
 func (tx *txn) read(in delivery) (bool, error) {
 	for _, g := range tx.groups {
-		if !g.rec.Over && g.env.Fits(in.envelope) {
-			msg, err := g.env.Open(in.envelope)
-			if err != nil {
-				return true, nil //nolint:nilerr // what claims an epoch and does not open is garbage
-			}
-			return true, tx.readMessage(g, msg, in)
+		o, ok := g.Open(tx.Tx, in.envelope)
+		if !ok {
+			continue
 		}
-		for i, p := range g.past {
-			if p.env.Fits(in.envelope) {
-				msg, err := p.env.Open(in.envelope)
-				if err != nil {
-					return true, nil //nolint:nilerr // as above
-				}
-				return true, tx.readPast(g, i, msg, in)
-			}
+		if o.Changed {
+			tx.moved[g] = true
 		}
+		if g.Unsure() {
+			tx.wake()
+		}
+		if o.Plaintext == nil {
+			return true, nil
+		}
+		return true, tx.content(g, o.From, o.Plaintext, in)
 	}
 	plain, err := tx.me.Box.Open(in.envelope)
 	if err != nil {
@@ -87,46 +86,6 @@ func (tx *txn) read(in delivery) (bool, error) {
 		return true, tx.welcomed(w)
 	}
 	return true, nil
-}
-
-// readMessage reads an MLS message of a group's present epoch.
-func (tx *txn) readMessage(g *groupState, msg []byte, in delivery) error {
-	head, err := group.Peek(msg)
-	if err != nil {
-		return nil //nolint:nilerr // garbage of a member
-	}
-	if head.Kind == group.KindCommit {
-		// The log tells which commit won; this one is but a hint.
-		g.rec.ReadLog = true
-		tx.moved[g] = true
-		tx.wake()
-		return nil
-	}
-	m, err := g.mls.Open(msg)
-	if err != nil {
-		return nil //nolint:nilerr // replayed, or garbage of a member
-	}
-	tx.moved[g] = true
-	i := slices.IndexFunc(g.members, func(x account.Member) bool { return x.Leaf == m.Sender.Leaf })
-	if i < 0 {
-		return nil
-	}
-	return tx.content(g, g.members[i], m.Plaintext, in)
-}
-
-// readPast reads an application message of an epoch left behind.
-func (tx *txn) readPast(g *groupState, i int, msg []byte, in delivery) error {
-	p := g.past[i]
-	m, err := p.mls.Open(msg)
-	if err != nil {
-		return nil //nolint:nilerr // replayed, garbage, or a commit that is known
-	}
-	tx.PutBytes(tx.home.Key(home.Ratchet, g.id).At(g.rec.Past[i].Epoch), p.mls.RatchetState().Reveal())
-	from, err := account.ReadMember(m.Sender)
-	if err != nil {
-		return nil //nolint:nilerr // was checked when the epoch began
-	}
-	return tx.content(g, from, m.Plaintext, in)
 }
 
 // content takes what a member said.
@@ -199,8 +158,8 @@ func (tx *txn) suspect(s *session) {
 	}
 	s.puzzled = len(tx.waiting)
 	for _, g := range tx.groups {
-		if !g.rec.Over {
-			g.rec.ReadLog = true
+		if !g.Rec.Over {
+			g.Rec.ReadLog = true
 			tx.moved[g] = true
 		}
 	}
@@ -222,46 +181,33 @@ func (tx *txn) welcomed(w *wire.WelcomeBox) error {
 		if err != nil {
 			return err
 		}
-		m, err := group.Join(w.Welcome, k, group.JoinOptions{Signer: tx.me.Leaf, Validator: account.Validate})
+		g, r, err := tx.mls().Join(w.Welcome, k, tx.now)
 		if err != nil {
 			tx.problem(ident.RoomID{}, ident.MessageID{}, "somebody tried to begin a conversation in a way that does not hold: it was refused")
 			return nil //nolint:nilerr // refused
 		}
-		return tx.join(m, rec, w)
+		return tx.join(g, r, rec, w)
 	}
 	return nil
 }
 
 // join makes a group this device's own: the key package is erased with the
 // commit that writes the group.
-func (tx *txn) join(m *group.Group, used *wire.KeyPackageRecord, w *wire.WelcomeBox) error {
-	if _, known := tx.groups[string(m.ID())]; known {
+func (tx *txn) join(made *groups.Group, r account.Room, used *wire.KeyPackageRecord, w *wire.WelcomeBox) error {
+	if _, known := tx.groups[string(made.ID)]; known || !r.Has(tx.me.Account) || !made.HasOther() {
 		return nil
-	}
-	r, err := account.ReadRoom(m.Extensions())
-	if err != nil || !r.Has(tx.me.Account) {
-		return nil //nolint:nilerr // not a room of this account
-	}
-	g, err := newGroupState(m, tx.now)
-	if err != nil {
-		return nil //nolint:nilerr // its members do not hold
 	}
 	if t, ok := tx.talks[r.ID]; ok && len(t.groups) >= maxGroups {
 		return nil
 	}
-	if !slices.ContainsFunc(g.members, func(x account.Member) bool { return x.Account == r.Other(tx.me.Account) }) {
-		return nil // nobody to talk to
-	}
-	t := tx.talkOf(r)
 	if !used.LastResort {
 		tx.dropKeyPackage(used)
 	}
-	g.rec.Room, g.rec.Open = t.ID[:], true
-	t.adopt(g)
-	tx.groups[string(g.id)] = g
+	t := tx.talkOf(r)
 	t.checked = nil
-	for _, member := range g.members {
-		tx.see(member)
+	tx.adoptGroup(t, made)
+	for _, m := range made.Members {
+		tx.seeChain(m.Chain)
 	}
 	tx.claims(w.Names)
 	for _, s := range w.Sent {
@@ -271,8 +217,6 @@ func (tx *txn) join(m *group.Group, used *wire.KeyPackageRecord, w *wire.Welcome
 			}
 		}
 	}
-	tx.talked[t] = true
-	tx.keep(g)
 	tx.wake()
 	return tx.reopen()
 }

@@ -50,9 +50,6 @@ func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
 	return tx.pins[chain.ID()]
 }
 
-// see holds the chain that a member shows against what is pinned.
-func (tx *txn) see(m account.Member) { tx.seeChain(m.Chain) }
-
 // readChain asks the directory for an account's chain.
 func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
 	body, err := s.ask(ctx, &wire.ReadChain{Account: a[:]})

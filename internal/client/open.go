@@ -144,16 +144,17 @@ func (e *engine) loadTalks(ctx context.Context) error {
 		if err := rec.Parse(it.Record); err != nil {
 			return errors.Join(home.ErrDamaged, err)
 		}
-		g, err := e.loadGroup(ctx, rec)
+		made, err := e.mls().Load(ctx, rec)
 		if err != nil {
 			return err
 		}
+		g := &groupState{Group: made}
 		t, ok := e.talks[ident.RoomID(rec.Room)]
 		if !ok {
 			return fmt.Errorf("%w: a group has no room", home.ErrDamaged)
 		}
 		t.adopt(g)
-		e.groups[string(g.id)] = g
+		e.groups[string(g.ID)] = g
 	}
 	return nil
 }

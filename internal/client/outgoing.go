@@ -9,7 +9,6 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
-	"github.com/byre-messenger/byre/internal/envelope"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -170,7 +169,7 @@ func (tx *txn) pump(t *talk) {
 		tx.wake()
 		return
 	}
-	if tx.renewalDue(g) && g.pause.over(tx.now) && len(t.outbox) > 0 {
+	if g.RenewalDue(tx.now) && g.pause.over(tx.now) && len(t.outbox) > 0 {
 		g.pause = g.pause.longer(tx.now, 0)
 		t.checked = nil
 		tx.wake()
@@ -183,7 +182,7 @@ func (tx *txn) pump(t *talk) {
 		}
 		var to []account.Member
 		open := false
-		for _, m := range g.members {
+		for _, m := range g.Members {
 			switch d := m.Device; {
 			case d == tx.me.Device || x.confirmed(d):
 			case x.flying[d]:
@@ -199,7 +198,7 @@ func (tx *txn) pump(t *talk) {
 				tx.entryProblem(x, t.ID, "the message can't be encrypted: "+err.Error())
 				return
 			}
-		} else if !open && len(g.members) > 1 {
+		} else if !open && len(g.Members) > 1 {
 			tx.complete(t, x)
 		}
 	}
@@ -236,15 +235,8 @@ func (tx *txn) launch(s *session, t *talk, g *groupState, x *entry, to []account
 // encrypt seals content into an envelope of a group's epoch. The state that
 // gives the key up is written in this transaction.
 func (tx *txn) encrypt(g *groupState, content *wire.Content) ([]byte, error) {
-	if _, err := g.mls.Reserve(1); err != nil {
-		return nil, err
-	}
 	tx.moved[g] = true
-	msg, err := g.mls.Seal(content.Append(nil), nil, 0)
-	if err != nil {
-		return nil, err
-	}
-	return g.env.Seal(envelope.Message, msg)
+	return g.Seal(content)
 }
 
 // landed records what became of a message.

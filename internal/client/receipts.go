@@ -57,12 +57,12 @@ func (tx *txn) offerSoon(t *talk) {
 // or with the next message.
 func (tx *txn) offer(t *talk) {
 	s, g, owed := tx.session, t.sending(), t.order.Owed()
-	if s == nil || g == nil || g.unsure() || len(owed) == 0 || len(s.open) >= maxFlying {
+	if s == nil || g == nil || g.Unsure() || len(owed) == 0 || len(s.open) >= maxFlying {
 		return
 	}
 	req := &wire.Send{LiveOnly: true}
 	for _, r := range owed {
-		for _, m := range g.members {
+		for _, m := range g.Members {
 			if m.Device == r.Device {
 				req.Targets = append(req.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
 			}

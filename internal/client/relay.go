@@ -54,8 +54,8 @@ func (tx *txn) noteGap(g *wire.Gap) {
 	tx.putSignIn()
 	tx.tell(&wire.ExpiredEvent{Count: g.Count, From: 1000 * g.From, To: 1000 * g.To})
 	for _, group := range tx.groups {
-		if !group.rec.Over {
-			group.rec.ReadLog = true
+		if !group.Rec.Over {
+			group.Rec.ReadLog = true
 			tx.moved[group] = true
 		}
 	}

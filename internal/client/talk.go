@@ -86,7 +86,7 @@ func (t *talk) record() *wire.RoomRecord {
 		rec.Accounts = append(rec.Accounts, t.Accounts[i][:])
 	}
 	for _, g := range t.groups {
-		rec.Groups = append(rec.Groups, g.id)
+		rec.Groups = append(rec.Groups, g.ID)
 	}
 	return rec
 }
@@ -96,13 +96,13 @@ func (t *talk) record() *wire.RoomRecord {
 func (t *talk) adopt(g *groupState) {
 	g.talk = t
 	t.groups = append(t.groups, g)
-	slices.SortFunc(t.groups, func(a, b *groupState) int { return bytes.Compare(a.id, b.id) })
+	slices.SortFunc(t.groups, func(a, b *groupState) int { return bytes.Compare(a.ID, b.ID) })
 }
 
 // sending returns the group to send in, nil if there is none.
 func (t *talk) sending() *groupState {
 	for _, g := range t.groups {
-		if g.rec.Open && !g.rec.Over {
+		if g.Usable() {
 			return g
 		}
 	}
@@ -186,7 +186,7 @@ func (r *teller) Read(e order.Read) error {
 // accountOf finds whose a device is, in the groups of a conversation.
 func (tx *txn) accountOf(t *talk, d ident.DeviceID) (ident.AccountID, bool) {
 	for _, g := range t.groups {
-		for _, m := range g.members {
+		for _, m := range g.Members {
 			if m.Device == d {
 				return m.Account, true
 			}

@@ -118,7 +118,7 @@ func (tx *txn) job(s *session) *job {
 		}
 	}
 	for _, g := range tx.groups {
-		if g.unsure() && !g.rec.Over && g.pause.over(tx.now) {
+		if g.Unsure() && !g.Rec.Over && g.pause.over(tx.now) {
 			return s.catchUpJob(g)
 		}
 	}
@@ -133,7 +133,7 @@ func (tx *txn) job(s *session) *job {
 // stuck reports whether a group must be resolved first and can't be now.
 func (t *talk) stuck() bool {
 	for _, g := range t.groups {
-		if g.unsure() && !g.rec.Over {
+		if g.Unsure() && !g.Rec.Over {
 			return true
 		}
 	}

@@ -1,0 +1,269 @@
+// Package groups is the MLS groups of one device with all that byre puts around
+// them: the keys of their envelopes, the epochs just left behind, the commit
+// that may stand in the epoch's log, and the rule by which that log decides.
+// It writes to the home and does no other I/O.
+package groups
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/envelope"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+const (
+	// keptEpochs is how many past epochs can still be read, and keptFor how
+	// long, in connected time (DESIGN 4).
+	keptEpochs = 2
+	keptFor    = 10 * time.Minute
+	// renewAfter is when this device renews its keys at its next message, in
+	// groups of at most renewSize leaves.
+	renewAfter = 24 * time.Hour
+	renewSize  = 32
+)
+
+// Group is one MLS group of this device. It has one owner, who calls Save in
+// the transaction that follows a change.
+type Group struct {
+	ID []byte
+	// Rec is what the home keeps of it beside its states.
+	Rec wire.GroupRecord
+	// Members are those of the present epoch, checked.
+	Members []account.Member
+
+	home    *home.Home
+	me      *account.Me
+	mls     *group.Group
+	env     *envelope.Epoch
+	past    []past // the newest first, beside Rec.Past
+	pending *group.Pending
+}
+
+// past is an epoch left behind.
+type past struct {
+	mls *group.PastEpoch
+	env *envelope.Epoch
+}
+
+// Device is what every group of a device needs of it.
+type Device struct {
+	Home *home.Home
+	Me   *account.Me
+}
+
+// Create begins a group of this device alone in a room.
+func (d Device) Create(own devchain.Chain, room account.Room, suite ciphersuite.ID, now time.Time) (*Group, error) {
+	m, err := group.Create(group.CreateOptions{
+		Suite: suite, Identity: d.Me.Identity(), Signer: d.Me.Leaf,
+		LeafExtensions:  d.Me.LeafExtensions(own),
+		GroupExtensions: room.Extensions(), Supports: account.Supports(),
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(account.LeafLife),
+		Validator: account.Validate,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("begin a group: %w", err)
+	}
+	return d.wrap(m, room, now)
+}
+
+// Join enters the group of a Welcome with the key package it names (RFC 9420
+// 12.4.3.1), and tells which room it is.
+func (d Device) Join(welcome []byte, k *group.OwnKeyPackage, now time.Time) (*Group, account.Room, error) {
+	m, err := group.Join(welcome, k, group.JoinOptions{Signer: d.Me.Leaf, Validator: account.Validate})
+	if err != nil {
+		return nil, account.Room{}, fmt.Errorf("join a group: %w", err)
+	}
+	room, err := account.ReadRoom(m.Extensions())
+	if err != nil {
+		return nil, room, err
+	}
+	g, err := d.wrap(m, room, now)
+	if err != nil {
+		return nil, room, err
+	}
+	g.Rec.Open = true
+	return g, room, nil
+}
+
+func (d Device) wrap(m *group.Group, room account.Room, now time.Time) (*Group, error) {
+	g := &Group{ID: bytes.Clone(m.ID()), home: d.Home, me: d.Me, mls: m}
+	g.Rec = wire.GroupRecord{Id: g.ID, Room: room.ID[:], Epoch: m.Epoch(), PathAt: now.UnixMilli()}
+	var err error
+	if g.env, err = envelope.NewEpoch(m); err != nil {
+		return nil, err
+	}
+	return g, g.index()
+}
+
+// index finds the members of the present epoch.
+func (g *Group) index() error {
+	g.Members = nil
+	for l := range g.mls.Members() {
+		m, err := account.ReadMember(l)
+		if err != nil {
+			return err
+		}
+		g.Members = append(g.Members, m)
+	}
+	return nil
+}
+
+// Suite is the group's cipher suite.
+func (g *Group) Suite() ciphersuite.ID { return g.mls.Suite() }
+
+// Unsure reports whether the epoch's log must be read before anything is sent.
+func (g *Group) Unsure() bool { return g.Rec.ReadLog || g.pending != nil }
+
+// Usable reports whether the group can be sent in, now or after its log was
+// read.
+func (g *Group) Usable() bool { return g.Rec.Open && !g.Rec.Over }
+
+// RenewalDue reports whether this device should renew its keys.
+func (g *Group) RenewalDue(now time.Time) bool {
+	return len(g.Members) <= renewSize && now.Sub(time.UnixMilli(g.Rec.PathAt)) >= renewAfter
+}
+
+// Has reports whether a device is a member.
+func (g *Group) Has(d ident.DeviceID) bool {
+	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Device == d })
+}
+
+// HasOther reports whether somebody else's device is a member.
+func (g *Group) HasOther() bool {
+	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Account != g.me.Account })
+}
+
+// Begin writes a new group to the home.
+func (g *Group) Begin(tx *home.Tx) {
+	g.keepEpoch(tx)
+	g.Save(tx)
+}
+
+func (g *Group) keepEpoch(tx *home.Tx) {
+	tx.PutBytes(g.home.Key(home.EpochState, g.ID).At(g.Rec.Epoch), g.mls.EpochState().Reveal())
+}
+
+// Save writes what changes with every message.
+func (g *Group) Save(tx *home.Tx) {
+	tx.PutBytes(g.home.Key(home.Ratchet, g.ID).At(g.Rec.Epoch), g.mls.RatchetState().Reveal())
+	tx.Put(g.home.Key(home.Group, g.ID), &g.Rec)
+}
+
+// advance takes the group into the next epoch by merge, which leaves the
+// present one behind.
+func (g *Group) advance(tx *home.Tx, merge func() (*group.PastEpoch, error)) error {
+	left, env := g.Rec.Epoch, g.env
+	behind, err := merge()
+	if err != nil {
+		return err
+	}
+	if g.env, err = envelope.NewEpoch(g.mls); err != nil {
+		return err
+	}
+	if err := g.index(); err != nil {
+		return err
+	}
+	tx.PutBytes(g.home.Key(home.EpochState, g.ID).At(left), behind.EpochState().Reveal())
+	tx.PutBytes(g.home.Key(home.Ratchet, g.ID).At(left), behind.RatchetState().Reveal())
+	g.past = slices.Insert(g.past, 0, past{behind, env})
+	g.Rec.Past = slices.Insert(g.Rec.Past, 0, wire.PastRecord{Epoch: left})
+	for len(g.past) > keptEpochs {
+		g.forget(tx, len(g.past)-1)
+	}
+	g.Rec.Epoch, g.Rec.Skipped, g.Rec.Open = g.mls.Epoch(), 0, true
+	g.dropPending(tx)
+	g.keepEpoch(tx)
+	return nil
+}
+
+// forget erases a past epoch.
+func (g *Group) forget(tx *home.Tx, i int) {
+	n := g.Rec.Past[i].Epoch
+	g.past[i].mls.Wipe()
+	g.past = slices.Delete(g.past, i, i+1)
+	g.Rec.Past = slices.Delete(g.Rec.Past, i, i+1)
+	tx.Delete(g.home.Key(home.EpochState, g.ID).At(n))
+	tx.Delete(g.home.Key(home.Ratchet, g.ID).At(n))
+}
+
+// Age counts connected time and erases past epochs that had enough of it. It
+// reports whether anything changed.
+func (g *Group) Age(tx *home.Tx, d time.Duration) bool {
+	changed := len(g.past) > 0
+	for i := len(g.past) - 1; i >= 0; i-- {
+		g.Rec.Past[i].ConnectedMs += uint64(d.Milliseconds()) //nolint:gosec // not negative
+		if g.Rec.Past[i].ConnectedMs >= uint64(keptFor.Milliseconds()) {
+			g.forget(tx, i)
+		}
+	}
+	return changed
+}
+
+// Load restores a group with its past epochs and its pending commit.
+func (d Device) Load(ctx context.Context, rec wire.GroupRecord) (*Group, error) {
+	g := &Group{ID: rec.Id, Rec: rec, home: d.Home, me: d.Me}
+	epoch, ratchet, err := g.states(ctx, rec.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	if g.mls, err = group.Restore(epoch, ratchet, group.RestoreOptions{Signer: d.Me.Leaf, Validator: account.Validate}); err != nil {
+		return nil, fmt.Errorf("%w: %w", home.ErrDamaged, err)
+	}
+	if g.env, err = envelope.NewEpoch(g.mls); err != nil {
+		return nil, err
+	}
+	for _, p := range rec.Past {
+		epoch, ratchet, err := g.states(ctx, p.Epoch)
+		if err != nil {
+			return nil, err
+		}
+		var b past
+		if b.mls, err = group.RestorePast(epoch, ratchet); err != nil {
+			return nil, fmt.Errorf("%w: %w", home.ErrDamaged, err)
+		}
+		if b.env, err = envelope.NewEpoch(b.mls); err != nil {
+			return nil, err
+		}
+		g.past = append(g.past, b)
+	}
+	if rec.Pending != nil {
+		state, ok, err := g.home.GetBytes(ctx, g.home.Key(home.Pending, g.ID))
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w: a pending commit is missing", home.ErrDamaged)
+		}
+		if g.pending, err = group.RestorePending(secret.New(state)); err != nil {
+			return nil, fmt.Errorf("%w: %w", home.ErrDamaged, err)
+		}
+	}
+	return g, g.index()
+}
+
+// states reads the two states of an epoch.
+func (g *Group) states(ctx context.Context, n uint64) (epoch, ratchet secret.Bytes, err error) {
+	a, okA, err := g.home.GetBytes(ctx, g.home.Key(home.EpochState, g.ID).At(n))
+	if err != nil {
+		return epoch, ratchet, err
+	}
+	b, okB, err := g.home.GetBytes(ctx, g.home.Key(home.Ratchet, g.ID).At(n))
+	if err != nil {
+		return epoch, ratchet, err
+	}
+	if !okA || !okB {
+		return epoch, ratchet, fmt.Errorf("%w: the keys of an epoch are missing", home.ErrDamaged)
+	}
+	return secret.New(a), secret.New(b), nil
+}

@@ -1,0 +1,220 @@
+package groups
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/envelope"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+// Why a group is given up.
+var (
+	ErrOver    = errors.New("this device was away for too long to follow the conversation: it must be added again")
+	ErrOwnPath = errors.New("a change of the conversation holds a wrong secret for this device: it must be added again")
+	ErrRemoved = errors.New("this device was taken out of the conversation")
+)
+
+// Change is what a commit of this device is to do.
+type Change struct {
+	Add    []*group.KeyPackage // checked: account.CheckKeyPackages
+	Remove []group.LeafIndex
+	Renew  bool // this device's keys
+}
+
+// Propose makes a commit durable as pending; the group must have none. Then it
+// is to be appended: see [Group.Offer].
+func (g *Group) Propose(tx *home.Tx, own devchain.Chain, c Change, box wire.WelcomeBox) error {
+	o := group.CommitOptions{Add: c.Add, Remove: c.Remove, Update: c.Renew}
+	if c.Renew || len(c.Remove) > 0 { // what has a path renews the leaf
+		o.Leaf = &group.LeafOptions{Extensions: g.me.LeafExtensions(own), Supports: account.Supports()}
+	}
+	p, err := g.mls.Commit(o)
+	if err != nil {
+		return fmt.Errorf("change the conversation: %w", err)
+	}
+	rec := &wire.PendingRecord{}
+	if rec.Commit, err = g.env.Seal(envelope.Handshake, p.Commit()); err != nil {
+		return err
+	}
+	box.Welcome = p.Welcome()
+	for _, k := range c.Add {
+		w, err := welcome(k, &box)
+		if err != nil {
+			return err
+		}
+		rec.Welcomes = append(rec.Welcomes, w)
+	}
+	for _, m := range g.Members {
+		if m.Device != g.me.Device && !slices.Contains(c.Remove, m.Leaf) {
+			rec.Targets = append(rec.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
+		}
+	}
+	g.pending, g.Rec.Pending = p, rec
+	tx.PutBytes(g.home.Key(home.Pending, g.ID), p.State().Reveal())
+	g.Save(tx)
+	return nil
+}
+
+// welcome seals a Welcome to a device that joins.
+func welcome(k *group.KeyPackage, box *wire.WelcomeBox) (w wire.Welcome, err error) {
+	m, err := account.ReadMember(k.Leaf())
+	if err != nil {
+		return w, err
+	}
+	b, err := envelope.SealBox(m.Keys.Box, (&wire.Box{Body: box}).Append(nil))
+	if err != nil {
+		return w, err
+	}
+	return wire.Welcome{Target: &wire.Target{Device: m.Device[:], Token: m.Token}, Envelope: b}, nil
+}
+
+func (g *Group) dropPending(tx *home.Tx) {
+	if g.pending == nil {
+		return
+	}
+	g.pending.Discard()
+	g.pending, g.Rec.Pending = nil, nil
+	tx.Delete(g.home.Key(home.Pending, g.ID))
+}
+
+// Offer returns the request that offers the pending commit to the log, nil if
+// there is none. The log decides; asking again after a crash or a lost answer
+// is safe, because the log then shows these very bytes.
+func (g *Group) Offer() *wire.AppendEpoch {
+	if g.pending == nil {
+		return nil
+	}
+	p := g.Rec.Pending
+	return &wire.AppendEpoch{Handle: g.Handle(), After: g.Rec.Skipped, Commit: p.Commit, Targets: p.Targets, Welcomes: p.Welcomes}
+}
+
+// Offers reports whether the pending commit is the one of a request.
+func (g *Group) Offers(req *wire.AppendEpoch) bool {
+	return g.pending != nil && bytes.Equal(req.Commit, g.Rec.Pending.Commit)
+}
+
+// Handle names the present epoch's log.
+func (g *Group) Handle() []byte { return bytes.Clone(g.env.Handle[:]) }
+
+// Moved is what became of a group by an entry of its log.
+type Moved struct {
+	// Epoch tells that the group is in another epoch.
+	Epoch bool
+	// Added and Removed are the devices that came and went; Shown are all whose
+	// leaves are new.
+	Added, Removed, Shown []account.Member
+	// Lost is why the group is given up, or nil.
+	Lost error
+}
+
+func (m *Moved) tell(st *group.Staged, began bool) {
+	read := func(list []group.Member) (out []account.Member) {
+		for _, l := range list {
+			if x, err := account.ReadMember(l); err == nil {
+				out = append(out, x)
+			}
+		}
+		return out
+	}
+	added := read(st.Added())
+	if !began {
+		m.Added, m.Removed = added, read(st.Removed())
+	}
+	m.Shown = added
+	for _, u := range st.Updated() {
+		m.Shown = append(m.Shown, read([]group.Member{u.After})...)
+	}
+}
+
+// Confirm takes the group into the epoch of its pending commit, which won.
+func (g *Group) Confirm(tx *home.Tx, now time.Time) (m Moved, err error) {
+	p := g.pending
+	m.tell(p.Staged, !g.Rec.Open)
+	if err := g.advance(tx, func() (*group.PastEpoch, error) { return g.mls.Confirm(p) }); err != nil {
+		return m, err
+	}
+	m.Epoch, g.Rec.PathAt = true, now.UnixMilli()
+	g.Save(tx)
+	return m, nil
+}
+
+// Follow applies what the epoch's log holds: the winner is the first entry that
+// is valid under MLS and the room's rules, by the group's state and the entry's
+// bytes alone, so that every member comes to the same answer.
+func (g *Group) Follow(tx *home.Tx, log *wire.EpochLog, now time.Time) (m Moved, err error) {
+	if log.Over {
+		return g.lose(tx, ErrOver), nil
+	}
+	if log.From != g.Rec.Skipped {
+		return m, nil // an answer to an older question
+	}
+	for _, entry := range log.Entries {
+		if g.pending != nil && bytes.Equal(entry, g.Rec.Pending.Commit) {
+			return g.Confirm(tx, now)
+		}
+		st, err := g.stage(entry)
+		switch {
+		case errors.Is(err, group.ErrOwnPath), errors.Is(err, group.ErrOwn):
+			// The others go on with it; skipping it would part the room.
+			return g.lose(tx, ErrOwnPath), nil
+		case err != nil:
+			g.Rec.Skipped++ // garbage blocks nothing
+			g.Save(tx)
+			continue
+		}
+		return g.merge(tx, st)
+	}
+	return m, nil
+}
+
+// stage checks somebody's commit, changing nothing.
+func (g *Group) stage(entry []byte) (*group.Staged, error) {
+	msg, err := g.env.Open(entry)
+	if err != nil {
+		return nil, err
+	}
+	st, err := g.mls.Stage(msg, group.StageOptions{})
+	if err != nil {
+		return nil, err
+	}
+	// What a room is never changes (docs/spec/content.md).
+	if _, replaced := st.GroupExtensions(); replaced {
+		st.Drop()
+		return nil, fmt.Errorf("%w: it changes what the room is", account.ErrLeaf)
+	}
+	return st, nil
+}
+
+// merge takes the group into the epoch of somebody's commit. A pending commit
+// of this device has lost then; if what it was for is still needed, it is made
+// anew.
+func (g *Group) merge(tx *home.Tx, st *group.Staged) (m Moved, err error) {
+	m.tell(st, !g.Rec.Open)
+	if st.SelfRemoved() {
+		lost := g.lose(tx, ErrRemoved)
+		lost.Removed = m.Removed
+		return lost, nil
+	}
+	if err := g.advance(tx, func() (*group.PastEpoch, error) { return g.mls.Merge(st) }); err != nil {
+		return m, err
+	}
+	m.Epoch, g.Rec.ReadLog = true, true // there may be more
+	g.Save(tx)
+	return m, nil
+}
+
+// lose gives the group up.
+func (g *Group) lose(tx *home.Tx, why error) Moved {
+	g.dropPending(tx)
+	g.Rec.Over, g.Rec.ReadLog = true, false
+	g.Save(tx)
+	return Moved{Lost: why}
+}

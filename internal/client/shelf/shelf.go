@@ -1,0 +1,177 @@
+// Package shelf keeps the private parts of this device's key packages: durable
+// before the public parts are published, erased when they are used or when
+// nobody can hold a Welcome for them any more (MLS rules 5 and 8).
+package shelf
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+const (
+	// most is how many one-time key packages stand at the relay (its bound), and
+	// few when they are filled up.
+	most, few = 16, 8
+	// lastResortFor is how long a last-resort key package is given out.
+	lastResortFor = 24 * time.Hour
+	// oneTimeFor is how long a one-time key package is: well below the life of
+	// its leaf.
+	oneTimeFor = 14 * 24 * time.Hour
+	// keptFor is how long a private part outlives its being given out: longer
+	// than a Welcome can wait at the relay.
+	keptFor = 96 * time.Hour
+)
+
+// Published is what stands at the relay.
+type Published struct {
+	OneTime    int
+	LastResort time.Time // since when
+}
+
+// Shelf is the private parts. It has one owner.
+type Shelf struct {
+	home *home.Home
+	kept map[string]*wire.KeyPackageRecord
+}
+
+// Load reads the shelf.
+func Load(ctx context.Context, h *home.Home) (*Shelf, error) {
+	s := &Shelf{home: h, kept: map[string]*wire.KeyPackageRecord{}}
+	for it, err := range h.All(ctx, home.KeyPackage) {
+		if err != nil {
+			return nil, err
+		}
+		rec := &wire.KeyPackageRecord{}
+		if err := rec.Parse(it.Record); err != nil {
+			return nil, errors.Join(home.ErrDamaged, err)
+		}
+		s.kept[string(rec.Ref)] = rec
+	}
+	return s, nil
+}
+
+// Fill makes what the relay lacks and returns the request that publishes it,
+// nil if it lacks nothing. Packages whose publishing was not confirmed are not
+// published again, because one that is given out twice breaks the second
+// conversation.
+func (s *Shelf) Fill(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciphersuite.ID, at Published, now time.Time) (*wire.PublishKeyPackages, error) {
+	s.forget(tx, now)
+	req := &wire.PublishKeyPackages{}
+	want := 0
+	if at.OneTime < few {
+		want = most - max(at.OneTime, 0)
+	}
+	if s.oneTimeTooOld(now) {
+		want, req.Replace = most, true
+		s.retire(tx, false, now)
+	}
+	make1 := func(lastResort bool) ([]byte, error) {
+		k, err := me.KeyPackage(own, account.KeyPackageOptions{Suite: suite, Now: now, LastResort: lastResort})
+		if err != nil {
+			return nil, err
+		}
+		rec := &wire.KeyPackageRecord{Ref: k.Ref(), State: k.State().Reveal(), LastResort: lastResort, MadeAt: now.UnixMilli()}
+		s.put(tx, rec)
+		return k.Public(), nil
+	}
+	for range want {
+		public, err := make1(false)
+		if err != nil {
+			return nil, err
+		}
+		req.OneTime = append(req.OneTime, public)
+	}
+	if now.Sub(at.LastResort) >= lastResortFor || !s.offers(true) {
+		s.retire(tx, true, now)
+		var err error
+		if req.LastResort, err = make1(true); err != nil {
+			return nil, err
+		}
+	}
+	if len(req.OneTime) == 0 && len(req.LastResort) == 0 {
+		return nil, nil //nolint:nilnil // nothing lacks
+	}
+	return req, nil
+}
+
+// Find returns the key package that a Welcome names, and what to call once it
+// was used: a one-time one is erased then.
+func (s *Shelf) Find(welcome []byte) (k *group.OwnKeyPackage, used func(*home.Tx), err error) {
+	refs, err := group.WelcomeRefs(welcome)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, ref := range refs {
+		rec, ok := s.kept[string(ref)]
+		if !ok {
+			continue
+		}
+		k, err := group.RestoreKeyPackage(secret.New(slices.Clone(rec.State)))
+		return k, func(tx *home.Tx) {
+			if !rec.LastResort {
+				s.drop(tx, rec)
+			}
+		}, err
+	}
+	return nil, nil, group.ErrNotForMe
+}
+
+func (s *Shelf) put(tx *home.Tx, rec *wire.KeyPackageRecord) {
+	s.kept[string(rec.Ref)] = rec
+	tx.Put(s.home.Key(home.KeyPackage, rec.Ref), rec)
+}
+
+// drop erases a private part.
+func (s *Shelf) drop(tx *home.Tx, rec *wire.KeyPackageRecord) {
+	delete(s.kept, string(rec.Ref))
+	clear(rec.State)
+	tx.Delete(s.home.Key(home.KeyPackage, rec.Ref))
+}
+
+// offers reports whether the private part of something given out is here.
+func (s *Shelf) offers(lastResort bool) bool {
+	for _, rec := range s.kept {
+		if rec.LastResort == lastResort && rec.RetiredAt == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Shelf) oneTimeTooOld(now time.Time) bool {
+	for _, rec := range s.kept {
+		if !rec.LastResort && rec.RetiredAt == 0 && now.Sub(time.UnixMilli(rec.MadeAt)) > oneTimeFor {
+			return true
+		}
+	}
+	return false
+}
+
+// retire notes that those of a kind are no longer given out.
+func (s *Shelf) retire(tx *home.Tx, lastResort bool, now time.Time) {
+	for _, rec := range s.kept {
+		if rec.LastResort == lastResort && rec.RetiredAt == 0 {
+			rec.RetiredAt = now.UnixMilli()
+			s.put(tx, rec)
+		}
+	}
+}
+
+// forget erases the private parts for which no Welcome can wait any more.
+func (s *Shelf) forget(tx *home.Tx, now time.Time) {
+	for _, rec := range s.kept {
+		if rec.RetiredAt != 0 && now.Sub(time.UnixMilli(rec.RetiredAt)) > keptFor {
+			s.drop(tx, rec)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package shelf
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/store/memstore"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+const suite = ciphersuite.X25519_AES128GCM_SHA256_Ed25519
+
+// bob is a device with a shelf, in time that he sets.
+type bob struct {
+	t     *testing.T
+	home  *home.Home
+	me    *account.Me
+	chain devchain.Chain
+	shelf *Shelf
+	now   time.Time
+}
+
+func newBob(t *testing.T) *bob {
+	t.Helper()
+	h, err := home.Create(t.Context(), memstore.New(), home.Options{
+		Passphrase: func() (secret.Bytes, error) { return secret.New([]byte("p")), nil }, Cost: home.WeakCostForTests(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bob{t: t, home: h, now: time.Unix(1_800_000_000, 0)}
+	if b.me, b.chain, err = account.New(false); err != nil {
+		t.Fatal(err)
+	}
+	b.reload()
+	return b
+}
+
+func (b *bob) reload() {
+	b.t.Helper()
+	var err error
+	if b.shelf, err = Load(b.t.Context(), b.home); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bob) fill(at Published) *wire.PublishKeyPackages {
+	b.t.Helper()
+	tx := b.home.Begin()
+	req, err := b.shelf.Fill(tx, b.me, b.chain, suite, at, b.now)
+	if err == nil {
+		err = tx.Commit(b.t.Context())
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.reload() // what counts is what is durable
+	if req == nil {
+		req = &wire.PublishKeyPackages{}
+	}
+	return req
+}
+
+// welcome is a Welcome for one of bob's key packages.
+func (b *bob) welcome(public []byte) []byte {
+	b.t.Helper()
+	alice, chain, err := account.New(false)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	k, err := group.ParseKeyPackage(public)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	g, err := group.Create(group.CreateOptions{
+		Suite: suite, Identity: alice.Identity(), Signer: alice.Leaf, LeafExtensions: alice.LeafExtensions(chain),
+		GroupExtensions: account.Direct(alice.Account, b.me.Account).Extensions(), Supports: account.Supports(),
+		NotBefore: b.now, NotAfter: b.now.Add(time.Hour),
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p, err := g.Commit(group.CommitOptions{Add: []*group.KeyPackage{k}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return p.Welcome()
+}
+
+// use joins by a Welcome, and reports whether there was a key for it.
+func (b *bob) use(welcome []byte) bool {
+	b.t.Helper()
+	_, used, err := b.shelf.Find(welcome)
+	if errors.Is(err, group.ErrNotForMe) {
+		return false
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	tx := b.home.Begin()
+	used(tx)
+	if err := tx.Commit(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	b.reload()
+	return true
+}
+
+func TestTheRelayIsKeptFull(t *testing.T) {
+	b := newBob(t)
+	first := b.fill(Published{})
+	if len(first.OneTime) != 16 || len(first.LastResort) == 0 || first.Replace {
+		t.Fatalf("at first %d, last resort %d bytes, replace %v", len(first.OneTime), len(first.LastResort), first.Replace)
+	}
+	at := Published{OneTime: 9, LastResort: b.now}
+	if req := b.fill(at); len(req.OneTime)+len(req.LastResort) != 0 {
+		t.Errorf("with 9 left: %v", req)
+	}
+	at.OneTime = 7
+	if req := b.fill(at); len(req.OneTime) != 9 || len(req.LastResort) != 0 {
+		t.Errorf("with 7 left: %v", req)
+	}
+	b.now = b.now.Add(25 * time.Hour)
+	at.OneTime = 16
+	if req := b.fill(at); len(req.OneTime) != 0 || len(req.LastResort) == 0 {
+		t.Errorf("a day later: %v", req)
+	}
+	at.LastResort = b.now
+	b.now = b.now.Add(15 * 24 * time.Hour)
+	if req := b.fill(at); len(req.OneTime) != 16 || !req.Replace {
+		t.Errorf("two weeks later: %v", req)
+	}
+}
+
+func TestAOneTimeKeyIsErasedWhenUsed(t *testing.T) {
+	b := newBob(t)
+	first := b.fill(Published{})
+	w := b.welcome(first.OneTime[3])
+	if !b.use(w) {
+		t.Fatal("the key is missing")
+	}
+	if b.use(w) {
+		t.Error("a Welcome opens twice")
+	}
+	last := b.welcome(first.LastResort)
+	if !b.use(last) || !b.use(b.welcome(first.LastResort)) {
+		t.Error("a last resort serves once only")
+	}
+}
+
+func TestARetiredKeyStaysAsLongAsAWelcomeMayWait(t *testing.T) {
+	b := newBob(t)
+	first := b.fill(Published{})
+	w := b.welcome(first.LastResort)
+	b.now = b.now.Add(25 * time.Hour)
+	b.fill(Published{OneTime: 16, LastResort: b.now.Add(-25 * time.Hour)}) // rotates it
+	b.now = b.now.Add(72 * time.Hour)
+	b.fill(Published{OneTime: 16, LastResort: b.now})
+	if _, _, err := b.shelf.Find(w); err != nil {
+		t.Errorf("72 hours after it was rotated: %v", err)
+	}
+	b.now = b.now.Add(25 * time.Hour)
+	b.fill(Published{OneTime: 16, LastResort: b.now})
+	if _, _, err := b.shelf.Find(w); !errors.Is(err, group.ErrNotForMe) {
+		t.Errorf("97 hours after: %v", err)
+	}
+}
