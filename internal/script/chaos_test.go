@@ -36,11 +36,10 @@ type written struct {
 
 // TestKilledAtAnyMoment: while byred is killed -9 again and again, and clients
 // at random, every confirmed message is read exactly once, in order per sender.
-// The full size (2,000 messages, ten kills) runs with BYRE_LONG.
 func TestKilledAtAnyMoment(t *testing.T) {
-	messages, kills := 300, 3
+	messages, kills := 2_000, 10
 	if os.Getenv("BYRE_LONG") != "" {
-		messages, kills = 2000, 10
+		messages, kills = 10_000, 40
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
