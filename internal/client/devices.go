@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,9 @@ import (
 // ErrNoDevice says that the account has no such device.
 var ErrNoDevice = errors.New("the account has no device with this id: see the list of devices")
 
+// ErrForked says that the own device list is contradicted by another one.
+var ErrForked = errors.New("two device lists of your account contradict each other: nobody would believe a new device; recover the account with its phrase first")
+
 // Invitation is what a new device must know to ask for a place in an account.
 // It must come from another device of the account on a way that nobody else
 // controls.
@@ -27,7 +31,7 @@ type Invitation struct {
 // Invite returns what a new device of this account must know.
 func (c *Client) Invite(ctx context.Context) (inv Invitation, err error) {
 	err = c.e.do(ctx, func(tx *txn) error {
-		inv = Invitation{Name: tx.device.Name, ServerKey: tx.device.ServerKey, Chain: tx.pins[tx.me.Account].Chain.Wire()}
+		inv = Invitation{Name: tx.device.Name, ServerKey: tx.device.ServerKey, Chain: tx.own().Chain.Wire()}
 		return nil
 	})
 	return inv, err
@@ -88,46 +92,89 @@ func (c *Client) RemoveDevice(ctx context.Context, id ident.DeviceID) error {
 // extend signs one more step of the own chain and presents it to the server.
 func (e *engine) extend(ctx context.Context, step func(devchain.Chain) (wire.ChainEntryAction, error)) error {
 	return e.with(ctx, func(s *session) error {
-		if err := s.readChain(ctx, e.me.Account); err != nil {
-			return err
-		}
-		var next devchain.Chain
-		if err := e.do(ctx, func(tx *txn) error {
-			now := tx.pins[tx.me.Account].Chain
-			action, err := step(now)
-			if err != nil {
+		for {
+			if err := s.readChain(ctx, e.me.Account); err != nil {
 				return err
 			}
-			next, err = tx.me.Extend(now, action)
-			return err
-		}); err != nil {
-			return err
-		}
-		entries := next.Wire().Entries
-		body, err := s.ask(ctx, &wire.AppendChain{Account: e.me.Account[:], Entries: entries[len(entries)-1:]})
-		if err != nil {
-			return err
-		}
-		shown, ok := body.(*wire.Account)
-		if !ok {
-			return ErrProtocol
-		}
-		chain, err := account.ReadChain(shown)
-		if err != nil {
-			return err
-		}
-		if chain.Head() != next.Head() {
-			return fmt.Errorf("%w: another device changed the list at the same time: try again", account.ErrChain)
-		}
-		// A2: the step is pinned. A crash before this commit leaves it at the
-		// server, where it is read at the next connection.
-		return e.do(ctx, func(tx *txn) error {
-			tx.seeChain(chain)
-			for _, t := range tx.talks {
-				t.checked = nil
+			var next devchain.Chain
+			var done bool
+			// A2: the step is durable before the server sees it, and is offered
+			// again byte for byte after a crash: another one in its place would
+			// be a fork of one's own making (ADR 10).
+			if err := e.do(ctx, func(tx *txn) (err error) {
+				next, done, err = tx.step(step)
+				return err
+			}); err != nil {
+				return err
 			}
-			tx.wake()
-			return nil
-		})
+			if err := s.offer(ctx, next); err != nil || done {
+				return err
+			}
+		}
+	})
+}
+
+// step returns the own chain with the step that is to be offered: the one that
+// was signed last, if it still fits, or a new one. done is false if that one was
+// meant for something else.
+func (tx *txn) step(want func(devchain.Chain) (wire.ChainEntryAction, error)) (next devchain.Chain, done bool, err error) {
+	p := *tx.own()
+	action, err := want(p.Chain)
+	if old := p.Record.Offered; old != nil {
+		if again, err2 := p.Chain.Extend(*old); err2 == nil {
+			var e wire.ChainEntry
+			if err2 := e.Parse(old.Entry); err2 != nil {
+				return next, false, err2
+			}
+			return again, err == nil && sameAction(e.Action, action), nil
+		}
+	}
+	if err != nil {
+		return next, false, err
+	}
+	if _, adds := action.(*wire.AddDevice); adds && p.View.Forked() {
+		return next, false, ErrForked
+	}
+	if next, err = tx.me.Extend(p.Chain, action); err != nil {
+		return next, false, err
+	}
+	entries := next.Wire().Entries
+	p.Record.Offered = &entries[len(entries)-1]
+	tx.putPin(&p)
+	return next, true, nil
+}
+
+func sameAction(a, b wire.ChainEntryAction) bool {
+	x, y := wire.ChainEntry{Action: a}, wire.ChainEntry{Action: b}
+	return bytes.Equal(x.Append(nil), y.Append(nil))
+}
+
+// offer presents the last entry of the own chain to the server.
+func (s *session) offer(ctx context.Context, next devchain.Chain) error {
+	id, entries := next.ID(), next.Wire().Entries
+	body, err := s.ask(ctx, &wire.AppendChain{Account: id[:], Entries: entries[len(entries)-1:]})
+	if err != nil {
+		return err
+	}
+	shown, ok := body.(*wire.Account)
+	if !ok {
+		return ErrProtocol
+	}
+	chain, err := account.ReadChain(shown)
+	if err != nil {
+		return err
+	}
+	if !chain.Contains(next.Len(), next.Head()) {
+		return fmt.Errorf("%w: another device changed the list at the same time: try again", account.ErrChain)
+	}
+	// A3: the step is pinned. A crash before this commit leaves it at the server,
+	// where it is read at the next connection.
+	return s.do(ctx, func(tx *txn) error {
+		tx.seeChain(chain)
+		for _, t := range tx.talks {
+			t.checked = nil
+		}
+		tx.wake()
+		return nil
 	})
 }

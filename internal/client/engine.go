@@ -8,6 +8,8 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -34,19 +36,18 @@ type engine struct {
 	link    link // the one connection, shared by those who need it
 
 	// Owned by the loop.
-	device      wire.DeviceRecord // without the private keys
-	signIn      wire.SignInRecord
-	pins        map[ident.AccountID]*account.Pin
-	names       map[string]ident.AccountID // by ident.Name's key
-	keyPackages map[string]*wire.KeyPackageRecord
-	talks       map[ident.RoomID]*talk
-	groups      map[string]*groupState
-	unresolved  []*entry // addressed to names that are not known yet
-	dropped     map[ident.MessageID]error
-	seen        seen
-	waiting     map[uint64]*wire.WaitingRecord
-	next        struct{ outbox, event, waiting uint64 }
-	session     *session // signed in, or nil
+	device     wire.DeviceRecord // without the private keys
+	signIn     wire.SignInRecord
+	pins       map[ident.AccountID]*account.Pin
+	names      map[string]ident.AccountID // by ident.Name's key
+	shelf      *shelf.Shelf
+	inbox      *inbox.Inbox
+	talks      map[ident.RoomID]*talk
+	groups     map[string]*groupState
+	unresolved []*entry // addressed to names that are not known yet
+	dropped    map[ident.MessageID]error
+	next       struct{ outbox, event uint64 }
+	session    *session // signed in, or nil
 }
 
 // step is something to do in the loop. do must check before it changes
@@ -68,8 +69,7 @@ type txn struct {
 	after  []func()
 	talked map[*talk]bool
 	moved  map[*groupState]bool
-	acking bool   // an Ack follows the commit
-	fresh  []byte // hashes of the envelopes of this batch
+	acking bool // an Ack follows the commit
 }
 
 // do runs fn as a step and returns when what it wrote is durable.
@@ -187,7 +187,7 @@ func (tx *txn) save() {
 	for t := range tx.talked {
 		tx.Put(tx.home.Key(home.Room, t.ID[:]), t.record())
 	}
-	tx.saveSeen()
+	tx.inbox.Save(tx.Tx, tx.now)
 }
 
 // then runs f in the loop once the writes are durable.

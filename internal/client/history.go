@@ -293,7 +293,7 @@ func (e *engine) roomList(ctx context.Context) (out []Room, err error) {
 
 func (e *engine) deviceList(ctx context.Context) (out []Device, err error) {
 	err = e.look(ctx, func(tx *txn) error {
-		for _, d := range tx.pins[tx.me.Account].Chain.Devices() {
+		for _, d := range tx.own().View.Listed() {
 			out = append(out, Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true})
 		}
 		return nil

@@ -2,31 +2,16 @@ package client
 
 import (
 	"errors"
-	"maps"
 	"slices"
-	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
-	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/wire"
-	"github.com/byre-messenger/byre/mls/group"
 )
-
-// maxWaiting is how many envelopes wait for a key at most; the oldest goes
-// first.
-const maxWaiting = 256
-
-// delivery is an envelope on its way in.
-type delivery struct {
-	envelope []byte
-	at       time.Time
-	stored   bool
-	waited   uint64 // milliseconds
-}
 
 // deliver reads an envelope. Message, keys, order and what recognises a double
 // are written in one transaction (I1), and acknowledged after it: a crash
@@ -36,30 +21,22 @@ type delivery struct {
 // What does not open, or says what it must not, is dropped: an error means that
 // the home could not be read, and ends the session.
 func (tx *txn) deliver(d *wire.Deliver) error {
-	if !tx.firstTime(d.Envelope) {
+	if !tx.inbox.First(d.Envelope) {
 		return nil
 	}
-	in := delivery{d.Envelope, tx.now, d.Stored, d.WaitedMs}
+	in := inbox.Delivery{Envelope: d.Envelope, At: tx.now, Stored: d.Stored, WaitedMs: d.WaitedMs}
 	opened, err := tx.read(in)
-	if err != nil || opened {
-		return err
+	if err == nil && !opened {
+		tx.inbox.Wait(tx.Tx, in)
 	}
-	n := tx.next.waiting
-	tx.next.waiting++
-	rec := &wire.WaitingRecord{Envelope: slices.Clone(d.Envelope), ArrivedAt: tx.now.UnixMilli(), Stored: d.Stored, WaitedMs: d.WaitedMs}
-	tx.waiting[n] = rec
-	tx.Put(tx.home.Key(home.Waiting).At(n), rec)
-	if len(tx.waiting) > maxWaiting {
-		tx.unwait(slices.Sorted(maps.Keys(tx.waiting))[0])
-	}
-	return nil
+	return err
 }
 
 // read opens an envelope with the keys of the live epochs, or as a box. It
 // reports whether it did.
-func (tx *txn) read(in delivery) (bool, error) {
+func (tx *txn) read(in inbox.Delivery) (bool, error) {
 	for _, g := range tx.groups {
-		o, ok := g.Open(tx.Tx, in.envelope)
+		o, ok := g.Open(tx.Tx, in.Envelope)
 		if !ok {
 			continue
 		}
@@ -74,7 +51,7 @@ func (tx *txn) read(in delivery) (bool, error) {
 		}
 		return true, tx.content(g, o.From, o.Plaintext, in)
 	}
-	plain, err := tx.me.Box.Open(in.envelope)
+	plain, err := tx.me.Box.Open(in.Envelope)
 	if err != nil {
 		return false, nil //nolint:nilerr // it waits for a key
 	}
@@ -89,7 +66,7 @@ func (tx *txn) read(in delivery) (bool, error) {
 }
 
 // content takes what a member said.
-func (tx *txn) content(g *groupState, from account.Member, plain []byte, in delivery) error {
+func (tx *txn) content(g *groupState, from account.Member, plain []byte, in inbox.Delivery) error {
 	var c wire.Content
 	if err := c.Parse(plain); err != nil {
 		return nil //nolint:nilerr // garbage of a member
@@ -108,7 +85,7 @@ func (tx *txn) content(g *groupState, from account.Member, plain []byte, in deli
 	c.Received = nil
 	rec := &wire.MessageRecord{
 		Room: t.ID[:], Account: from.Account[:], Device: from.Device[:],
-		Content: withoutReceived(plain, &c), ReadAt: in.at.UnixMilli(), Stored: in.stored, WaitedMs: in.waited,
+		Content: withoutReceived(plain, &c), ReadAt: in.At.UnixMilli(), Stored: in.Stored, WaitedMs: in.WaitedMs,
 	}
 	if err := tx.happen(t, order.Arrive{Device: from.Device, Seq: c.Seq, At: tx.now}, rec); err != nil {
 		return err
@@ -127,36 +104,15 @@ func withoutReceived(plain []byte, c *wire.Content) []byte {
 }
 
 // reopen tries what waited for a key.
-func (tx *txn) reopen() error {
-	for _, n := range slices.Sorted(maps.Keys(tx.waiting)) {
-		rec, still := tx.waiting[n]
-		if !still {
-			continue // what was opened before it opened this one too
-		}
-		at := time.UnixMilli(rec.ArrivedAt)
-		opened, err := tx.read(delivery{rec.Envelope, at, rec.Stored, rec.WaitedMs})
-		if err != nil {
-			return err
-		}
-		if opened || tx.now.Sub(at) > seenFor {
-			tx.unwait(n)
-		}
-	}
-	return nil
-}
-
-func (tx *txn) unwait(n uint64) {
-	delete(tx.waiting, n)
-	tx.Delete(tx.home.Key(home.Waiting).At(n))
-}
+func (tx *txn) reopen() error { return tx.inbox.Retry(tx.Tx, tx.now, tx.read) }
 
 // suspect has the logs read where envelopes came that no key opens: a change of
 // a room may have passed this device by.
 func (tx *txn) suspect(s *session) {
-	if len(tx.waiting) <= s.puzzled {
+	if tx.inbox.Waiting() <= s.puzzled {
 		return
 	}
-	s.puzzled = len(tx.waiting)
+	s.puzzled = tx.inbox.Waiting()
 	for _, g := range tx.groups {
 		if !g.Rec.Over {
 			g.Rec.ReadLog = true
@@ -168,41 +124,28 @@ func (tx *txn) suspect(s *session) {
 
 // welcomed joins a group.
 func (tx *txn) welcomed(w *wire.WelcomeBox) error {
-	refs, err := group.WelcomeRefs(w.Welcome)
+	key, used, err := tx.shelf.Find(w.Welcome)
 	if err != nil {
-		return nil //nolint:nilerr // garbage
+		return nil //nolint:nilerr // garbage, or for a key that was used
 	}
-	for _, ref := range refs {
-		rec, ok := tx.keyPackages[string(ref)]
-		if !ok {
-			continue
-		}
-		k, err := group.RestoreKeyPackage(secret.New(slices.Clone(rec.State)))
-		if err != nil {
-			return err
-		}
-		g, r, err := tx.mls().Join(w.Welcome, k, tx.now)
-		if err != nil {
-			tx.problem(ident.RoomID{}, ident.MessageID{}, "somebody tried to begin a conversation in a way that does not hold: it was refused")
-			return nil //nolint:nilerr // refused
-		}
-		return tx.join(g, r, rec, w)
+	g, r, err := tx.mls().Join(w.Welcome, key, tx.now)
+	if err != nil {
+		tx.problem(ident.RoomID{}, ident.MessageID{}, "somebody tried to begin a conversation in a way that does not hold: it was refused")
+		return nil //nolint:nilerr // refused
 	}
-	return nil
+	return tx.join(g, r, used, w)
 }
 
 // join makes a group this device's own: the key package is erased with the
 // commit that writes the group.
-func (tx *txn) join(made *groups.Group, r account.Room, used *wire.KeyPackageRecord, w *wire.WelcomeBox) error {
+func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *wire.WelcomeBox) error {
 	if _, known := tx.groups[string(made.ID)]; known || !r.Has(tx.me.Account) || !made.HasOther() {
 		return nil
 	}
 	if t, ok := tx.talks[r.ID]; ok && len(t.groups) >= maxGroups {
 		return nil
 	}
-	if !used.LastResort {
-		tx.dropKeyPackage(used)
-	}
+	used(tx.Tx)
 	t := tx.talkOf(r)
 	t.checked = nil
 	tx.adoptGroup(t, made)

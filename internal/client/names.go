@@ -39,13 +39,26 @@ func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
 	}
 	next, seen := old.See(chain)
 	if seen.Forked {
+		text := "two device lists of %s contradict each other: somebody may be reading along; devices that only one of them names are left out until the recovery phrase settles it; compare safety numbers and ask about the devices"
+		if next.View.Contested() {
+			text = "the recovery phrase of %s was used in two places: nobody can tell who owns the account any more, and no new device of it is believed; ask for a new account"
+		}
 		tx.tell(&wire.KeyChangedEvent{
 			Account: next.Record.Account, Name: next.Record.Name,
-			Text: fmt.Sprintf("two device lists of %s contradict each other: somebody may be reading along; compare safety numbers and ask about the devices", orSomebody(next.Record.Name)),
+			Text: fmt.Sprintf(text, orSomebody(next.Record.Name)),
 		})
 	}
-	if seen.Changed || seen.Forked || old.Record.Forked != next.Record.Forked {
+	if seen.Changed {
 		tx.putPin(&next)
+	}
+	if seen.Listed {
+		// Nothing more is sent before the groups are held against the list.
+		for _, t := range tx.talks {
+			if t.Has(chain.ID()) {
+				t.checked = nil
+			}
+		}
+		tx.wake()
 	}
 	return tx.pins[chain.ID()]
 }
@@ -67,10 +80,24 @@ func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
 	if chain.ID() != a {
 		return account.ErrChain
 	}
-	return s.do(ctx, func(tx *txn) error {
-		tx.seeChain(chain)
+	var lacks *wire.AppendChain
+	if err := s.do(ctx, func(tx *txn) error {
+		held := tx.seeChain(chain).Chain
+		if rel := devchain.Relate(chain, held); rel == devchain.Extends || rel == devchain.Recovered {
+			w := held.Wire()
+			lacks = &wire.AppendChain{Account: a[:], Entries: w.Entries, Line: w.Line}
+		}
 		return nil
-	})
+	}); err != nil || lacks == nil {
+		return err
+	}
+	// Whoever holds entries that the directory lacks hands them in (ADR 10): else
+	// it gives sessions and key packages to devices that nobody else lists.
+	_, err = s.ask(ctx, lacks)
+	if _, refused := errors.AsType[*RefusedError](err); refused {
+		return nil // it is none the worse for us
+	}
+	return err
 }
 
 // lookUp asks the directory for the account of a name and pins it. A name that
@@ -255,7 +282,7 @@ func (e *engine) friends(ctx context.Context) ([]Friend, error) {
 func (e *engine) friend(p *account.Pin) Friend {
 	return Friend{
 		Name: e.personOf(p.ID()), Account: p.ID(), Room: account.Direct(p.ID(), e.me.Account).ID,
-		Confirmed: p.Record.ConfirmedAt != 0, Alarmed: p.Record.Forked, Devices: len(p.Chain.Devices()),
+		Confirmed: p.Record.ConfirmedAt != 0, Alarmed: p.Record.Forked, Devices: len(p.View.Listed()),
 	}
 }
 

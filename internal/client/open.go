@@ -7,6 +7,8 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -37,15 +39,12 @@ func startEngine(ctx context.Context, cfg Config, h *home.Home, dev *wire.Device
 	e := &engine{
 		cfg: cfg, clock: cfg.Clock, home: h,
 		steps: make(chan step, maxBatch), quit: make(chan struct{}), stopped: make(chan struct{}),
-		link:        link{turn: make(chan struct{}, 1)},
-		pins:        map[ident.AccountID]*account.Pin{},
-		names:       map[string]ident.AccountID{},
-		keyPackages: map[string]*wire.KeyPackageRecord{},
-		talks:       map[ident.RoomID]*talk{},
-		groups:      map[string]*groupState{},
-		dropped:     map[ident.MessageID]error{},
-		seen:        seen{hashes: map[[32]byte]struct{}{}},
-		waiting:     map[uint64]*wire.WaitingRecord{},
+		link:    link{turn: make(chan struct{}, 1)},
+		pins:    map[ident.AccountID]*account.Pin{},
+		names:   map[string]ident.AccountID{},
+		talks:   map[ident.RoomID]*talk{},
+		groups:  map[string]*groupState{},
+		dropped: map[ident.MessageID]error{},
 	}
 	var err error
 	if e.me, err = account.FromRecord(dev); err != nil {
@@ -56,7 +55,7 @@ func startEngine(ctx context.Context, cfg Config, h *home.Home, dev *wire.Device
 		return nil, err
 	}
 	for _, load := range []func(context.Context) error{
-		e.loadPins, e.loadKeyPackages, e.loadTalks, e.loadOutbox, e.loadQueues,
+		e.loadPins, e.loadTalks, e.loadOutbox, e.loadQueues,
 	} {
 		if err := load(ctx); err != nil {
 			return nil, fmt.Errorf("open the home: %w", err)
@@ -93,20 +92,6 @@ func (e *engine) loadPins(ctx context.Context) error {
 		if name, err := ident.ParseName(rec.Name); err == nil {
 			e.names[string(name.Key())] = pin.ID()
 		}
-	}
-	return nil
-}
-
-func (e *engine) loadKeyPackages(ctx context.Context) error {
-	for it, err := range e.home.All(ctx, home.KeyPackage) {
-		if err != nil {
-			return err
-		}
-		rec := &wire.KeyPackageRecord{}
-		if err := rec.Parse(it.Record); err != nil {
-			return errors.Join(home.ErrDamaged, err)
-		}
-		e.keyPackages[string(rec.Ref)] = rec
 	}
 	return nil
 }
@@ -200,17 +185,12 @@ func (e *engine) loadQueues(ctx context.Context) error {
 		}
 		e.next.event = it.N + 1
 	}
-	for it, err := range e.home.From(ctx, e.home.Key(home.Waiting), 0, 0) {
-		if err != nil {
-			return err
-		}
-		rec := &wire.WaitingRecord{}
-		if err := rec.Parse(it.Record); err != nil {
-			return errors.Join(home.ErrDamaged, err)
-		}
-		e.waiting[it.N], e.next.waiting = rec, it.N+1
+	var err error
+	if e.inbox, err = inbox.Load(ctx, e.home); err != nil {
+		return err
 	}
-	return e.loadSeen(ctx)
+	e.shelf, err = shelf.Load(ctx, e.home)
+	return err
 }
 
 // messageAt reads one message of the history.

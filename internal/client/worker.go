@@ -26,7 +26,7 @@ func (s *session) serve(in *wire.SignedIn) {
 	// carry it.
 	err := s.readChain(s.ctx, s.me.Account)
 	if err == nil {
-		err = s.replenish(s.ctx, shelf{int(min(in.OneTimeKeyPackages, oneTime)), time.Unix(in.LastResortAt, 0)})
+		err = s.replenish(s.ctx, published(in))
 	}
 	if err != nil {
 		s.report(err)
