@@ -3,11 +3,14 @@ package interop
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/group"
+	"github.com/byre-messenger/byre/mls/outsider"
 	"github.com/byre-messenger/byre/mls/schedule"
 )
 
@@ -18,13 +21,13 @@ const kept = 4
 
 // byre is a client of this repository.
 type byre struct {
-	name       string
-	signer     ciphersuite.SigningKey
-	own        *group.OwnKeyPackage
-	group      *group.Group
-	pending    *group.Pending
-	past       map[uint64]*group.PastEpoch
-	resumption map[uint64]secret.Bytes // by epoch
+	name     string
+	signer   ciphersuite.SigningKey
+	own      *group.OwnKeyPackage
+	group    *group.Group
+	pending  *group.Pending
+	entrance *group.Entrance
+	past     map[uint64]*group.PastEpoch // by epoch
 }
 
 func newByre(name string) (*byre, error) {
@@ -33,16 +36,14 @@ func newByre(name string) (*byre, error) {
 		return nil, err
 	}
 	signer, err := s.GenerateSigningKey()
-	return &byre{
-		name: name, signer: signer,
-		past: map[uint64]*group.PastEpoch{}, resumption: map[uint64]secret.Bytes{},
-	}, err
+	return &byre{name: name, signer: signer, past: map[uint64]*group.PastEpoch{}}, err
 }
 
 func (c *byre) do(r request) (reply, error) {
 	operations := map[string]func(request) (reply, error){
 		"keypackage": c.keypackage, "create": c.create, "join": c.join,
 		"send": c.send, "propose": c.propose, "commit": c.commit,
+		"groupinfo": c.groupinfo, "external": c.external, "knock": c.knock, "branch": c.branch, "joinbranch": c.joinBranch,
 		"confirm": c.confirm, "discard": c.discard, "process": c.process, "describe": c.describe,
 	}
 	f, ok := operations[r.Op]
@@ -56,9 +57,15 @@ func (c *byre) do(r request) (reply, error) {
 	return a, nil
 }
 
+// outside is what our members take from outside.
+const outside = group.ExternalCommits | group.ExternalProposals
+
 // crash loses all but the stored states.
 func (c *byre) crash() error {
-	g, err := group.Restore(c.group.EpochState(), c.group.RatchetState(), group.RestoreOptions{Signer: c.signer})
+	if c.group == nil || c.entrance != nil { // nothing is stored yet
+		return nil
+	}
+	g, err := group.Restore(c.group.EpochState(), c.group.RatchetState(), group.RestoreOptions{Signer: c.signer, Outside: outside})
 	if err != nil {
 		return err
 	}
@@ -108,7 +115,7 @@ func (c *byre) create(r request) (reply, error) {
 	g, err := group.Create(group.CreateOptions{
 		Suite: suiteID, GroupID: r.GroupID, Identity: []byte(c.name), Signer: c.signer,
 		GroupExtensions: extensionsOf(r), Supports: types(r.Supports),
-		NotBefore: time.Unix(r.NotBefore, 0), NotAfter: time.Unix(r.NotAfter, 0),
+		NotBefore: time.Unix(r.NotBefore, 0), NotAfter: time.Unix(r.NotAfter, 0), Outside: outside,
 	})
 	if err != nil {
 		return reply{}, err
@@ -118,7 +125,7 @@ func (c *byre) create(r request) (reply, error) {
 }
 
 func (c *byre) join(r request) (reply, error) {
-	g, err := group.Join(r.Message, c.own, group.JoinOptions{Signer: c.signer, Tree: r.Tree, PSK: c.keys(r)})
+	g, err := group.Join(r.Message, c.own, group.JoinOptions{Signer: c.signer, Tree: r.Tree, PSK: c.keys(r), Outside: outside})
 	if err != nil {
 		return reply{}, err
 	}
@@ -148,6 +155,10 @@ func (c *byre) propose(r request) (reply, error) {
 		msg, ref, err = c.group.ProposeRemove(group.LeafIndex(r.Remove[0]))
 	case "update":
 		msg, ref, err = c.group.ProposeUpdate(nil)
+	case "psk":
+		msg, ref, err = c.group.ProposePSK(r.PSKs[0].ID)
+	case "extensions":
+		msg, ref, err = c.group.ProposeGroupExtensions(extensionsOf(r))
 	default:
 		err = errors.New("no proposal of kind " + r.Kind)
 	}
@@ -176,6 +187,7 @@ func (c *byre) commit(r request) (reply, error) {
 	}
 	o := group.CommitOptions{
 		Add: adds, Update: r.Path, Public: r.Public, TreeOutOfBand: r.TreeOutOfBand, AuthenticatedData: r.AuthenticatedData,
+		PSK: c.keys(r),
 	}
 	for _, i := range r.Remove {
 		o.Remove = append(o.Remove, group.LeafIndex(i))
@@ -184,6 +196,10 @@ func (c *byre) commit(r request) (reply, error) {
 		o.Proposals = append(o.Proposals, ref)
 	}
 	for _, p := range r.PSKs {
+		if len(p.ID) == 0 {
+			o.PastEpochs = append(o.PastEpochs, c.past[p.Epoch])
+			continue
+		}
 		key, err := c.keys(r)(group.PSKID{Type: schedule.PSKExternal, ID: p.ID})
 		if err != nil {
 			return reply{}, err
@@ -199,20 +215,50 @@ func (c *byre) commit(r request) (reply, error) {
 	return reply{Message: c.pending.Commit(), Welcome: c.pending.Welcome()}, nil
 }
 
+func (c *byre) groupinfo(r request) (reply, error) {
+	msg, err := c.group.Info(group.InfoOptions{External: true, TreeOutOfBand: r.TreeOutOfBand})
+	return reply{Message: msg}, err
+}
+
+func (c *byre) external(r request) (reply, error) {
+	var err error
+	c.entrance, err = group.Enter(r.Message, group.ExternalOptions{
+		Identity: []byte(c.name), Signer: c.signer, Supports: types(r.Supports), Tree: r.Tree, Outside: outside,
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{Message: c.entrance.Commit()}, nil
+}
+
+func (c *byre) knock(r request) (reply, error) {
+	msg, err := outsider.ProposeSelf(r.GroupID, r.Epoch, c.own, c.signer)
+	return reply{Message: msg}, err
+}
+
 func (c *byre) confirm(r request) (reply, error) {
-	epoch, resumption := c.group.Epoch(), c.group.ResumptionPSK()
+	if c.entrance != nil {
+		g, err := c.entrance.Confirm()
+		if err != nil {
+			return reply{}, err
+		}
+		c.group, c.entrance = g, nil
+		clear(c.past)
+		return c.describe(r)
+	}
+	epoch := c.group.Epoch()
 	past, err := c.group.Confirm(c.pending)
 	if err != nil {
 		return reply{}, err
 	}
 	c.pending = nil
-	c.leave(epoch, resumption, past)
+	c.leave(epoch, past)
 	return c.describe(r)
 }
 
 // leave keeps what is left of an epoch.
-func (c *byre) leave(epoch uint64, resumption secret.Bytes, past *group.PastEpoch) {
-	c.past[epoch], c.resumption[epoch] = past, resumption
+func (c *byre) leave(epoch uint64, past *group.PastEpoch) {
+	c.past[epoch] = past
 	if old, ok := c.past[epoch-kept]; ok {
 		old.Wipe()
 		delete(c.past, epoch-kept)
@@ -220,6 +266,11 @@ func (c *byre) leave(epoch uint64, resumption secret.Bytes, past *group.PastEpoc
 }
 
 func (c *byre) discard(request) (reply, error) {
+	if c.entrance != nil {
+		c.entrance.Discard()
+		c.entrance = nil
+		return reply{}, nil
+	}
 	c.pending.Discard()
 	c.pending = nil
 	return reply{}, nil
@@ -261,41 +312,63 @@ func (c *byre) follow(r request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	epoch, resumption := c.group.Epoch(), c.group.ResumptionPSK()
+	epoch := c.group.Epoch()
 	past, err := c.group.Merge(staged)
 	if err != nil {
 		return reply{}, err
 	}
-	c.leave(epoch, resumption, past)
+	c.leave(epoch, past)
 	a, err := c.describe(r)
 	a.Kind = "commit"
 	return a, err
 }
 
-func (c *byre) describe(r request) (reply, error) {
-	if c.group.Closed() {
+func (c *byre) branch(r request) (reply, error) {
+	adds, err := parse(r.KeyPackages)
+	if err != nil {
+		return reply{}, err
+	}
+	g, welcome, err := c.group.Branch(group.BranchOptions{
+		GroupID: r.Branch, Add: adds, Supports: types(r.Supports),
+		NotBefore: time.Unix(r.NotBefore, 0), NotAfter: time.Unix(r.NotAfter, 0),
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	a, err := describe(g, r)
+	a.Welcome = welcome
+	return a, err
+}
+
+func (c *byre) joinBranch(r request) (reply, error) {
+	g, err := group.Join(r.Message, c.own, group.JoinOptions{Signer: c.signer, Tree: r.Tree, BranchOf: c.group})
+	if err != nil {
+		return reply{}, err
+	}
+	return describe(g, r)
+}
+
+func (c *byre) describe(r request) (reply, error) { return describe(c.group, r) }
+
+func describe(g *group.Group, r request) (reply, error) {
+	if g.Closed() {
 		return reply{Removed: true}, nil
 	}
-	exported, err := c.group.Export("interop", r.GroupID, 32)
+	exported, err := g.Export("interop", r.GroupID, 32)
 	return reply{state: state{
-		Epoch: c.group.Epoch(), Self: uint32(c.group.Self()), Authenticator: c.group.EpochAuthenticator(),
-		Exporter: exported.Reveal(), Resumption: c.group.ResumptionPSK().Reveal(), Tree: c.group.Tree(),
+		Epoch: g.Epoch(), Self: uint32(g.Self()), Authenticator: g.EpochAuthenticator(),
+		Exporter: exported.Reveal(), Resumption: g.ResumptionPSK().Reveal(), Tree: g.Tree(),
 	}}, err
 }
 
 // keys finds pre-shared keys: those of the request and of epochs left.
 func (c *byre) keys(r request) group.PSKFunc {
-	return func(id group.PSKID) (secret.Bytes, error) {
-		if id.Type == schedule.PSKResumption {
-			if key, ok := c.resumption[id.Epoch]; ok && string(id.GroupID) == string(r.GroupID) {
-				return key, nil
-			}
-		}
+	return group.FindPast(slices.Collect(maps.Values(c.past)), func(id group.PSKID) (secret.Bytes, error) {
 		for _, k := range r.Keys {
 			if id.Type == schedule.PSKExternal && string(k.ID) == string(id.ID) {
 				return secret.New(k.Key), nil
 			}
 		}
 		return secret.Bytes{}, errors.New("pre-shared key is not known")
-	}
+	})
 }

@@ -3,6 +3,7 @@ package interop
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"slices"
 )
 
@@ -35,6 +36,9 @@ func (w *world) propose() ([]proposal, error) {
 	var list []proposal
 	for range w.rand.IntN(4) {
 		p, err := w.proposeOne(list)
+		if len(w.members) < w.most && w.likely(0.1) {
+			p, err = w.knock()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -64,8 +68,10 @@ func (w *world) proposeOne(sofar []proposal) (proposal, error) {
 	case n == 1 && len(others) > 2:
 		r.Kind, p.leaving, p.target = "remove", others[0], others[0].leaf
 		r.Remove = []uint32{p.target}
-	case n == 2 && from.byre == nil:
+	case n == 2 && w.likely(0.5):
 		r.Kind, r.PSKs = "psk", []pskID{{ID: w.externalKey()}}
+	case n == 2:
+		r.Kind, r.Extensions = "extensions", w.extensions()
 	default:
 		r.Kind, p.target = "update", from.leaf
 	}
@@ -104,16 +110,19 @@ func (w *world) plan(by *someone, proposals []proposal) (*plan, error) {
 		Op: "commit", Public: w.likely(0.5), TreeOutOfBand: w.likely(0.5),
 		Path: by.byre != nil && w.likely(0.3), AuthenticatedData: w.bytes(w.rand.IntN(20)),
 	}
+	if w.likely(0.1) { // an update alone
+		return p, nil
+	}
 	for _, s := range w.ghosts() {
 		p.remove(s)
 	}
 	for _, o := range shuffled(w, proposals) {
-		if w.likely(0.9) && (o.kind != "psk" || can(by, "commit a proposed pre-shared key")) {
+		if w.likely(0.9) {
 			p.take(o)
 		}
 	}
 	if len(w.members) < 3 || w.likely(0.4) {
-		for range 1 + w.rand.IntN(max(3, w.most/4)) {
+		for n := 1 + w.rand.IntN(max(3, w.most/4)); n > 0 && len(w.members)+len(p.adds) < w.most; n-- {
 			if err := w.planAdd(p); err != nil {
 				return nil, err
 			}
@@ -128,9 +137,15 @@ func (w *world) plan(by *someone, proposals []proposal) (*plan, error) {
 		p.request.PSKs = append(p.request.PSKs, pskID{ID: w.externalKey()})
 	}
 	w.planResumption(p)
-	// ts-mls commits new group extensions without a path (see defects_test.go).
-	if by.byre != nil && w.likely(0.1) {
+	if byReference := p.request.SetExtensions; byReference {
+		p.request.SetExtensions = false
+	} else if by.byre != nil && w.likely(0.1) { // defect 3
 		p.request.SetExtensions, p.request.Extensions = true, w.extensions()
+	}
+	if len(p.adds) == 0 && p.emptiesHalf(w.members) { // defect 7
+		if err := w.planAdd(p); err != nil {
+			return nil, err
+		}
 	}
 	for _, o := range p.refs {
 		p.request.Refs = append(p.request.Refs, o.ref)
@@ -147,6 +162,11 @@ func (p *plan) take(o proposal) {
 			return
 		}
 		p.touched[o.target] = true
+	case "extensions":
+		if p.request.SetExtensions || p.by.byre == nil { // defect 3
+			return
+		}
+		p.request.SetExtensions = true // until the end of plan
 	case "add":
 		p.adds = append(p.adds, o.newcomer)
 	}
@@ -161,10 +181,25 @@ func (p *plan) remove(s *someone) {
 	}
 }
 
-func (w *world) planAdd(p *plan) error {
-	if len(w.members)+len(p.adds) >= w.most {
-		return nil
+// emptiesHalf reports whether no member would be left in the left half of the
+// tree.
+func (p *plan) emptiesHalf(members []*someone) bool {
+	first, last := ^uint32(0), uint32(0)
+	for _, s := range members {
+		if !p.gone(s) {
+			first, last = min(first, s.leaf), max(last, s.leaf)
+		}
 	}
+	return last > 0 && first >= 1<<(bits.Len32(last)-1)
+}
+
+// gone reports whether p removes s.
+func (p *plan) gone(s *someone) bool {
+	return slices.Contains(p.removes, s) ||
+		slices.ContainsFunc(p.refs, func(o proposal) bool { return o.leaving == s })
+}
+
+func (w *world) planAdd(p *plan) error {
 	s, offered, err := w.newcomer()
 	p.adds, p.offers = append(p.adds, s), append(p.offers, offered)
 	return err
@@ -176,16 +211,17 @@ func (w *world) planResumption(p *plan) {
 	for _, s := range w.members {
 		first = max(first, s.joined)
 	}
-	if !can(p.by, "resumption") || len(p.adds) > 0 || w.likely(0.8) {
+	last := w.Epoch
+	if p.by.byre != nil { // names epochs left behind alone
+		last--
+	}
+	if len(p.adds) > 0 || w.Epoch == 0 || first > last || w.likely(0.5) {
 		return
 	}
-	epoch := first + w.rand.Uint64N(w.Epoch-first+1)
+	epoch := first + w.rand.Uint64N(last-first+1)
 	p.request.PSKs = append(p.request.PSKs, pskID{GroupID: w.id, Epoch: epoch})
 	w.count.add("commit of a resumption secret", p.by)
 }
-
-// can says what one implementation alone does yet.
-func can(s *someone, _ string) bool { return s.byre == nil }
 
 // commit lets by commit, sometimes in a race that another member loses.
 func (w *world) commit(by *someone, proposals []proposal) error {
@@ -283,19 +319,13 @@ func (w *world) corrupt(by *someone, commit []byte) error {
 
 // follow delivers a commit to all others.
 func (w *world) follow(p *plan, made reply, next state, lost []byte) error {
-	gone := slices.Clone(p.removes)
-	for _, o := range p.refs {
-		if o.leaving != nil {
-			gone = append(gone, o.leaving)
-		}
-	}
 	taken, err := leaves(next.Tree)
 	if err != nil {
 		return err
 	}
 	for _, s := range w.present(p.by) {
 		a, err := w.ask(s, request{Op: "process", Message: made.Message})
-		if s.byre == nil && slices.Contains(gone, s) && slices.Contains(taken, s.leaf) {
+		if s.byre == nil && p.gone(s) && slices.Contains(taken, s.leaf) {
 			if err == nil || !isRemovalDefect(err) {
 				return fmt.Errorf("%v is removed in a way that ts-mls %s is known to fail at: %w", s, tsVersion, err)
 			}
@@ -305,7 +335,7 @@ func (w *world) follow(p *plan, made reply, next state, lost []byte) error {
 		if err != nil {
 			return fmt.Errorf("commit of %v: %w", p.by, err)
 		}
-		if a.Kind != "commit" || a.Removed != slices.Contains(gone, s) {
+		if a.Kind != "commit" || a.Removed != p.gone(s) {
 			return fmt.Errorf("commit of %v: %v sees kind %q, removed %v", p.by, s, a.Kind, a.Removed)
 		}
 		if a.Removed {
@@ -322,7 +352,7 @@ func (w *world) follow(p *plan, made reply, next state, lost []byte) error {
 		}
 		w.count.add("follow", s)
 	}
-	w.members = slices.DeleteFunc(w.members, func(s *someone) bool { return slices.Contains(gone, s) })
+	w.members = slices.DeleteFunc(w.members, p.gone)
 	return nil
 }
 

@@ -71,7 +71,8 @@ func complete(t *testing.T, tallies []tally) {
 			"create", "join", "send", "read", "read of an epoch left", "follow", "leave",
 			"commit", "commit of adds", "commit of removes", "commit of pre-shared keys",
 			"commit of proposals by reference", "commit of nothing but an update", "commit in public",
-			"propose add", "propose remove", "propose update",
+			"commit of a resumption secret", "enter", "enter again", "follow somebody who enters",
+			"propose add", "propose remove", "propose update", "propose psk", "propose extensions", "propose itself",
 			"refuse a message twice", "refuse a commit that lost", "refuse a forged commit",
 		} {
 			if total[who+" "+what] == 0 {
@@ -111,7 +112,11 @@ func (w *world) live(epochs int) error {
 		if err != nil {
 			return err
 		}
-		if err := w.commit(w.present()[0], proposals); err != nil {
+		next := func() error { return w.commit(w.present()[0], proposals) }
+		if w.likely(0.25) {
+			next = w.enter // and the proposals are void
+		}
+		if err := next(); err != nil {
 			return err
 		}
 	}

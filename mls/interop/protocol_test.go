@@ -7,8 +7,11 @@ package interop
 //	keypackage  NotBefore, NotAfter, Supports      -> Message
 //	create      the same, GroupID, Extensions      -> state
 //	join        Message (a Welcome), Tree          -> state
-//	groupinfo   TreeOutOfBand                      -> Message, for external
+//	groupinfo   TreeOutOfBand                      -> Message, for external and knock
 //	external    Message, Tree, Resync              -> Message; confirm or discard follows
+//	knock       Message, Epoch                     -> Message: proposes to add itself
+//	branch      Branch, KeyPackages                -> Welcome, state of the branch
+//	joinbranch  Message (its Welcome), Tree        -> state of the branch
 //	send        Plaintext, AuthenticatedData       -> Message
 //	propose     Kind and what it needs, Public     -> Message, Ref
 //	commit      the change, Public, TreeOutOfBand  -> Message, Welcome; confirm or discard follows
@@ -18,7 +21,8 @@ package interop
 //	describe                                       -> state
 //	forget      the peer drops all its clients
 //
-// Keys go with every operation that may need pre-shared keys. GroupID is the
+// Who branches stays where it is: a branch is described and given up. Keys go
+// with every operation that may need pre-shared keys. GroupID is the
 // context of the exporter, too.
 type member interface {
 	do(r request) (reply, error)
@@ -38,6 +42,9 @@ type request struct {
 	Tree              []byte `json:"tree,omitempty"` // out of band
 	Plaintext         []byte `json:"plaintext,omitempty"`
 	AuthenticatedData []byte `json:"authenticatedData,omitempty"`
+
+	Epoch  uint64 `json:"epoch,omitempty"`
+	Branch []byte `json:"branch,omitempty"` // group id of it
 
 	Kind string `json:"kind,omitempty"` // of a proposal: add, remove, update, psk
 	// What a commit or proposal does.

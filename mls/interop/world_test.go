@@ -97,7 +97,7 @@ func (w *world) ghosts() []*someone {
 
 // ask lets somebody do something, sometimes after a crash.
 func (w *world) ask(s *someone, r request) (reply, error) {
-	if s.byre != nil && s.byre.group != nil && w.likely(0.1) {
+	if s.byre != nil && w.likely(0.1) {
 		if err := s.byre.crash(); err != nil {
 			return reply{}, fmt.Errorf("%v restores: %w", s, err)
 		}

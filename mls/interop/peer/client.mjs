@@ -1,6 +1,6 @@
 // One ts-mls client: a signature key, at most one key package, at most one group.
 // Each method is an operation of the protocol in ../peer_test.go.
-import { base64, bytes, decode, decodeRatchetTree, encode, encodeRatchetTree, list, mls, signLeafNode, suite } from "./mls.mjs"
+import { base64, bytes, createGroupInfo, decode, decodeRatchetTree, encode, encodeRatchetTree, list, mls, signLeafNode, suite } from "./mls.mjs"
 
 export class Client {
   constructor(identity) {
@@ -37,18 +37,53 @@ export class Client {
 
   // external joins by itself. With resync it replaces its former leaf.
   async external(r) {
+    await this.keypackage(r)
     const { groupInfo } = decode(bytes(r.message), "mls_group_info")
     const { publicPackage, privatePackage } = this.package
     const { publicMessage, newState } = await mls.joinGroupExternal(
-      groupInfo, publicPackage, privatePackage, r.resync === true, suite, treeOf(r),
+      groupInfo, publicPackage, privatePackage, r.resync === true, unwrapping, treeOf(r),
     )
     this.pending = newState
     return { message: base64(encode("mls_public_message", "publicMessage", publicMessage)) }
   }
 
+  // ts-mls writes the key of external_pub without its length: here with it.
   async groupinfo(r) {
-    const make = r.treeOutOfBand ? mls.createGroupInfoWithExternalPub : mls.createGroupInfoWithExternalPubAndRatchetTree
-    return { message: base64(encode("mls_group_info", "groupInfo", await make(this.state, [], suite))) }
+    const { groupContext, confirmationTag, keySchedule, ratchetTree } = this.state
+    const { publicKey } = await suite.hpke.deriveKeyPair(keySchedule.externalSecret)
+    const key = await suite.hpke.exportPublicKey(publicKey)
+    const more = [{ extensionType: "external_pub", extensionData: Uint8Array.of(key.length, ...key) }]
+    if (!r.treeOutOfBand) more.push({ extensionType: "ratchet_tree", extensionData: encodeRatchetTree(ratchetTree) })
+    const info = await createGroupInfo(groupContext, confirmationTag, this.state, more, suite)
+    return { message: base64(encode("mls_group_info", "groupInfo", info)) }
+  }
+
+  // branch founds another group with members of this one; the state stays here.
+  async branch(r) {
+    await this.keypackage(r)
+    const { publicPackage, privatePackage } = this.package
+    const others = list(r.keyPackages).map((k) => decode(bytes(k), "mls_key_package").keyPackage)
+    const { newState, welcome } = await mls.branchGroup(
+      this.state, publicPackage, privatePackage, others, bytes(r.branch), suite,
+    )
+    return { welcome: base64(encode("mls_welcome", "welcome", welcome)), ...(await this.describe(r, newState)) }
+  }
+
+  async joinbranch(r) {
+    const { welcome } = decode(bytes(r.message), "mls_welcome")
+    const { publicPackage, privatePackage } = this.package
+    const joined = await mls.joinGroupFromBranch(
+      this.state, welcome, publicPackage, privatePackage, treeOf(r), suite,
+    )
+    return this.describe(r, joined)
+  }
+
+  // knock proposes to add this client, from outside.
+  async knock(r) {
+    const { groupInfo } = decode(bytes(r.message), "mls_group_info")
+    const { publicPackage, privatePackage } = this.package
+    const { publicMessage } = await mls.proposeAddExternal(groupInfo, publicPackage, privatePackage, suite)
+    return { message: base64(encode("mls_public_message", "publicMessage", publicMessage)) }
   }
 
   // ---- what it sends
@@ -78,6 +113,8 @@ export class Client {
         return [remove(r.remove[0])]
       case "psk":
         return [psk(r.psks[0])]
+      case "extensions":
+        return [groupExtensions(r)]
       case "update":
         return this.update()
       default:
@@ -105,9 +142,7 @@ export class Client {
     const extraProposals = [
       ...list(r.remove).map(remove), ...list(r.keyPackages).map(add), ...list(r.psks).map(psk),
     ]
-    if (r.setExtensions) {
-      extraProposals.push({ proposalType: "group_context_extensions", groupContextExtensions: { extensions: extensions(r) } })
-    }
+    if (r.setExtensions) extraProposals.push(groupExtensions(r))
     const { newState, welcome, commit } = await mls.createCommit(
       { state: { ...this.state, unappliedProposals: Object.fromEntries(known) }, cipherSuite: suite, pskIndex: this.psks(r) },
       {
@@ -178,8 +213,8 @@ export class Client {
 
   // ---- what it knows
 
-  async describe(r) {
-    const { groupContext, keySchedule, groupActiveState, ratchetTree, privatePath } = this.state
+  async describe(r, state = this.state) {
+    const { groupContext, keySchedule, groupActiveState, ratchetTree, privatePath } = state
     if (groupActiveState.kind !== "active") return { removed: true }
     const exporter = await mls.mlsExporter(keySchedule.exporterSecret, "interop", bytes(r.groupId), 32, suite)
     return {
@@ -193,6 +228,12 @@ export class Client {
   psks(r) {
     return mls.makePskIndex(this.state, Object.fromEntries(list(r.keys).map((k) => [k.id, bytes(k.key)])))
   }
+}
+
+// unwrapping is the suite for readers of external_pub, who don't expect its length.
+const unwrapping = {
+  ...suite,
+  hpke: { ...suite.hpke, importPublicKey: (b) => suite.hpke.importPublicKey(b.length === 33 ? b.subarray(1) : b) },
 }
 
 const add = (message) => ({
@@ -214,4 +255,7 @@ const names = Object.fromEntries(Object.entries(mls.defaultExtensionTypes).map((
 const extensions = (r) => list(r.extensions).map((e) => ({
   extensionType: names[e.type] ?? e.type, extensionData: bytes(e.data),
 }))
+const groupExtensions = (r) => ({
+  proposalType: "group_context_extensions", groupContextExtensions: { extensions: extensions(r) },
+})
 const treeOf = (r) => (r.tree ? decodeRatchetTree(bytes(r.tree), 0)[0] : undefined)

@@ -8,6 +8,7 @@ export const mls = await import("ts-mls")
 // ts-mls makes no Update proposals; its leaf node signature is the same for all
 // sources that name a group.
 export const { signLeafNodeCommit: signLeafNode } = await import("ts-mls/leafNode.js")
+export const { createGroupInfo } = await import("ts-mls/createCommit.js")
 export const { encodeRatchetTree, decodeRatchetTree } = await import("ts-mls/ratchetTree.js")
 
 export const suite = await mls.getCiphersuiteImpl(

@@ -6,7 +6,8 @@ import { bench } from "./bench.mjs"
 import { Client } from "./client.mjs"
 
 const operations = new Set([
-  "keypackage", "create", "join", "external", "groupinfo", "send", "propose", "commit", "confirm", "discard", "process", "describe",
+  "keypackage", "create", "join", "external", "groupinfo", "knock", "branch", "joinbranch",
+  "send", "propose", "commit", "confirm", "discard", "process", "describe",
 ])
 
 const clients = new Map()
