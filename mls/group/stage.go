@@ -25,6 +25,7 @@ type Staged struct {
 	replaced      bool
 	authenticated []byte
 	external      bool
+	message       *framing.Verified // whose key Merge consumes; nil for one's own
 }
 
 func (e *epoch) staged(c *change.Change, next *epoch, sender LeafIndex, authenticated []byte) *Staged {
@@ -85,6 +86,9 @@ func (s *Staged) Export(label string, context []byte, n int) (secret.Bytes, erro
 
 // Drop erases the secrets of a commit that is not to be merged.
 func (s *Staged) Drop() {
+	if s.message != nil {
+		s.message.Drop()
+	}
 	if s.next != nil {
 		s.next.wipe()
 	}
@@ -117,11 +121,23 @@ func (g *Group) stage(msg []byte, o StageOptions) (*Staged, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer v.Drop() // merging ends the epoch; until then it may be staged again
-	content := v.Content()
-	if content.Sender.Type == framing.SenderNewMemberCommit {
-		return g.stageExternal(v, o)
+	var s *Staged
+	if v.Content().Sender.Type == framing.SenderNewMemberCommit {
+		s, err = g.stageExternal(v, o)
+	} else {
+		s, err = g.stageMember(v, o)
 	}
+	if err != nil {
+		v.Drop()
+		return nil, err
+	}
+	s.message = v
+	return s, nil
+}
+
+// stageMember is stage for the commit of a member.
+func (g *Group) stageMember(v *framing.Verified, o StageOptions) (*Staged, error) {
+	content := v.Content()
 	sender := LeafIndex(content.Sender.Index)
 	if sender == g.Self() {
 		return nil, ErrOwn
@@ -253,6 +269,11 @@ func (g *Group) Merge(s *Staged) (*PastEpoch, error) {
 		g.epoch, s.next = s.next, nil
 	}
 	s.base = ^uint64(0) // no second time
+	if s.message != nil {
+		// Rule 5: the past epoch can't derive the commit's key again. An error says
+		// that it was gone already.
+		_ = s.message.Consume()
+	}
 	old.private.Wipe()
 	old.secrets.Retire()
 	return &PastEpoch{old}, nil

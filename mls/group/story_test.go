@@ -9,6 +9,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/schedule"
 )
 
 // hears lets all receive a proposal.
@@ -254,6 +255,28 @@ func TestLostRace(t *testing.T) {
 		agree(t, alice, bob, carol)
 		if names := slices.Collect(carol.Members()); len(names) != 3 {
 			t.Errorf("%d members", len(names))
+		}
+	})
+}
+
+// Rule 5: what opened a commit is gone once it is merged, from the past epoch's
+// saved state too, though its sender was not heard otherwise.
+func TestRule05CommitsAreConsumed(t *testing.T) {
+	tale(t, func(t *testing.T, w world) {
+		all := w.party("alice", "bob", "carol")
+		alice, bob := all[0], all[1]
+		c := must2(alice.Commit(CommitOptions{}))(t)
+		dropped := must2(bob.Stage(c.Commit(), StageOptions{}))(t)
+		past := must2(bob.Merge(must2(bob.Stage(c.Commit(), StageOptions{}))(t)))(t)
+		dropped.Drop()
+		past = must2(RestorePast(past.EpochState(), past.RatchetState()))(t)
+		for generation := range uint32(3) {
+			if _, err := past.e.secrets.Tree.Claim(uint32(alice.Self()), schedule.Handshake, generation); err == nil {
+				t.Errorf("the key of handshake %d can be derived again", generation)
+			}
+		}
+		if got := string(must2(past.Open(alice.says("late")))(t).Plaintext); got != "late" {
+			t.Error(got)
 		}
 	})
 }

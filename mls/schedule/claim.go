@@ -23,11 +23,11 @@ type Claim struct {
 	active bool
 }
 
-// Claim derives the key of a message of leaf. It costs at most [MaxForward]
+// Claim derives the key of a message of leaf. It costs at most [Forward]
 // derivations and two for each level of the tree, and changes nothing.
 //
 // Errors: [ErrConsumed] for a generation used or evicted, [ErrTooFar] beyond
-// MaxForward, [ErrOwn] for the own leaf, whose ratchets are for sending alone,
+// that, [ErrOwn] for the own leaf, whose ratchets are for sending alone,
 // [ErrNoLeaf], and [ErrErased] after [SecretTree.Wipe].
 func (t *SecretTree) Claim(leaf uint32, k Kind, generation uint32) (*Claim, error) {
 	switch {
@@ -39,7 +39,7 @@ func (t *SecretTree) Claim(leaf uint32, k Kind, generation uint32) (*Claim, erro
 	c := &Claim{tree: t, leaf: leaf, kind: k, generation: generation, version: t.version, active: true}
 	s := t.senders[leaf]
 	if s == nil {
-		if uint64(generation) > MaxForward { // V-623
+		if uint64(generation) > Forward(t.suite) { // V-623
 			return nil, ErrTooFar
 		}
 		d, err := t.descend(leaf)
@@ -66,7 +66,7 @@ func (c *Claim) fromRatchet(r *ratchet) error {
 		c.key, c.kept = r.skipped[i].key, true
 		return nil
 	}
-	if g-r.next > MaxForward { // V-623
+	if g-r.next > Forward(c.tree.suite) { // V-623
 		return ErrTooFar
 	}
 	if r.secret.Len() == 0 {

@@ -8,7 +8,7 @@
 //   - Receiving is a [Claim]: the key is derived on a scratch copy, and the tree
 //     changes when the claim is consumed, which a caller does after the message
 //     opened and its signature held. A forged message changes nothing and costs
-//     at most [MaxForward] derivations.
+//     at most [Forward] derivations.
 //   - Sending takes generations that were reserved before ([SecretTree.Reserve]).
 //     A saved state starts after the reservation, so a state that comes back
 //     from a crash never uses a generation again.

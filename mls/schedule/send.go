@@ -6,7 +6,7 @@ import (
 )
 
 // MaxReserve is the most generations that may be reserved ahead. A crash loses
-// what was reserved and unused, and receivers follow a gap of [MaxForward] only.
+// what was reserved and unused, and receivers follow a gap of [Forward] only.
 const MaxReserve = 64
 
 // ErrUnreserved is returned by [SecretTree.Next] when no reserved generation is

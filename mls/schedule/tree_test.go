@@ -175,6 +175,15 @@ func TestForwardDistanceIsBounded(t *testing.T) {
 	consume(t, tree, alice, MaxForward)
 	refused(t, tree, alice, 2*MaxForward+2, ErrTooFar)
 	consume(t, tree, alice, 2*MaxForward+1)
+	// SHA-384 is dearer: there it is less.
+	pq, err := ciphersuite.Lookup(ciphersuite.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree = newTree(t, pq, 2)
+	refused(t, tree, alice, maxForward384+1, ErrTooFar)
+	consume(t, tree, alice, maxForward384)
+	refused(t, tree, alice, 2*maxForward384+2, ErrTooFar)
 }
 
 // Rule 7: the window of skipped keys is bounded and evicts the oldest, within
