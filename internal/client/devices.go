@@ -153,7 +153,15 @@ func sameAction(a, b wire.ChainEntryAction) bool {
 func (s *session) offer(ctx context.Context, next devchain.Chain) error {
 	id, entries := next.ID(), next.Wire().Entries
 	body, err := s.ask(ctx, &wire.AppendChain{Account: id[:], Entries: entries[len(entries)-1:]})
-	if err != nil {
+	if refusal, ok := errors.AsType[*RefusedError](err); ok && refusal.Code == wire.FailureChainRefused {
+		// It was not taken and will not be: what comes next may stand in its place.
+		return errors.Join(err, s.do(ctx, func(tx *txn) error {
+			p := *tx.own()
+			p.Record.Offered = nil
+			tx.putPin(&p)
+			return nil
+		}))
+	} else if err != nil {
 		return err
 	}
 	shown, ok := body.(*wire.Account)

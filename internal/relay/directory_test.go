@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -118,6 +119,78 @@ func TestRecoveryVoidsADevice(t *testing.T) {
 		got, ok := alice.ask(&wire.AppendChain{Account: id[:], Entries: stolen.Wire().Entries}).(*wire.Account)
 		if !ok || len(got.Chain.Entries) != 2 || !bytes.Equal(got.Chain.Entries[1].Entry, healed.Wire().Entries[1].Entry) {
 			t.Errorf("the stolen chain was taken: %s", show(got))
+		}
+	})
+}
+
+// The directory never holds a fork: of two devices, or two holders of a phrase,
+// that go on from the same entry, the first is taken and the other is told what
+// holds. A chain that was presented whole brings what its line needs.
+func TestOfTwoThatGoOnTheFirstIsTaken(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		alice := w.online("alice")
+		phone, phrase := w.newDevice("phone"), w.newDevice("phrase")
+		base, err := devchain.Begin(phone.keys, phrase.chainBy.Public(), phone.chainBy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		phone.dial()
+		phone.want(&wire.Register{Protocol: 1, Name: "carol", Chain: base.Wire()}, &wire.Done{})
+		id := base.ID()
+		added := func(from devchain.Chain, signer [16]byte, by *device) devchain.Chain {
+			t.Helper()
+			d := w.newDevice(rand.Text())
+			c, err := from.By(signer, by.chainBy, &wire.AddDevice{Device: d.keys, Consent: from.Consent(d.keys, d.chainBy)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		presents := func(c, want devchain.Chain, whole bool) {
+			t.Helper()
+			m := &wire.AppendChain{Account: id[:], Entries: c.Wire().Entries, Line: c.Wire().Line}
+			if !whole {
+				m = &wire.AppendChain{Account: id[:], Entries: m.Entries[len(m.Entries)-1:]}
+			}
+			got, ok := alice.ask(m).(*wire.Account)
+			if !ok {
+				t.Fatalf("answered %s", show(got))
+			}
+			held, err := devchain.Verify(got.Chain)
+			if err != nil || held.Head() != want.Head() {
+				t.Fatalf("the directory holds another chain: %v", err)
+			}
+		}
+		for range 4 { // whichever hash is lower
+			first := added(base, phone.id, phone)
+			for range 2 {
+				presents(first, first, false)
+				presents(added(base, phone.id, phone), first, false)
+				presents(added(base, phone.id, phone), first, true)
+				presents(base, first, true)
+			}
+			base = first
+		}
+		healed := added(base, [16]byte{}, phrase)
+		presents(healed, healed, false)
+		presents(added(base, [16]byte{}, phrase), healed, false)
+		presents(added(base, [16]byte{}, phrase), healed, true)
+		// A recovery behind a branch that the directory never saw.
+		unseen := added(added(healed, phone.id, phone), [16]byte{}, phrase)
+		at, err := unseen.At(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := w.newDevice(rand.Text())
+		back, err := unseen.Recover(2, phrase.chainBy, &wire.AddDevice{Device: d.keys, Consent: at.Consent(d.keys, d.chainBy)})
+		if err != nil || len(back.Wire().Line) != 2 {
+			t.Fatal(err)
+		}
+		alice.refused(&wire.AppendChain{Account: id[:], Entries: back.Wire().Entries}, wire.FailureChainRefused)
+		presents(back, back, true)
+		presents(unseen, back, true)
+		if got := alice.ask(&wire.ReadChain{Account: id[:]}).(*wire.Account); len(got.Chain.Line) != 2 {
+			t.Errorf("the line that is given out has %d entries", len(got.Chain.Line))
 		}
 	})
 }
