@@ -1,6 +1,10 @@
 package client
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/byre-messenger/byre/internal/client/line"
+)
 
 // What may go wrong, as sentences for the owner. Others are wrapped with their
 // cause.
@@ -16,18 +20,18 @@ var (
 	// keys twice, so it sends nothing.
 	ErrOldCopy = errors.New("this home is an older copy of a device that went on elsewhere, so it reads and sends nothing: use the newest copy, or register this device anew")
 	// ErrServerKey: the server is not the one that was pinned.
-	ErrServerKey = errors.New("the server shows another key than the one this device pinned: it is not the same server, so nothing was sent; ask its operator before you go on")
+	ErrServerKey = line.ErrServerKey
 	// ErrDeviceRemoved: another device of the account removed this one.
 	ErrDeviceRemoved = errors.New("this device was removed from the account: register or join anew")
 	// ErrProtocol: the two sides have no version in common.
-	ErrProtocol = errors.New("the server speaks another version of the protocol: update byre, or ask the operator to update byred")
+	ErrProtocol = line.ErrProtocol
 	// ErrRetention: R2 leaves no choice.
-	ErrRetention = errors.New("the server keeps messages for more than 72 hours, which byre refuses: choose another server")
+	ErrRetention = line.ErrRetention
 	// ErrSuperseded: a second session of the same device.
-	ErrSuperseded = errors.New("this device connected a second time elsewhere: close the other one")
+	ErrSuperseded = line.ErrSuperseded
 
 	// ErrOffline: what was asked for needs the server.
-	ErrOffline = errors.New("not connected to the server")
+	ErrOffline = line.ErrOffline
 	// ErrClosed: the client was closed.
 	ErrClosed = errors.New("the client is closed")
 	// ErrUnknownMessage: no message has this id here.

@@ -52,7 +52,7 @@ func (s *session) replenishJob() *job {
 				switch {
 				case !bytes.Equal(it.Device, s.me.Device[:]):
 				case it.Kind == "key_packages":
-					at.OneTime = int(min(it.Count, math.MaxInt32)) //nolint:gosec // bounded
+					at.OneTime = int(min(it.Count, math.MaxInt32))
 				case it.Kind == "last_resort_key_package":
 					at.LastResort = time.Unix(it.Since, 0)
 				}

@@ -68,8 +68,7 @@ func (e *engine) closeLink() {
 
 // shut closes the connection and waits for the session's goroutines.
 func (s *session) shut() {
-	s.cancel(ErrOffline)
-	_ = s.conn.Close()
+	s.line.End(ErrOffline)
 	<-s.ended
 }
 
@@ -191,7 +190,7 @@ func (s *session) settle(ctx context.Context) error {
 			if s.gone {
 				return firstError(context.Cause(s.ctx), ErrOffline)
 			}
-			settled = s.drained && s.idle && len(s.open) == 0
+			settled = s.drained && s.idle && s.open == 0
 			return nil
 		}); err != nil {
 			return err

@@ -177,7 +177,7 @@ func (tx *txn) pump(t *talk) {
 	}
 	held := map[ident.DeviceID]bool{}
 	for _, x := range slices.Clone(t.outbox) {
-		if len(s.open) >= maxFlying {
+		if s.open >= maxFlying {
 			return // the next answer pumps again
 		}
 		var to []account.Member
@@ -251,6 +251,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 			tx.wakeAt(x.pause)
 			tx.entryProblem(x, t.ID, tx.explain(t, err))
 		}
+		tx.pumpAll() // a new session may have found it in flight
 		return nil
 	}
 	// O3: the outcomes are known. A crash before this commit leaves the message

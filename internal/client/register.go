@@ -6,6 +6,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -32,16 +33,18 @@ func register(ctx context.Context, cfg Config, text string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	hello, err := greet(ctx, conn, dev.ServerKey)
-	if err == nil {
-		err = exchange(ctx, conn, &wire.Register{Protocol: account.Protocol, Name: name.String(), Chain: chain, Invitation: cfg.Invitation})
+	l, err := line.Open(ctx, conn, dev.ServerKey)
+	if err != nil {
+		return nil, err
 	}
-	if err = errors.Join(err, conn.Close()); err != nil {
+	_, err = l.Ask(ctx, &wire.Register{Protocol: account.Protocol, Name: name.String(), Chain: chain, Invitation: cfg.Invitation})
+	l.End(ErrOffline)
+	if err != nil {
 		return nil, registerError(err)
 	}
 	// R2: the server has the account and the home knows it. A crash before this
 	// commit leaves R1: registering again with the same name and keys is harmless.
-	dev.Registered, dev.Name, dev.ServerKey = true, name.String(), hello.ServerKey
+	dev.Registered, dev.Name, dev.ServerKey = true, name.String(), l.Hello.ServerKey
 	tx := h.Begin()
 	tx.Put(h.Key(home.Device), dev)
 	if err := tx.Commit(ctx); err != nil {

@@ -202,8 +202,8 @@ func (g *Group) forget(tx *home.Tx, i int) {
 func (g *Group) Age(tx *home.Tx, d time.Duration) bool {
 	changed := len(g.past) > 0
 	for i := len(g.past) - 1; i >= 0; i-- {
-		g.Rec.Past[i].ConnectedMs += uint64(d.Milliseconds()) //nolint:gosec // not negative
-		if g.Rec.Past[i].ConnectedMs >= uint64(keptFor.Milliseconds()) {
+		g.Rec.Past[i].ConnectedMs += uint64(d.Milliseconds())                     //nolint:gosec // not negative
+		if time.Duration(g.Rec.Past[i].ConnectedMs)*time.Millisecond >= keptFor { //nolint:gosec // minutes
 			g.forget(tx, i)
 		}
 	}
