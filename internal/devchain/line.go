@@ -63,7 +63,7 @@ func (c Chain) follow(signed wire.SignedEntry) (Chain, error) {
 }
 
 // lineWith returns c's line after an entry, with the key that is in force then.
-func (c Chain) lineWith(e *wire.ChainEntry, s step, key []byte) []link {
+func (c Chain) lineWith(s step, key []byte) []link {
 	l := link{s.hash, key, s.signed}
 	switch {
 	case s.recovery:

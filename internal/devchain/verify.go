@@ -96,7 +96,7 @@ func (c Chain) extend(e *wire.ChainEntry, signed wire.SignedEntry) (Chain, error
 	}
 	s := step{EntryHash(signed.Entry), len(e.Signer) == 0, signed}
 	next.steps = append(slices.Clip(base.steps), s)
-	next.line = base.lineWith(e, s, next.recovery)
+	next.line = base.lineWith(s, next.recovery)
 	if n := len(next.steps) + next.off(); n > MaxEntries {
 		return c, fmt.Errorf("%w: it has %d entries already", ErrInvalid, MaxEntries)
 	}

@@ -265,7 +265,7 @@ func shut(t *rapid.T, judge func([]devchain.Chain) map[ident.DeviceID]bool) erro
 		if err := e.Parse(c.Wire().Entries[c.Len()-1].Entry); err != nil {
 			return err
 		}
-		off := false
+		var off bool
 		if len(e.Signer) != 0 {
 			off = !before[ident.DeviceID(e.Signer)]
 		} else {
