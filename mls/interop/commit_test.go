@@ -36,7 +36,7 @@ func (w *world) propose() ([]proposal, error) {
 	var list []proposal
 	for range w.rand.IntN(4) {
 		p, err := w.proposeOne(list)
-		if len(w.members) < w.most && w.likely(0.1) {
+		if len(w.members) < w.most && w.likely(0.15) {
 			p, err = w.knock()
 		}
 		if err != nil {
@@ -128,7 +128,7 @@ func (w *world) plan(by *someone, proposals []proposal) (*plan, error) {
 			}
 		}
 	}
-	if w.likely(0.2) {
+	if w.likely(0.3) {
 		if others := w.present(by); len(others) > 2 {
 			p.remove(others[0])
 		}
@@ -215,7 +215,7 @@ func (w *world) planResumption(p *plan) {
 	if p.by.byre != nil { // names epochs left behind alone
 		last--
 	}
-	if len(p.adds) > 0 || w.Epoch == 0 || first > last || w.likely(0.5) {
+	if len(p.adds) > 0 || w.Epoch == 0 || first > last || w.likely(0.4) {
 		return
 	}
 	epoch := first + w.rand.Uint64N(last-first+1)

@@ -7,17 +7,18 @@ import (
 )
 
 // enter lets somebody in by an external commit (RFC 9420 12.4.3.2): somebody
-// new, or a member that starts again and replaces its leaf.
-func (w *world) enter() error {
+// new, or a member that starts again and replaces its leaf. It reports whether
+// somebody came in.
+func (w *world) enter() (bool, error) {
 	host := w.present()[0]
 	s, old, err := w.entering(host)
 	if err != nil {
-		return err
+		return false, err
 	}
 	info := request{Op: "groupinfo", TreeOutOfBand: w.likely(0.5)}
 	told, err := w.ask(host, info)
 	if err != nil {
-		return err
+		return false, err
 	}
 	r := offer("external")
 	r.Message, r.Resync = told.Message, old != nil
@@ -27,20 +28,20 @@ func (w *world) enter() error {
 	w.note("%v enters, told by %v, again %v, tree apart %v", s, host, r.Resync, info.TreeOutOfBand)
 	defect, err := unmergedDefect(w.Tree)
 	if err != nil {
-		return err
+		return false, err
 	}
 	made, err := w.ask(s, r)
 	if s.byre == nil && defect {
 		if err == nil || !isUnmergedDefect(err) {
-			return fmt.Errorf("%v enters a tree that ts-mls %s is known to refuse: %w", s, tsVersion, err)
+			return false, fmt.Errorf("%v enters a tree that ts-mls %s is known to refuse: %w", s, tsVersion, err)
 		}
 		w.count.add("wrongly refuse to enter", s)
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	return w.entered(s, old, made.Message)
+	return true, w.entered(s, old, made.Message)
 }
 
 // entering picks who enters. A member that starts again is somebody new to the

@@ -112,12 +112,16 @@ func (w *world) live(epochs int) error {
 		if err != nil {
 			return err
 		}
-		next := func() error { return w.commit(w.present()[0], proposals) }
-		if w.likely(0.25) {
-			next = w.enter // and the proposals are void
+		entered := false
+		if w.likely(0.25) { // and the proposals are void
+			if entered, err = w.enter(); err != nil {
+				return err
+			}
 		}
-		if err := next(); err != nil {
-			return err
+		if !entered {
+			if err := w.commit(w.present()[0], proposals); err != nil {
+				return err
+			}
 		}
 	}
 	return w.deliver()
