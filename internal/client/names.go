@@ -18,6 +18,9 @@ import (
 // errMoved says that the server leads a pinned name to another account.
 var errMoved = errors.New("the server leads this name to another person than before: nothing was sent; ask the person in another way, and tell the server's operator")
 
+// errTwoNames says that the server gives a pinned account a second name.
+var errTwoNames = errors.New("the server leads this name to somebody whom you know by another name: nothing was sent; ask the person in another way, and tell the server's operator")
+
 // errSelf says that a message has no receiver.
 var errSelf = errors.New("this is your own name: write to somebody else")
 
@@ -131,12 +134,29 @@ func (tx *txn) pinName(name ident.Name, chain devchain.Chain) error {
 		return nil // the caller sees whom the name is pinned to
 	}
 	p := *tx.seeChain(chain)
+	if known, err := ident.ParseName(p.Record.Name); err == nil && !bytes.Equal(known.Key(), name.Key()) {
+		// An account has one name for good: else the server could show somebody
+		// under another's name, and give the pinned name away.
+		tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: known.String(), Text: fmt.Sprintf("%s: %v", name, errTwoNames)})
+		return nil
+	}
 	if p.Record.Name != name.String() || p.Record.Claimed != "" {
 		p.Record.Name, p.Record.Claimed = name.String(), ""
 		tx.putPin(&p)
 	}
 	tx.names[string(name.Key())] = id
 	return tx.resolveAll(name, id)
+}
+
+// leads returns why a name that the server led to an account does not mean it.
+func (tx *txn) leads(name ident.Name, id ident.AccountID) error {
+	switch pinned, ok := tx.names[string(name.Key())]; {
+	case !ok:
+		return errTwoNames
+	case pinned != id:
+		return errMoved
+	}
+	return nil
 }
 
 // resolveAll places the messages that wait for a name, in their order and
@@ -172,14 +192,11 @@ func (s *session) resolveJob(x *entry) *job {
 				return err
 			}
 			return s.look(ctx, func(tx *txn) error {
-				if tx.names[string(name.Key())] != id {
-					return errMoved
-				}
-				return nil // it was placed when the name was pinned
+				return tx.leads(name, id) // it was placed when the name was pinned
 			})
 		},
 		failed: func(tx *txn, err error) {
-			if errors.Is(err, ErrNameUnknown) || errors.Is(err, errSelf) || errors.Is(err, errMoved) {
+			if errors.Is(err, ErrNameUnknown) || errors.Is(err, errSelf) || errors.Is(err, errMoved) || errors.Is(err, errTwoNames) {
 				tx.drop(x, err)
 				return
 			}
@@ -297,11 +314,11 @@ func (e *engine) addFriend(ctx context.Context, text string) (f Friend, err erro
 			return err
 		}
 		return e.do(ctx, func(tx *txn) error {
-			switch {
-			case id == tx.me.Account:
+			if id == tx.me.Account {
 				return errSelf
-			case tx.names[string(name.Key())] != id:
-				return errMoved
+			}
+			if err := tx.leads(name, id); err != nil {
+				return err
 			}
 			f = tx.friend(tx.pins[id])
 			return nil

@@ -60,10 +60,8 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 		// A crash after this commit leaves it pending: reading the log tells
 		// what became of it.
 		if err := s.do(ctx, func(tx *txn) (err error) {
-			if g, err = tx.found(t, g); err != nil {
-				return err
-			}
-			return g.Propose(tx.Tx, tx.own().Chain, groups.Change{Add: joiners, Remove: p.remove, Renew: p.renew}, tx.welcomeBox(t))
+			g, err = tx.propose(t, g, groups.Change{Add: joiners, Remove: p.remove, Renew: p.renew})
+			return err
 		}); err != nil {
 			return err
 		}
@@ -91,13 +89,19 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 	})
 }
 
-// found returns the group, or begins a new one of this device alone.
-func (tx *txn) found(t *talk, g *groupState) (*groupState, error) {
+// propose makes a commit pending, in a new group if there is none. A new group
+// becomes a part of the conversation with its first commit: what can't be begun
+// leaves nothing behind.
+func (tx *txn) propose(t *talk, g *groupState, c groups.Change) (*groupState, error) {
+	own, box := tx.own().Chain, tx.welcomeBox(t)
 	if g != nil {
-		return g, nil
+		return g, g.Propose(tx.Tx, own, c, box)
 	}
-	made, err := tx.mls().Create(tx.own().Chain, t.Room, tx.suite(), tx.now)
+	made, err := tx.mls().Create(own, t.Room, tx.suite(), tx.now)
 	if err != nil {
+		return nil, err
+	}
+	if err := made.Propose(tx.Tx, own, c, box); err != nil {
 		return nil, err
 	}
 	return tx.adoptGroup(t, made), nil

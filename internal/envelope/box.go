@@ -56,6 +56,12 @@ func (BoxKey) String() string { return "[box key]" }
 // GoString hides the key from %#v.
 func (BoxKey) GoString() string { return "[box key]" }
 
+// IsBoxKey reports whether a box can be sealed to a public key.
+func IsBoxKey(public []byte) bool {
+	_, err := hpke.MLKEM768X25519().NewPublicKey(public)
+	return err == nil
+}
+
 // SealBox seals bytes to the device that owns a public box key. The result has
 // the size of a handshake envelope and looks like one.
 func SealBox(public, plaintext []byte) ([]byte, error) {

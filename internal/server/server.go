@@ -159,11 +159,13 @@ func (s *server) httpServer(ctx context.Context) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle(socket.Path, socket.Handler(s.relay, s.log))
 	return &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: headerTime,
-		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(discardAddresses{}, slog.LevelDebug),
+		Handler: mux,
+		// Also for what follows a request: nobody holds a connection without a
+		// session. A session's connection is hijacked, and has its own deadlines.
+		ReadTimeout: headerTime, WriteTimeout: headerTime,
+		MaxHeaderBytes: maxHeader,
+		BaseContext:    func(net.Listener) context.Context { return ctx },
+		ErrorLog:       slog.NewLogLogger(discardAddresses{}, slog.LevelDebug),
 	}
 }
 

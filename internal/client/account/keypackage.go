@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/envelope"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -52,8 +53,8 @@ func CheckKeyPackages(claimed []wire.ClaimedKeyPackage, view devchain.View, want
 		if known, err := view.Learn(m.Chain); err != nil || known.Forked() && !view.Forked() {
 			return nil, nil, fmt.Errorf("%w: its chain contradicts the account's", ErrForged)
 		}
-		if err := kp.Validate(now, suite); err != nil {
-			continue // too old, or of another suite: as good as none
+		if kp.Validate(now, suite) != nil || !envelope.IsBoxKey(m.Keys.Box) {
+			continue // too old, of another suite, or nothing can be sealed to it: as good as none
 		}
 		byDevice[id] = kp
 	}

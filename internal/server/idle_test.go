@@ -1,0 +1,60 @@
+package server
+
+import (
+	"bufio"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipes is a listener whose connections are handed to it.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (p pipes) Close() error   { return nil }
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+// TestMalloryHoldsNoConnection: whoever has not signed in is gone after a while,
+// also one that speaks HTTP and never asks for the relay.
+func TestMalloryHoldsNoConnection(t *testing.T) {
+	for what, request := range map[string]string{
+		"stays after an answer": "GET /nothing HTTP/1.1\r\nHost: byre.test\r\n\r\n",
+		"sends no body":         "POST /nothing HTTP/1.1\r\nHost: byre.test\r\nContent-Length: 100000\r\n\r\nx",
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := (&server{log: slog.New(slog.DiscardHandler)}).httpServer(t.Context())
+				ln := make(pipes, 1)
+				served := make(chan struct{})
+				go func() { defer close(served); _ = srv.Serve(ln) }()
+				mallory, theirs := net.Pipe()
+				ln <- theirs
+				began := time.Now()
+				if _, err := io.WriteString(mallory, request); err != nil {
+					t.Fatal(err)
+				}
+				r := bufio.NewReader(mallory)
+				if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusNotFound {
+					t.Fatalf("%+v, %v", resp, err)
+				}
+				_ = mallory.SetReadDeadline(began.Add(time.Hour))
+				_, err := io.Copy(io.Discard, r)
+				if err != nil || time.Since(began) > 30*time.Second {
+					t.Errorf("the connection stood for %v: %v", time.Since(began), err)
+				}
+				_ = srv.Close()
+				close(ln)
+				<-served
+			})
+		})
+	}
+}
