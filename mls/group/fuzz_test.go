@@ -7,6 +7,8 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/framing"
+	"github.com/byre-messenger/byre/mls/internal/syntax"
+	"github.com/byre-messenger/byre/mls/tree"
 )
 
 // shelved is what the golden states hold: every process that fuzzes has the same
@@ -68,6 +70,42 @@ func FuzzWelcome(f *testing.F) {
 		}
 		if h, err := Peek(welcome); err == nil && h.Kind == 0 {
 			t.Fatal("a message of no kind")
+		}
+	})
+}
+
+// Whatever stands in a GroupInfo by which zoe would enter: no panic, and what she
+// makes of a good one lets her in. Mallory, a member, signs what the fuzzer made
+// of the context and extensions.
+func FuzzEnter(f *testing.F) {
+	w, stored := shelved(f)
+	mallory, zoe := w.person("mallory"), w.person("zoe")
+	mallory.signer = must2(w.suite.ParseSigningKey(stored.secret(f, "alice signer")))(f)
+	mallory.crashes(stored.secret(f, "alice epoch"), stored.secret(f, "alice ratchet"))
+	info := mallory.shows()
+	f.Add(info[4:], true)
+	f.Add(info[4:], false)
+	f.Add(must2(mallory.Info(InfoOptions{TreeOutOfBand: true}))(f)[4:], true)
+	f.Fuzz(func(t *testing.T, b []byte, sign bool) {
+		msg := append(bytes.Clone(info[:4]), b...)
+		m, err := framing.ParseMessage(msg)
+		if err != nil {
+			return
+		}
+		if sign {
+			r := syntax.NewReader(msg[4:])
+			forged := &framing.GroupInfo{Context: framing.ReadGroupContext(r), Extensions: tree.ReadExtensions(r)}
+			forged.ConfirmationTag, forged.Signer = r.Vector(), mallory.Self()
+			if forged.Sign(w.suite, mallory.signer) == nil {
+				msg = forged.Bytes()
+			}
+		}
+		n, err := Enter(msg, zoe.asks())
+		if err == nil {
+			n.Discard()
+		}
+		if m.GroupInfo == nil && err == nil {
+			t.Fatal("entered by what is no group info")
 		}
 	})
 }

@@ -267,17 +267,31 @@ func (v *village) invariant(*rapid.T) {
 		}
 		seen[d.Epoch()] = d
 	}
-	if len(v.sent) == 0 {
-		return
+	if v.chance("look at all states") {
+		v.tryAll()
 	}
-	e := v.sent[rapid.IntRange(0, len(v.sent)-1).Draw(v.t, "old message")]
+}
+
+// tryAll tries every ciphertext that a device has read against everything the
+// device has stored: none opens (rules 5 and 6).
+func (v *village) tryAll() {
 	for _, d := range v.devices {
-		if !d.read[e.text] {
-			continue
-		}
-		g := must2(Restore(d.epoch, d.ratchet, RestoreOptions{Signer: d.signer}))(d.tb)
-		if _, err := openIn(g, d.storedPast(), e); err == nil {
-			v.t.Fatalf("what %s stored opens %q again", d.name, e.text)
+		for _, e := range v.sent {
+			if !d.read[e.text] {
+				continue
+			}
+			// Each try gets the stored state as it is: opening one changes it.
+			g := must2(Restore(d.epoch, d.ratchet, RestoreOptions{Signer: d.signer}))(d.tb)
+			if _, err := openIn(g, d.storedPast(), e); err == nil {
+				v.t.Fatalf("what %s stored opens %q again", d.name, e.text)
+			}
+			if d.pendingState.Len() == 0 {
+				continue
+			}
+			p := must2(RestorePending(d.pendingState))(d.tb)
+			if _, err := p.next.open(e.sealed); err == nil {
+				v.t.Fatalf("the commit that %s has under way opens %q again", d.name, e.text)
+			}
 		}
 	}
 }
@@ -343,7 +357,9 @@ func (v *village) settle() {
 		for len(d.inbox) > 0 {
 			v.deliverTo(d)
 		}
+		d.store()
 	}
+	v.tryAll()
 }
 
 func (v *village) deliverTo(d *device) {
