@@ -129,8 +129,8 @@ func TestAPhraseSetLater(t *testing.T) {
 	theirs := ok(three.By(old.id(), old.key, setKey(mallory)))
 	theirs = ok(theirs.By(nobody, mallory, &wire.RemoveDevice{Device: idBytes(phone)}))
 	for _, v := range []devchain.View{saw(t, c, theirs), saw(t, theirs, c)} {
-		if !v.Forked() {
-			t.Error("no alarm")
+		if !v.Forked() || v.Contested() {
+			t.Error("no alarm, or that of two phrases")
 		}
 		listed(t, v) // the phone is struck, the old one stays out
 	}

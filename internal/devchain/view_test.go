@@ -45,6 +45,18 @@ func TestARemovedPhoneStaysOut(t *testing.T) {
 	}
 }
 
+// Mallory's device is on both branches: it came behind the place where they part.
+func TestADeviceOnBothBranchesIsNotListed(t *testing.T) {
+	ok := must(t)
+	pc, phone, mallory := newDevice(), newDevice(), newDevice()
+	c := ok(devchain.Begin(pc.keys, nil, pc.key))
+	c = ok(c.By(pc.id(), pc.key, add(c, phone)))
+	a := ok(c.By(phone.id(), phone.key, add(c, mallory)))
+	b := ok(c.By(phone.id(), phone.key, add(c, newDevice())))
+	b = ok(b.By(phone.id(), phone.key, add(b, mallory)))
+	listed(t, saw(t, a, b), pc, phone)
+}
+
 func TestTwoDevicesRemoveEachOther(t *testing.T) {
 	ok := must(t)
 	phone, laptop, third, phrase := newDevice(), newDevice(), newDevice(), sign.NewKey()
