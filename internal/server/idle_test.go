@@ -6,22 +6,28 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // pipes is a listener whose connections are handed to it.
-type pipes chan net.Conn
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+}
 
-func (p pipes) Accept() (net.Conn, error) {
-	if c, ok := <-p; ok {
+func (p *pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p.conns; ok {
 		return c, nil
 	}
 	return nil, net.ErrClosed
 }
-func (p pipes) Close() error   { return nil }
-func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+func (p *pipes) Close() error { p.once.Do(func() { close(p.conns) }); return nil }
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
 
 // TestMalloryHoldsNoConnection: whoever has not signed in is gone after a while,
 // also one that speaks HTTP and never asks for the relay.
@@ -33,11 +39,11 @@ func TestMalloryHoldsNoConnection(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := (&server{log: slog.New(slog.DiscardHandler)}).httpServer(t.Context())
-				ln := make(pipes, 1)
+				ln := &pipes{conns: make(chan net.Conn, 1)}
 				served := make(chan struct{})
 				go func() { defer close(served); _ = srv.Serve(ln) }()
 				mallory, theirs := net.Pipe()
-				ln <- theirs
+				ln.conns <- theirs
 				began := time.Now()
 				if _, err := io.WriteString(mallory, request); err != nil {
 					t.Fatal(err)
@@ -51,8 +57,8 @@ func TestMalloryHoldsNoConnection(t *testing.T) {
 				if err != nil || time.Since(began) > 30*time.Second {
 					t.Errorf("the connection stood for %v: %v", time.Since(began), err)
 				}
+				_ = mallory.Close()
 				_ = srv.Close()
-				close(ln)
 				<-served
 			})
 		})
