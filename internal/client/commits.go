@@ -12,9 +12,19 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// maxGroups bounds the groups of one conversation: two may be begun at once,
-// more is somebody's mischief.
+// maxGroups bounds the groups of one conversation that can be sent in: two may
+// be begun at once, more is somebody's mischief.
 const maxGroups = 8
+
+// replace notes which groups of a conversation a member can't follow any more.
+func (tx *txn) replace(t *talk, ids [][]byte) {
+	for _, id := range ids {
+		if g, ok := tx.groups[string(id)]; ok && g.talk == t {
+			g.Rec.Replaced = true
+			tx.moved[g] = true
+		}
+	}
+}
 
 // groupState is one group and where it belongs.
 type groupState struct {
@@ -38,6 +48,7 @@ func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
 	if m.Lost != nil {
 		g.talk.checked = nil
 		tx.problem(g.talk.ID, ident.MessageID{}, m.Lost.Error())
+		tx.wake()
 	}
 	if !m.Epoch {
 		return nil
@@ -54,6 +65,11 @@ func (tx *txn) welcomeBox(t *talk) (w wire.WelcomeBox) {
 	for i, a := range t.Accounts {
 		if name := tx.pinnedName(a); name != "" {
 			w.Names = append(w.Names, wire.Named{Account: t.Accounts[i][:], Name: name})
+		}
+	}
+	for _, g := range t.groups {
+		if g.Rec.Over && !g.Rec.Removed {
+			w.Replaces = append(w.Replaces, g.ID)
 		}
 	}
 	for _, h := range t.order.Heard(tx.me.Device) {
@@ -148,7 +164,8 @@ func (s *session) catchUp(ctx context.Context, g *groupState) error {
 			if offer = g.Offer() != nil; offer {
 				return nil
 			}
-			g.Rec.ReadLog, g.pause = false, pause{}
+			g.Sure(tx.now)
+			g.pause = pause{}
 			tx.moved[g] = true
 			tx.wake()
 			return tx.calm(g.talk)

@@ -142,7 +142,7 @@ func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *
 	if _, known := tx.groups[string(made.ID)]; known || !r.Has(tx.me.Account) || !made.HasOther() {
 		return nil
 	}
-	if t, ok := tx.talks[r.ID]; ok && len(t.groups) >= maxGroups {
+	if t, ok := tx.talks[r.ID]; ok && t.usable() >= maxGroups {
 		return nil
 	}
 	used(tx.Tx)
@@ -153,6 +153,7 @@ func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *
 		tx.seeChain(m.Chain)
 	}
 	tx.claims(w.Names)
+	tx.replace(t, w.Replaces)
 	for _, s := range w.Sent {
 		if d, err := ident.DeviceIDFrom(s.Device); err == nil && d != tx.me.Device {
 			if err := tx.happen(t, order.Meet{Device: d, UpTo: s.UpTo}, nil); err != nil {

@@ -109,6 +109,29 @@ func (t *talk) sending() *groupState {
 	return nil
 }
 
+// usable is how many groups can be sent in.
+func (t *talk) usable() (n int) {
+	for _, g := range t.groups {
+		if g.Usable() {
+			n++
+		}
+	}
+	return n
+}
+
+// broken reports whether this device lost its last group by being away: it
+// begins another one by itself, so that what others say reaches it again.
+func (t *talk) broken() bool {
+	lost := false
+	for _, g := range t.groups {
+		if g.Usable() || g.Unsure() && !g.Rec.Over || g.Rec.Removed {
+			return false
+		}
+		lost = lost || g.Rec.Over
+	}
+	return lost
+}
+
 // happen applies an event to the order of a conversation and carries out what
 // follows. came is the message that the event is about, or nil.
 func (tx *txn) happen(t *talk, ev order.Event, came *wire.MessageRecord) error {

@@ -123,7 +123,7 @@ func (tx *txn) job(s *session) *job {
 		}
 	}
 	for _, t := range tx.talks {
-		if len(t.outbox) > 0 && t.checked != s && t.pause.over(tx.now) && !t.stuck() {
+		if (len(t.outbox) > 0 || t.broken()) && t.checked != s && t.pause.over(tx.now) && !t.stuck() {
 			return s.prepareJob(t)
 		}
 	}

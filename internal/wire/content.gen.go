@@ -384,6 +384,9 @@ type WelcomeBox struct {
 	// sent is how far the devices of the room have numbered their messages, as
 	// the one who adds knows it: what came before was not for this device.
 	Sent []Received
+	// replaces are groups of the room that the one who adds can't follow any
+	// more: nobody sends in them from now on.
+	Replaces [][]byte
 }
 
 // EncodedLen implements [Message].
@@ -395,6 +398,7 @@ func (m *WelcomeBox) EncodedLen() (n int) {
 	for i := range m.Sent {
 		n += lenHead(3, m.Sent[i].EncodedLen())
 	}
+	n += lenTexts(4, m.Replaces)
 	return n
 }
 
@@ -407,6 +411,7 @@ func (m *WelcomeBox) Append(b []byte) []byte {
 	for i := range m.Sent {
 		b = m.Sent[i].Append(appendHead(b, 3, m.Sent[i].EncodedLen()))
 	}
+	b = appendTexts(b, 4, m.Replaces)
 	return b
 }
 
@@ -436,6 +441,8 @@ func (m *WelcomeBox) merge(b []byte, parts *int) error {
 		case 3<<3 | wireLength:
 			m.Sent = append(m.Sent, Received{})
 			d.err = m.Sent[len(m.Sent)-1].merge(d.part(parts), parts)
+		case 4<<3 | wireLength:
+			m.Replaces = append(m.Replaces, d.part(parts))
 		}
 	}
 	return d.err

@@ -819,6 +819,14 @@ type GroupRecord struct {
 	Open bool
 	// epoch is the one whose states stand beside it.
 	Epoch uint64
+	// removed says that it is over because this device was taken out.
+	Removed bool
+	// replaced says that a member could not follow any more and began another
+	// group: this one is read and not sent in.
+	Replaced bool
+	// sure_at is when the log was last known to be read to its end (unix
+	// milliseconds).
+	SureAt int64
 }
 
 // EncodedLen implements [Message].
@@ -837,6 +845,9 @@ func (m *GroupRecord) EncodedLen() (n int) {
 	n += lenBool(8, m.Over)
 	n += lenBool(9, m.Open)
 	n += lenInteger(10, m.Epoch)
+	n += lenBool(11, m.Removed)
+	n += lenBool(12, m.Replaced)
+	n += lenInteger(13, m.SureAt)
 	return n
 }
 
@@ -856,6 +867,9 @@ func (m *GroupRecord) Append(b []byte) []byte {
 	b = appendBool(b, 8, m.Over)
 	b = appendBool(b, 9, m.Open)
 	b = appendInteger(b, 10, m.Epoch)
+	b = appendBool(b, 11, m.Removed)
+	b = appendBool(b, 12, m.Replaced)
+	b = appendInteger(b, 13, m.SureAt)
 	return b
 }
 
@@ -901,6 +915,12 @@ func (m *GroupRecord) merge(b []byte, parts *int) error {
 			m.Open = d.num != 0
 		case 10<<3 | wireVarint:
 			m.Epoch = uint64(d.num)
+		case 11<<3 | wireVarint:
+			m.Removed = d.num != 0
+		case 12<<3 | wireVarint:
+			m.Replaced = d.num != 0
+		case 13<<3 | wireVarint:
+			m.SureAt = int64(d.num)
 		}
 	}
 	return d.err

@@ -98,7 +98,7 @@ func (d Device) Join(welcome []byte, k *group.OwnKeyPackage, now time.Time) (*Gr
 
 func (d Device) wrap(m *group.Group, room account.Room, now time.Time) (*Group, error) {
 	g := &Group{ID: bytes.Clone(m.ID()), home: d.Home, me: d.Me, mls: m}
-	g.Rec = wire.GroupRecord{Id: g.ID, Room: room.ID[:], Epoch: m.Epoch(), PathAt: now.UnixMilli()}
+	g.Rec = wire.GroupRecord{Id: g.ID, Room: room.ID[:], Epoch: m.Epoch(), PathAt: now.UnixMilli(), SureAt: now.UnixMilli()}
 	var err error
 	if g.env, err = envelope.NewEpoch(m); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (g *Group) Unsure() bool { return g.Rec.ReadLog || g.pending != nil }
 
 // Usable reports whether the group can be sent in, now or after its log was
 // read.
-func (g *Group) Usable() bool { return g.Rec.Open && !g.Rec.Over }
+func (g *Group) Usable() bool { return g.Rec.Open && !g.Rec.Over && !g.Rec.Replaced }
 
 // RenewalDue reports whether this device should renew its keys.
 func (g *Group) RenewalDue(now time.Time) bool {

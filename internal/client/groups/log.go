@@ -17,10 +17,14 @@ import (
 
 // Why a group is given up.
 var (
-	ErrOver    = errors.New("this device was away for too long to follow the conversation: it must be added again")
-	ErrOwnPath = errors.New("a change of the conversation holds a wrong secret for this device: it must be added again")
+	ErrOver    = errors.New("this device was away for too long to follow the conversation, and begins it anew: what was said meanwhile may be missing")
+	ErrOwnPath = errors.New("a change of the conversation holds a wrong secret for this device, which begins it anew: what was said meanwhile may be missing")
 	ErrRemoved = errors.New("this device was taken out of the conversation")
 )
+
+// logFor is how long a used log says so (docs/spec/relay.md), less a day: after
+// it, an empty log proves nothing.
+const logFor = 29 * 24 * time.Hour
 
 // Change is what a commit of this device is to do.
 type Change struct {
@@ -141,7 +145,7 @@ func (g *Group) Confirm(tx *home.Tx, now time.Time) (m Moved, err error) {
 	if err := g.advance(tx, func() (*group.PastEpoch, error) { return g.mls.Confirm(p) }); err != nil {
 		return m, err
 	}
-	m.Epoch, g.Rec.PathAt = true, now.UnixMilli()
+	m.Epoch, g.Rec.PathAt, g.Rec.SureAt = true, now.UnixMilli(), now.UnixMilli()
 	g.Save(tx)
 	return m, nil
 }
@@ -170,10 +174,16 @@ func (g *Group) Follow(tx *home.Tx, log *wire.EpochLog, now time.Time) (m Moved,
 			g.Save(tx)
 			continue
 		}
-		return g.merge(tx, st)
+		return g.merge(tx, st, now)
+	}
+	if now.Sub(time.UnixMilli(g.Rec.SureAt)) > logFor {
+		return g.lose(tx, ErrOver), nil
 	}
 	return m, nil
 }
+
+// Sure notes that the log is read to its end.
+func (g *Group) Sure(now time.Time) { g.Rec.ReadLog, g.Rec.SureAt = false, now.UnixMilli() }
 
 // stage checks somebody's commit, changing nothing.
 func (g *Group) stage(entry []byte) (*group.Staged, error) {
@@ -196,7 +206,7 @@ func (g *Group) stage(entry []byte) (*group.Staged, error) {
 // merge takes the group into the epoch of somebody's commit. A pending commit
 // of this device has lost then; if what it was for is still needed, it is made
 // anew.
-func (g *Group) merge(tx *home.Tx, st *group.Staged) (m Moved, err error) {
+func (g *Group) merge(tx *home.Tx, st *group.Staged, now time.Time) (m Moved, err error) {
 	m.tell(st, !g.Rec.Open)
 	if st.SelfRemoved() {
 		lost := g.lose(tx, ErrRemoved)
@@ -207,6 +217,7 @@ func (g *Group) merge(tx *home.Tx, st *group.Staged) (m Moved, err error) {
 		return m, err
 	}
 	m.Epoch, g.Rec.ReadLog = true, true // there may be more
+	g.Rec.SureAt = now.UnixMilli()
 	g.Save(tx)
 	return m, nil
 }
@@ -214,7 +225,7 @@ func (g *Group) merge(tx *home.Tx, st *group.Staged) (m Moved, err error) {
 // lose gives the group up.
 func (g *Group) lose(tx *home.Tx, why error) Moved {
 	g.dropPending(tx)
-	g.Rec.Over, g.Rec.ReadLog = true, false
+	g.Rec.Over, g.Rec.ReadLog, g.Rec.Removed = true, false, errors.Is(why, ErrRemoved)
 	g.Save(tx)
 	return Moved{Lost: why}
 }
