@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/byre-messenger/byre/internal/client/account"
@@ -72,6 +73,12 @@ func (tx *txn) content(g *groupState, from account.Member, plain []byte, in inbo
 		return nil //nolint:nilerr // garbage of a member
 	}
 	t := g.talk
+	if p, ok := tx.pins[from.Account]; ok && !p.View.Lists(from.Device) {
+		// It was removed, and shows a chain of before; what it said in time was
+		// read before the chain was.
+		tx.problem(t.ID, ident.MessageID{}, fmt.Sprintf("a device that no longer speaks for %s wrote: that is not shown", tx.personOf(from.Account)))
+		return nil
+	}
 	for _, r := range c.Received {
 		if string(r.Device) == string(tx.me.Device[:]) {
 			if err := tx.happen(t, order.Confirm{Device: from.Device, UpTo: r.UpTo}, nil); err != nil && !errors.Is(err, order.ErrUnsent) {
