@@ -28,7 +28,8 @@
 //   - Post-compromise security: who copied a device's keys is shut out again when
 //     that device commits with a path, or its Update is committed. Not before,
 //     and commits that only add members do not carry a path. How often to commit
-//     is the application's choice.
+//     is the application's choice: byre's client renews its keys with its first
+//     message after 24 hours, in groups of at most 32 leaves.
 //   - After a quantum computer: under the default suite, what was said stays
 //     confidential, since its KEM is a hybrid of X25519 and ML-KEM-768. Signatures
 //     are Ed25519: such a machine could impersonate members from then on. The

@@ -86,7 +86,7 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkUpdateCommitCold(b *testing.B) {
 	for _, step := range []string{"create", "process"} {
 		b.Run(step, func(b *testing.B) {
-			for _, s := range scenes(2, 100, 1000) {
+			for _, s := range scenes(long(2, 100, 1000)...) {
 				b.Run(s.String(), func(b *testing.B) {
 					alice, bob := crowd(b, s.id, s.n)
 					p := must2(alice.Commit(CommitOptions{}))(b)
@@ -107,7 +107,7 @@ func BenchmarkUpdateCommitCold(b *testing.B) {
 func BenchmarkAddCommit(b *testing.B) {
 	for _, step := range []string{"create", "process"} {
 		b.Run(step, func(b *testing.B) {
-			for _, s := range scenes(2, 100, 1000) {
+			for _, s := range scenes(long(2, 100, 1000)...) {
 				b.Run(s.String(), func(b *testing.B) {
 					alice, bob := crowd(b, s.id, s.n)
 					o := CommitOptions{Add: []*KeyPackage{claimed(b, alice.person("zoe").offers())}}
@@ -128,7 +128,7 @@ func BenchmarkAddCommit(b *testing.B) {
 }
 
 func BenchmarkRemoveCommit(b *testing.B) {
-	for _, s := range scenes(100, 1000) {
+	for _, s := range scenes(long(100, 1000)...) {
 		b.Run(s.String(), func(b *testing.B) {
 			alice, _ := crowd(b, s.id, s.n)
 			var size int
@@ -141,7 +141,7 @@ func BenchmarkRemoveCommit(b *testing.B) {
 }
 
 func BenchmarkJoin(b *testing.B) {
-	for _, s := range scenes(2, 100, 1000) {
+	for _, s := range scenes(long(2, 100, 1000)...) {
 		b.Run(s.String(), func(b *testing.B) {
 			alice, _ := crowd(b, s.id, s.n)
 			zoe := alice.person("zoe")
@@ -156,7 +156,7 @@ func BenchmarkJoin(b *testing.B) {
 }
 
 func BenchmarkRestore(b *testing.B) {
-	for _, s := range scenes(2, 100, 1000) {
+	for _, s := range scenes(long(2, 100, 1000)...) {
 		b.Run(s.String(), func(b *testing.B) {
 			alice, _ := crowd(b, s.id, s.n)
 			epoch, ratchet := alice.EpochState(), alice.RatchetState()

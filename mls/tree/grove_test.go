@@ -9,7 +9,7 @@ import (
 
 // grove is a tree whose members' private keys are all at hand.
 type grove struct {
-	t       *testing.T
+	t       testing.TB
 	suite   ciphersuite.Suite
 	tree    *Tree
 	members map[LeafIndex]*Private
@@ -22,15 +22,15 @@ var (
 )
 
 // newGrove plants n members without any parent.
-func newGrove(t *testing.T, n int) *grove {
-	t.Helper()
-	return newGroveOf(t, ciphersuite.X25519_AES128GCM_SHA256_Ed25519, n)
+func newGrove(tb testing.TB, n int) *grove {
+	tb.Helper()
+	return newGroveOf(tb, ciphersuite.X25519_AES128GCM_SHA256_Ed25519, n)
 }
 
-func newGroveOf(t *testing.T, id ciphersuite.ID, n int) *grove {
-	t.Helper()
+func newGroveOf(tb testing.TB, id ciphersuite.ID, n int) *grove {
+	tb.Helper()
 	g := &grove{
-		t: t, suite: suiteOf(t, uint16(id)),
+		t: tb, suite: suiteOf(tb, uint16(id)),
 		members: map[LeafIndex]*Private{}, signers: map[LeafIndex]ciphersuite.SigningKey{},
 	}
 	for range n {

@@ -18,11 +18,11 @@ func claimed(id uint16) bool {
 	return ciphersuite.ID(id).Supported()
 }
 
-func suiteOf(t *testing.T, id uint16) ciphersuite.Suite {
-	t.Helper()
+func suiteOf(tb testing.TB, id uint16) ciphersuite.Suite {
+	tb.Helper()
 	s, err := ciphersuite.Lookup(ciphersuite.ID(id))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
