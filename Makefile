@@ -25,7 +25,7 @@ endif
 DATA ?= ./byre-data
 ARGS ?=
 FUZZ_TIME ?= 3s
-FUZZ_TOTAL ?= 240
+FUZZ_TOTAL ?= 150
 BENCH ?= .
 BENCH_PKGS ?= ./...
 
@@ -66,7 +66,7 @@ race: ## all tests under the race detector (needs a C compiler)
 lint: step-lint ## golangci-lint as pinned, built when missing
 	@echo "lint: clean"
 
-fuzz: ## every fuzz target for FUZZ_TIME (3s), FUZZ_TOTAL seconds (240) at most
+fuzz: ## every fuzz target for FUZZ_TIME (3s), FUZZ_TOTAL seconds (150) at most
 	@FUZZ_TIME=$(FUZZ_TIME) FUZZ_TOTAL=$(FUZZ_TOTAL) scripts/fuzz
 
 bench: ## Go benchmarks (BENCH=regexp, BENCH_PKGS=./mls/...)
