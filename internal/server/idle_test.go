@@ -1,11 +1,9 @@
 package server
 
 import (
-	"bufio"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -48,12 +46,8 @@ func TestMalloryHoldsNoConnection(t *testing.T) {
 				if _, err := io.WriteString(mallory, request); err != nil {
 					t.Fatal(err)
 				}
-				r := bufio.NewReader(mallory)
-				if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusNotFound {
-					t.Fatalf("%+v, %v", resp, err)
-				}
 				_ = mallory.SetReadDeadline(began.Add(time.Hour))
-				_, err := io.Copy(io.Discard, r)
+				_, err := io.Copy(io.Discard, mallory) // an answer, or none
 				if err != nil || time.Since(began) > 30*time.Second {
 					t.Errorf("the connection stood for %v: %v", time.Since(began), err)
 				}
