@@ -35,10 +35,11 @@ type plan struct {
 func (w *world) propose() ([]proposal, error) {
 	var list []proposal
 	for range w.rand.IntN(4) {
-		p, err := w.proposeOne(list)
+		one := func() (proposal, error) { return w.proposeOne(list) }
 		if len(w.members) < w.most && w.likely(0.15) {
-			p, err = w.knock()
+			one = w.knock
 		}
+		p, err := one()
 		if err != nil {
 			return nil, err
 		}
