@@ -14,7 +14,7 @@ var layers = []struct {
 }{
 	{"leaf", []string{"internal/secret", "internal/clock", "internal/sign", "internal/ident", "internal/wire", "internal/l10n"}},
 	{"protocol", []string{"mls", "internal/devchain", "internal/envelope", "internal/room", "internal/seal", "internal/translog", "internal/legal/warrant", "internal/model"}},
-	{"port", []string{"internal/durafile", "internal/store", "internal/vault", "internal/blob", "internal/durafile", "internal/filelock"}},
+	{"port", []string{"internal/durafile", "internal/store", "internal/vault", "internal/blob", "internal/filelock", "internal/localsock"}},
 	{"core", []string{"internal/client", "internal/relay", "internal/legal", "verify"}},
 	{"edge", []string{"internal/server", "internal/cli", "internal/tui", "internal/transport", "internal/keyring", "internal/webui", "sdk"}},
 	{"program", []string{"cmd"}},

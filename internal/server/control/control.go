@@ -9,13 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/localsock"
 )
 
 // timeout bounds one question and its answer.
@@ -52,16 +51,9 @@ type Server struct {
 // Listen opens the socket at path, replacing one that a crash left. The caller
 // holds the data directory's lock, so nobody else serves there.
 func Listen(ctx context.Context, path string, ops Ops) (*Server, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	ln, err := localsock.Listen(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	// Between the two calls the directory's mode (0700) keeps others out.
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("control socket: %w", err), ln.Close())
+		return nil, fmt.Errorf("control: %w", err)
 	}
 	return &Server{ln: ln, ops: ops}, nil
 }
@@ -100,7 +92,7 @@ func (s *Server) answer(ctx context.Context, conn net.Conn) {
 
 // Ask puts a question to the server at path and reads its answer into result.
 func Ask(ctx context.Context, path, op string, result any) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	conn, err := localsock.Dial(ctx, path)
 	if err != nil {
 		return ErrNotRunning
 	}
