@@ -127,8 +127,9 @@ func (c *Client) WaitFor(ctx context.Context, id ident.MessageID, cond func(Mess
 
 // Events yields what happened, oldest first, each once and never again: an
 // event is recorded as told just before it is yielded, together with at most
-// 15 that follow it. With wait it goes on until ctx ends; without, until there
-// are no more.
+// 15 that follow it. The event at which the caller leaves the loop, and those
+// after it, come again: leaving is how it says that it could not use one. With
+// wait it goes on until ctx ends; without, until there are no more.
 func (c *Client) Events(ctx context.Context, wait bool) func(yield func(Event, error) bool) {
 	return c.e.events(ctx, wait)
 }

@@ -40,6 +40,8 @@ var (
 	ErrUnknownRoom = errors.New("there is no conversation with this name or id here")
 	// ErrTooLong: the text does not fit into an envelope.
 	ErrTooLong = errors.New("the text is too long: at most 32,000 bytes fit into one message")
+	// ErrNoText: the bytes are no UTF-8.
+	ErrNoText = errors.New("the text is not valid UTF-8: check how the terminal or the script encodes it")
 	// ErrEmpty: there is nothing to send.
 	ErrEmpty = errors.New("the text is empty")
 	// ErrSafety: the number compared is another one.

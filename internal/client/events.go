@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -36,8 +37,9 @@ func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, e
 		for {
 			rung := e.bell.next()
 			list, err := e.takeEvents(ctx)
-			for _, ev := range list {
-				if !yield(ev, nil) {
+			for i, ev := range list {
+				if !yield(ev.Event, nil) {
+					e.untell(context.WithoutCancel(ctx), list[i:])
 					return
 				}
 			}
@@ -62,8 +64,27 @@ func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, e
 	}
 }
 
+// taken is an event recorded as told, with its record.
+type taken struct {
+	Event
+
+	key    home.Key
+	record []byte
+}
+
+// untell records events as not told: whoever took them could not use them. If
+// that fails the history has their messages still.
+func (e *engine) untell(ctx context.Context, events []taken) {
+	_ = e.look(ctx, func(tx *txn) error {
+		for _, ev := range events {
+			tx.PutBytes(ev.key, ev.record)
+		}
+		return nil
+	})
+}
+
 // takeEvents returns the oldest events and records them as told.
-func (e *engine) takeEvents(ctx context.Context) (out []Event, err error) {
+func (e *engine) takeEvents(ctx context.Context) (out []taken, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		k := tx.home.Key(home.Event)
 		for it, err := range tx.home.From(tx.ctx, k, 0, eventsAtOnce) {
@@ -79,7 +100,7 @@ func (e *engine) takeEvents(ctx context.Context) (out []Event, err error) {
 				return err
 			}
 			if ev != nil {
-				out = append(out, ev)
+				out = append(out, taken{ev, it.Key, bytes.Clone(it.Record)})
 			}
 			// V1: told. A crash after this commit leaves at most these untold;
 			// the history has them all.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -31,8 +32,10 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 	switch {
 	case text == "":
 		return m, ErrEmpty
-	case len(text) > maxText || !utf8.ValidString(text):
+	case len(text) > maxText:
 		return m, ErrTooLong
+	case !utf8.ValidString(text):
+		return m, ErrNoText
 	}
 	body := &wire.Text{Text: text}
 	if o.ReplyTo != (ident.MessageID{}) {
@@ -59,6 +62,9 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 		name, err := ident.ParseName(to)
 		if err != nil {
 			return err
+		}
+		if own, err := ident.ParseName(e.device.Name); err == nil && bytes.Equal(own.Key(), name.Key()) {
+			return errSelf
 		}
 		x := tx.queue(&entry{id: id, rec: wire.OutboxRecord{Name: name.String(), Content: content.Append(nil)}})
 		tx.unresolved = append(tx.unresolved, x)
