@@ -15,9 +15,11 @@ import (
 )
 
 func main() {
+	// A reader that goes must not end byre between taking an event and telling it.
+	signal.Ignore(syscall.SIGPIPE)
 	env := &cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	env.Terminal = term.IsTerminal(int(os.Stderr.Fd()))
 	if term.IsTerminal(int(os.Stdin.Fd())) {
-		env.Terminal = true
 		env.Prompt = func(question string) ([]byte, error) {
 			_, _ = fmt.Fprint(os.Stderr, question)
 			defer func() { _, _ = fmt.Fprintln(os.Stderr) }()

@@ -9,8 +9,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/clock"
 )
 
 // Exit codes of every command.
@@ -43,11 +48,24 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	// Getenv reads the environment.
 	Getenv func(string) string
-	// Terminal tells whether a person looks at Stderr and can be asked.
+	// Terminal tells whether a person looks at Stderr.
 	Terminal bool
 	// Prompt asks for a secret at the terminal without showing it; nil where
 	// nobody can be asked.
 	Prompt func(question string) ([]byte, error)
+}
+
+// slow is how long a command may say nothing to a person who waits.
+const slow = time.Second
+
+// Slow tells a person at a terminal what is being waited for, once that takes
+// over a second; stop ends it. Where nobody looks it says nothing.
+func (e *Env) Slow(what string) (stop func()) {
+	if !e.Terminal {
+		return func() {}
+	}
+	cancel := clock.System{}.AfterFunc(slow, func() { _, _ = fmt.Fprintf(e.Stderr, "%s ...\n", what) })
+	return func() { cancel() }
 }
 
 // Command is one command, or a group of them.
@@ -81,7 +99,7 @@ func Main(ctx context.Context, root *Command, env *Env, args []string) int {
 	switch {
 	case err == nil:
 		return ExitDone
-	case errors.Is(err, ErrQuiet):
+	case errors.Is(err, ErrQuiet), errors.Is(err, syscall.EPIPE): // who read has gone
 		return ExitRefused
 	case errors.Is(err, ErrUsage):
 		_, _ = fmt.Fprintf(env.Stderr, "%s: %s (see '%s --help')\n", path[0], Sentence(err), strings.Join(path, " "))
@@ -99,15 +117,15 @@ func run(ctx context.Context, cmd *Command, path []string, env *Env, args []stri
 		do = cmd.New(flags)
 	}
 	rest, err := parse(flags, args)
+	if len(cmd.Sub) > 0 && len(rest) > 0 { // before help: it would be another command's
+		return Usagef("there is no command %q", rest[0])
+	}
 	if errors.Is(err, flag.ErrHelp) || (do == nil && len(args) == 0) {
 		help(env.Stdout, cmd, path, flags)
 		return nil
 	}
 	if err != nil {
-		return Usagef("%v", err)
-	}
-	if do == nil || (len(cmd.Sub) > 0 && len(rest) > 0) {
-		return Usagef("there is no command %q", rest[0])
+		return err
 	}
 	return do(ctx, env, rest)
 }
@@ -115,8 +133,10 @@ func run(ctx context.Context, cmd *Command, path []string, env *Env, args []stri
 // parse accepts flags before, between and behind the arguments; "--" ends them.
 func parse(flags *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
-		if err := flags.Parse(args); err != nil {
-			return nil, err
+		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+			return rest, err
+		} else if err != nil {
+			return rest, flagError(err)
 		}
 		left := flags.Args()
 		if used := len(args) - len(left); used > 0 && args[used-1] == "--" {
@@ -128,6 +148,23 @@ func parse(flags *flag.FlagSet, args []string) (rest []string, err error) {
 		rest, args = append(rest, left[0]), left[1:]
 	}
 }
+
+// flagError says in our words what package flag found.
+func flagError(err error) error {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		return Usagef("there is no flag --%s; put '--' before words that begin with '-'", name)
+	}
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		return Usagef("--%s needs a value", name)
+	}
+	if m := invalidValue.FindStringSubmatch(text); m != nil {
+		return Usagef("--%s: %s", m[1], m[2])
+	}
+	return Usagef("%s", text)
+}
+
+var invalidValue = regexp.MustCompile(`(?s)^invalid (?:boolean )?value ".*" for (?:flag )?-([^:\s]+): (.*)$`)
 
 func help(w io.Writer, cmd *Command, path []string, flags *flag.FlagSet) {
 	name := strings.Join(path, " ")

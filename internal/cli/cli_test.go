@@ -6,7 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/byre-messenger/byre/internal/cli"
 )
@@ -20,6 +23,7 @@ func program(said *string) *cli.Command {
 				New: func(fs *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 					asJSON := fs.Bool("json", false, "print JSON")
 					wait := fs.String("wait", "", "wait for `OUTCOME`")
+					fs.Duration("for", 0, "wait for `TIME`")
 					return func(_ context.Context, _ *cli.Env, args []string) error {
 						if len(args) < 2 {
 							return cli.Usagef("say whom to write to, and what")
@@ -31,6 +35,9 @@ func program(said *string) *cli.Command {
 			},
 			{Name: "lock", Summary: "Lock.", New: func(*flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 				return func(context.Context, *cli.Env, []string) error { return errors.New("it is\nlocked") }
+			}},
+			{Name: "pipe", Summary: "Write to nobody.", New: func(*flag.FlagSet) func(context.Context, *cli.Env, []string) error {
+				return func(context.Context, *cli.Env, []string) error { return fmt.Errorf("write: %w", syscall.EPIPE) }
 			}},
 		},
 	}
@@ -46,9 +53,14 @@ func TestCalls(t *testing.T) {
 		{args: "send --wait live bob --json hi", said: "truelive[bob hi]"},
 		{args: "send bob -- --json", said: "false[bob --json]"},
 		{args: "send bob", code: 2, err: "byre: say whom to write to, and what (see 'byre send --help')\n"},
-		{args: "send bob hi --jsn", code: 2, err: "byre: flag provided but not defined: -jsn (see 'byre send --help')\n"},
+		{args: "send bob hi --jsn", code: 2, err: "byre: there is no flag --jsn; put '--' before words that begin with '-' (see 'byre send --help')\n"},
+		{args: "send bob hi --wait", code: 2, err: "byre: --wait needs a value (see 'byre send --help')\n"},
+		{args: "send bob hi --for soon", code: 2, err: "byre: --for: parse error (see 'byre send --help')\n"},
+		{args: "send bob hi --json=maybe", code: 2, err: "byre: --json: parse error (see 'byre send --help')\n"},
 		{args: "sned bob", code: 2, err: "byre: there is no command \"sned\" (see 'byre --help')\n"},
+		{args: "sned --help", code: 2, err: "byre: there is no command \"sned\" (see 'byre --help')\n"},
 		{args: "lock", code: 1, err: "byre: it is locked\n"},
+		{args: "pipe", code: 1},
 		{args: "", out: "send TO TEXT..."},
 		{args: "--help", out: "lock"},
 		{args: "send --help", out: "안녕 🐄"},
@@ -61,5 +73,31 @@ func TestCalls(t *testing.T) {
 		if code != c.code || said != c.said || errs.String() != c.err || !strings.Contains(out.String(), c.out) {
 			t.Errorf("byre %s: exit %d, said %q, out %q, err %q; want %+v", c.args, code, said, out.String(), errs.String(), c)
 		}
+	}
+}
+
+// TestSlow: a person who waits over a second is told for what; a pipe never is.
+func TestSlow(t *testing.T) {
+	for _, c := range []struct {
+		terminal bool
+		takes    time.Duration
+		want     string
+	}{
+		{true, 999 * time.Millisecond, ""},
+		{true, 3 * time.Second, "waiting for the server ...\n"},
+		{false, 3 * time.Second, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var errs strings.Builder
+			env := &cli.Env{Stderr: &errs, Terminal: c.terminal}
+			stop := env.Slow("waiting for the server")
+			time.Sleep(c.takes)
+			synctest.Wait()
+			stop()
+			time.Sleep(time.Minute)
+			if errs.String() != c.want {
+				t.Errorf("%+v: %q", c, errs.String())
+			}
+		})
 	}
 }

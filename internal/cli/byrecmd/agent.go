@@ -6,18 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/localsock"
 )
 
 // errInUse says that another process, which takes no commands, has the home.
 var errInUse = errors.New("another byre is using this home; wait until it ends, or name another home with --home")
+
+// errEnded says that it is not known how far a handed-over command came.
+var errEnded = errors.New("the byre that listens on this home ended before it answered; 'byre history' shows whether it took a message")
 
 // A handed-over command travels as one JSON object; its output comes back as
 // objects with one field each, "exit" being the last.
@@ -34,19 +37,11 @@ type (
 
 func agentSocket(home string) string { return filepath.Join(home, "agent.sock") }
 
-// elsewhereError says that a listening byre has the home and takes commands.
-type elsewhereError struct{ socket string }
+// elsewhereError says that a listening byre has the home and takes commands, on
+// conn, which run closes.
+type elsewhereError struct{ conn net.Conn }
 
 func (e *elsewhereError) Error() string { return errInUse.Error() }
-
-// heldElsewhere returns how a home that another process holds can be used.
-func heldElsewhere(home string) error {
-	path := agentSocket(home)
-	if _, err := os.Stat(path); err != nil {
-		return errInUse
-	}
-	return &elsewhereError{path}
-}
 
 // run hands the command over and copies its output.
 func (e *elsewhereError) run(ctx context.Context, env *cli.Env, args []string) int {
@@ -54,22 +49,25 @@ func (e *elsewhereError) run(ctx context.Context, env *cli.Env, args []string) i
 		_, _ = fmt.Fprintf(env.Stderr, "byre: %s\n", cli.Sentence(err))
 		return cli.ExitRefused
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", e.socket)
-	if err != nil {
-		return refuse(errInUse)
-	}
+	conn := e.conn
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
+	defer env.Slow("waiting for the byre that listens on this home")()
 	if err := json.NewEncoder(conn).Encode(handover{args}); err != nil {
-		return refuse(errInUse)
+		return refuse(errEnded)
 	}
 	for in := json.NewDecoder(conn); ; {
 		var p piece
 		if err := in.Decode(&p); err != nil {
-			return refuse(errors.New("the byre that listens on this home ended; run the command again"))
+			return refuse(errEnded)
 		}
-		_, _ = io.WriteString(env.Stdout, p.Out)
+		if _, err := io.WriteString(env.Stdout, p.Out); err != nil {
+			if errors.Is(err, syscall.EPIPE) {
+				return cli.ExitRefused
+			}
+			return refuse(err)
+		}
 		_, _ = io.WriteString(env.Stderr, p.Err)
 		if p.Exit != nil {
 			return *p.Exit
@@ -78,19 +76,11 @@ func (e *elsewhereError) run(ctx context.Context, env *cli.Env, args []string) i
 }
 
 // serveAgent runs handed-over commands on c until ctx ends. The caller holds
-// the home's lock, so that a socket that is there is a dead one's.
+// the home's lock.
 func serveAgent(ctx context.Context, home string, c *client.Client) (stop func(), err error) {
-	path := agentSocket(home)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("home: %w", err)
-	}
-	ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	ln, err := localsock.Listen(ctx, agentSocket(home))
 	if err != nil {
 		return nil, fmt.Errorf("home: %w", err)
-	}
-	// Until this is done the directory's mode (0700) keeps others out.
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("home: %w", err), ln.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup

@@ -45,6 +45,7 @@ func (p *program) root(catch func(error) error) *cli.Command {
 	r := &cli.Command{
 		Name:    "byre",
 		Summary: "byre is a messenger whose server can't read what people say.",
+		Example: "byre register https://127.0.0.1:8443 alice --ca byre-data/ca.pem\nbyre send bob \"안녕 🐄\"\nbyre listen",
 		Sub: []*cli.Command{
 			p.register(), p.send(), p.sync(), p.listen(), p.history(), p.rooms(), p.friends(),
 			p.devices(), p.retry(), p.held(), p.safety(),
@@ -75,7 +76,7 @@ func (p *program) on(flags *flag.FlagSet, do action) func(context.Context, *cli.
 		if p.here != nil {
 			return do(ctx, env, p.here, args)
 		}
-		d, err := openHome(env, *home)
+		d, err := openHome(ctx, env, *home)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,9 @@ func (p *program) held() *cli.Command {
 				if len(args) > 0 {
 					return cli.Usagef("held takes no arguments")
 				}
+				stop := env.Slow("waiting for the server")
 				items, err := c.Held(ctx)
+				stop()
 				if err != nil {
 					return err
 				}

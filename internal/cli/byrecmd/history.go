@@ -34,8 +34,8 @@ func messageObject(c *client.Client, m client.Message) messageJSON {
 		ID: m.ID.String(), Room: roomText(m.Room), From: sender(m), To: m.To, Text: m.Text, NeedsNewer: m.Newer, Own: m.Own,
 		SentAt: m.SentAt.UTC(), Path: string(m.Path), Queued: m.Queued, Problem: m.Problem,
 	}
-	if m.Own {
-		o.From = c.Me().Name
+	if m.Own { // it did not come here on any path; devices say how it went
+		o.From, o.Path = c.Me().Name, ""
 	}
 	if m.ReplyTo != (ident.MessageID{}) {
 		o.ReplyTo = m.ReplyTo.String()
@@ -119,7 +119,7 @@ func (p *program) retry() *cli.Command {
 				if err := c.Retry(ctx); err != nil {
 					return err
 				}
-				syncErr := c.Sync(ctx)
+				syncErr := syncNow(ctx, env, c)
 				left, err := c.Outbox(ctx)
 				if err != nil {
 					return err

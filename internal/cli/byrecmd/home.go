@@ -9,12 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/filelock"
 	"github.com/byre-messenger/byre/internal/keyring"
+	"github.com/byre-messenger/byre/internal/localsock"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 	"github.com/byre-messenger/byre/internal/transport"
@@ -27,6 +30,12 @@ func homeFlag(flags *flag.FlagSet) *string {
 	return flags.String("home", "", "`directory` of this device (default $BYRE_HOME, or the platform's data directory)")
 }
 
+// How long a command waits for one that has the home, and how often it looks.
+const (
+	lockPatience = 10 * time.Second
+	lockPause    = 50 * time.Millisecond
+)
+
 // homeDir is a device's directory, held by this process.
 type homeDir struct {
 	path  string
@@ -36,26 +45,47 @@ type homeDir struct {
 
 // openHome takes the directory, making it if it is missing. It returns an
 // elsewhereError where a listening byre holds it.
-func openHome(env *cli.Env, path string) (*homeDir, error) {
+func openHome(ctx context.Context, env *cli.Env, path string) (*homeDir, error) {
 	path, err := homePath(env, path)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("home: %w", err)
+		return nil, fmt.Errorf("this home can't be made; name another one with --home: %w", err)
 	}
-	lock, err := filelock.Lock(filepath.Join(path, "lock"))
-	if errors.Is(err, filelock.ErrHeld) {
-		return nil, heldElsewhere(path)
-	}
+	lock, err := takeLock(ctx, env, path)
 	if err != nil {
-		return nil, fmt.Errorf("home %s: %w", path, err)
+		return nil, err
 	}
 	st, err := pebblestore.Open(filepath.Join(path, "store"), pebblestore.Options{})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("home %s: %w", path, err), lock.Close())
 	}
 	return &homeDir{path, lock, st}, nil
+}
+
+// takeLock takes the home's lock. Where another byre has it, that one either
+// takes commands, which is an elsewhereError, or soon ends, as most do.
+func takeLock(ctx context.Context, env *cli.Env, path string) (*os.File, error) {
+	defer env.Slow("waiting for another byre that uses this home")()
+	for waited := time.Duration(0); ; waited += lockPause {
+		lock, err := filelock.Lock(filepath.Join(path, "lock"))
+		if err == nil {
+			return lock, nil
+		}
+		if !errors.Is(err, filelock.ErrHeld) {
+			return nil, fmt.Errorf("this home can't be used; name another one with --home: %w", err)
+		}
+		if conn, err := localsock.Dial(ctx, agentSocket(path)); err == nil {
+			return nil, &elsewhereError{conn}
+		}
+		if waited >= lockPatience {
+			return nil, errInUse
+		}
+		if err := (clock.System{}).Sleep(ctx, lockPause); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (d *homeDir) close() error { return errors.Join(d.store.Close(), d.lock.Close()) }

@@ -3,6 +3,7 @@ package byrecmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 
@@ -165,13 +166,19 @@ func (p *program) safety() *cli.Command {
 		Example: "byre safety bob\nbyre safety bob --confirm \"12345 67890 ...\"",
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			asJSON := flags.Bool("json", false, "print one JSON object")
-			confirm := flags.String("confirm", "", "the `CODE` that the other person reads out")
+			var confirm string
+			flags.Func("confirm", "the `CODE` that the other person reads out", func(s string) error {
+				if confirm = s; s == "" {
+					return errors.New("the code is empty; give the digits that the other person reads out")
+				}
+				return nil
+			})
 			return p.on(flags, func(ctx context.Context, env *cli.Env, c *client.Client, args []string) error {
 				if len(args) != 1 {
 					return cli.Usagef("name one person")
 				}
-				if *confirm != "" {
-					if err := c.ConfirmSafety(ctx, args[0], *confirm); err != nil {
+				if confirm != "" {
+					if err := c.ConfirmSafety(ctx, args[0], confirm); err != nil {
 						return err
 					}
 				}

@@ -37,7 +37,7 @@ func (p *program) register() *cli.Command {
 					}
 					server.CA = pem
 				}
-				d, err := openHome(env, *home)
+				d, err := openHome(ctx, env, *home)
 				if err != nil {
 					return err
 				}
@@ -54,7 +54,9 @@ func register(ctx context.Context, env *cli.Env, d *homeDir, server client.Serve
 	}
 	cfg.Server, cfg.Invitation = server, invite
 	cfg.Passphrase = func() (secret.Bytes, error) { return newPassphrase(env) }
+	stop := env.Slow("registering")
 	c, err := client.Register(ctx, cfg, name)
+	stop()
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (p *program) send() *cli.Command {
 				if err != nil {
 					return err
 				}
-				m, err = deliver(ctx, c, m, patience)
+				m, err = deliver(ctx, env, c, m, patience)
 				return report(env, m, *asJSON, done(m), err)
 			})
 		},
@@ -69,10 +69,10 @@ func parseWait(s string) (done func(client.Message) bool, patience time.Duration
 
 // deliver connects until the message has an outcome at every device, and
 // returns it as it then stands.
-func deliver(ctx context.Context, c *client.Client, m client.Message, patience time.Duration) (client.Message, error) {
+func deliver(ctx context.Context, env *cli.Env, c *client.Client, m client.Message, patience time.Duration) (client.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := c.Sync(ctx)
+	err := syncNow(ctx, env, c)
 	if now, getErr := c.Message(context.WithoutCancel(ctx), m.ID); getErr == nil {
 		m = now
 	} else if err == nil {

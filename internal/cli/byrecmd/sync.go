@@ -24,7 +24,7 @@ func (p *program) sync() *cli.Command {
 				if len(args) > 0 {
 					return cli.Usagef("sync takes no arguments")
 				}
-				err := c.Sync(ctx)
+				err := syncNow(ctx, env, c)
 				if p.here != nil {
 					return err // the byre that listens prints what comes
 				}
@@ -32,6 +32,12 @@ func (p *program) sync() *cli.Command {
 			})
 		},
 	}
+}
+
+// syncNow talks to the server; who waits is told.
+func syncNow(ctx context.Context, env *cli.Env, c *client.Client) error {
+	defer env.Slow("waiting for the server")()
+	return c.Sync(ctx)
 }
 
 func (p *program) listen() *cli.Command {
@@ -51,7 +57,7 @@ func (p *program) listen() *cli.Command {
 				}
 				ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 				defer stop()
-				d, err := openHome(env, *home)
+				d, err := openHome(ctx, env, *home)
 				if err != nil {
 					return err
 				}

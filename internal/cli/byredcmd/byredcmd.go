@@ -13,6 +13,7 @@ func Root() *cli.Command {
 	return &cli.Command{
 		Name:    "byred",
 		Summary: "byred is the server of byre, a messenger whose operator can't read what people say.",
+		Example: "byred serve",
 		Sub:     []*cli.Command{serve(), status(), doctorCommand(), configuration()},
 	}
 }

@@ -13,6 +13,7 @@ func configuration() *cli.Command {
 	return &cli.Command{
 		Name:    "config",
 		Summary: "Write a settings file, or check one.",
+		Example: "byred config init > byred.toml\nbyred config check byred.toml",
 		Sub: []*cli.Command{
 			{
 				Name: "init", Summary: "Print every setting with its text and default.",
