@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/clock"
@@ -104,8 +105,11 @@ func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
 	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("another program listens on %s already; stop it, or name another HOST:PORT with --listen", s.cfg.Listen)
+	}
 	if err != nil {
-		return fmt.Errorf("can't listen on %s: %w", s.cfg.Listen, err)
+		return fmt.Errorf("can't listen on %s; name another HOST:PORT with --listen: %w", s.cfg.Listen, err)
 	}
 	devices := s.httpServer(alive)
 	web, err := s.listenWeb(ctx)

@@ -47,7 +47,7 @@ type Dir struct {
 // Open locks the directory, making it and its keys where they are missing.
 func Open(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
+		return nil, fmt.Errorf("the data directory can't be made; name another one with --data: %w", err)
 	}
 	lock, err := filelock.Lock(filepath.Join(path, "lock"))
 	if errors.Is(err, filelock.ErrHeld) {
