@@ -183,7 +183,7 @@ func TestThePowerGoesAtEachStep(t *testing.T) {
 		"fail before": storetest.FailBefore, "fail after": storetest.FailAfter,
 		"crash before": storetest.CrashBefore, "crash after": storetest.CrashAfter,
 	}
-	stride, told, crashed := 4, 0, 0
+	stride, told, crashed := 8, 0, 0
 	if os.Getenv("BYRE_LONG") != "" {
 		stride = 1
 	} else {

@@ -13,6 +13,7 @@ import (
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
 )
 
 // answering is a tap that changes what the server answers.
@@ -106,7 +107,7 @@ func TestMalloryRunsTheServer(t *testing.T) {
 		}, "device list"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			story(t, func(t *testing.T, n *testnet.Net) {
+			tell(t, ciphersuite.Default, func(t *testing.T, n *testnet.Net) {
 				alice, bob := n.Join("alice"), n.Join("bob")
 				alice.Switch.Tap(c.tap(t, n))
 				m := alice.Says(bob, "secret")

@@ -206,7 +206,7 @@ func (v *village) check() {
 // Whatever happens to devices, lines and the server: what Send has promised is
 // read exactly once on every device it is for, in order.
 func TestSixtyHoursInTheVillage(t *testing.T) {
-	seeds := 4
+	seeds := 3
 	if os.Getenv("BYRE_LONG") != "" {
 		seeds = 200
 	} else {

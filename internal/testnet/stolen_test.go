@@ -125,13 +125,17 @@ func TestAStolenPhoneSpeaksForBobNoMore(t *testing.T) {
 		})
 		mallory.Connect()
 		time.Sleep(time.Second)
-		for packages == nil {
+		claimed := func() (k *wire.KeyPackages) {
+			mallory.Switch.Between(func() { k = packages })
+			return k
+		}
+		for claimed() == nil {
 			if err := mallory.Sync(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
 		}
-		k, err := group.ParseKeyPackage(packages.Packages[0].KeyPackage)
+		k, err := group.ParseKeyPackage(claimed().Packages[0].KeyPackage)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,8 +143,8 @@ func TestAStolenPhoneSpeaksForBobNoMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		token = m.Token
-		carry = thief{me, stolen}.begins(t, id, k, "send me money")
+		begun := thief{me, stolen}.begins(t, id, k, "send me money")
+		mallory.Switch.Between(func() { token, carry = m.Token, begun })
 		if err := mallory.Sync(t.Context()); err != nil {
 			t.Fatal(err)
 		}

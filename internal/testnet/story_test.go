@@ -19,14 +19,18 @@ var suites = []ciphersuite.ID{ciphersuite.Default, ciphersuite.X25519_AES128GCM_
 func story(t *testing.T, fn func(t *testing.T, n *testnet.Net)) {
 	t.Helper()
 	for _, suite := range suites {
-		t.Run(suite.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				n := testnet.New(t, testnet.Options{Suite: suite})
-				defer n.Close()
-				fn(t, n)
-			})
-		})
+		t.Run(suite.String(), func(t *testing.T) { tell(t, suite, fn) })
 	}
+}
+
+// tell tells a story over one suite.
+func tell(t *testing.T, suite ciphersuite.ID, fn func(t *testing.T, n *testnet.Net)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n := testnet.New(t, testnet.Options{Suite: suite})
+		defer n.Close()
+		fn(t, n)
+	})
 }
 
 // heard is the messages and what went wrong among events, as lines.

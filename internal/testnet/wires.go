@@ -52,6 +52,8 @@ func (w *wires) cutAll() {
 type Switch struct {
 	wires *wires
 
+	taps sync.Mutex // held while a tap runs
+
 	mu    sync.Mutex
 	down  bool
 	delay time.Duration
@@ -70,6 +72,13 @@ func (s *Switch) Delay(d time.Duration) { s.set(func() { s.delay = d }) }
 
 // Tap puts a tap on the connection, nil takes it off.
 func (s *Switch) Tap(t Tap) { s.set(func() { s.tap = t }) }
+
+// Between runs f while no tap runs, for what a test shares with one.
+func (s *Switch) Between(f func()) {
+	s.taps.Lock()
+	defer s.taps.Unlock()
+	f()
+}
 
 // Cut ends the present connection.
 func (s *Switch) Cut() {
@@ -159,9 +168,11 @@ func (c *cable) pass(up bool, b []byte) [][]byte {
 		return [][]byte{b}
 	}
 	var out [][]byte
-	for _, f := range tap(up, f) {
-		out = append(out, f.Append(nil))
-	}
+	c.s.Between(func() {
+		for _, f := range tap(up, f) {
+			out = append(out, f.Append(nil))
+		}
+	})
 	return out
 }
 
