@@ -26,6 +26,17 @@ func (tx *txn) replace(t *talk, ids [][]byte) {
 	}
 }
 
+// leaveDeaf gives up the groups of a conversation in which a device may sit that
+// never got its Welcome: what follows goes another way.
+func (tx *txn) leaveDeaf(t *talk) {
+	for _, g := range t.groups {
+		if g.Usable() && !g.Unsure() && g.Deaf(tx.now) {
+			g.Rec.Replaced = true
+			tx.moved[g] = true
+		}
+	}
+}
+
 // groupState is one group and where it belongs.
 type groupState struct {
 	*groups.Group
@@ -68,7 +79,7 @@ func (tx *txn) welcomeBox(t *talk) (w wire.WelcomeBox) {
 		}
 	}
 	for _, g := range t.groups {
-		if g.Rec.Over && !g.Rec.Removed {
+		if g.Rec.Over && !g.Rec.Removed || g.Rec.Replaced {
 			w.Replaces = append(w.Replaces, g.ID)
 		}
 	}

@@ -155,6 +155,7 @@ func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *
 	used(tx.Tx)
 	t := tx.talkOf(r)
 	t.checked = nil
+	tx.leaveDeaf(t)
 	tx.adoptGroup(t, made)
 	for _, m := range made.Members {
 		tx.seeChain(m.Chain)

@@ -109,6 +109,7 @@ func (tx *txn) propose(t *talk, g *groupState, c groups.Change) (*groupState, er
 
 // plan holds a conversation's group against the chains.
 func (tx *txn) plan(t *talk) plan {
+	tx.leaveDeaf(t)
 	p := plan{group: t.sending(), add: map[ident.AccountID][]ident.DeviceID{}, suite: tx.suite()}
 	have := map[ident.DeviceID]bool{tx.me.Device: true}
 	if p.group != nil {

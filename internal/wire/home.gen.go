@@ -827,6 +827,9 @@ type GroupRecord struct {
 	// sure_at is when the log was last known to be read to its end (unix
 	// milliseconds).
 	SureAt int64
+	// unheard are the devices that this one added and has not heard in the group
+	// since: their Welcome may have been lost.
+	Unheard []UnheardRecord
 }
 
 // EncodedLen implements [Message].
@@ -848,6 +851,9 @@ func (m *GroupRecord) EncodedLen() (n int) {
 	n += lenBool(11, m.Removed)
 	n += lenBool(12, m.Replaced)
 	n += lenInteger(13, m.SureAt)
+	for i := range m.Unheard {
+		n += lenHead(14, m.Unheard[i].EncodedLen())
+	}
 	return n
 }
 
@@ -870,6 +876,9 @@ func (m *GroupRecord) Append(b []byte) []byte {
 	b = appendBool(b, 11, m.Removed)
 	b = appendBool(b, 12, m.Replaced)
 	b = appendInteger(b, 13, m.SureAt)
+	for i := range m.Unheard {
+		b = m.Unheard[i].Append(appendHead(b, 14, m.Unheard[i].EncodedLen()))
+	}
 	return b
 }
 
@@ -921,6 +930,9 @@ func (m *GroupRecord) merge(b []byte, parts *int) error {
 			m.Replaced = d.num != 0
 		case 13<<3 | wireVarint:
 			m.SureAt = int64(d.num)
+		case 14<<3 | wireLength:
+			m.Unheard = append(m.Unheard, UnheardRecord{})
+			d.err = m.Unheard[len(m.Unheard)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -934,6 +946,63 @@ func (m GroupRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m GroupRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// UnheardRecord is a device that was added and not heard since.
+type UnheardRecord struct {
+	Device []byte
+	// added_at is when its Welcome was handed to the relay (unix milliseconds).
+	AddedAt int64
+}
+
+// EncodedLen implements [Message].
+func (m *UnheardRecord) EncodedLen() (n int) {
+	n += lenText(1, m.Device)
+	n += lenInteger(2, m.AddedAt)
+	return n
+}
+
+// Append implements [Message].
+func (m *UnheardRecord) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Device)
+	b = appendInteger(b, 2, m.AddedAt)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *UnheardRecord) Parse(b []byte) error {
+	*m = UnheardRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = UnheardRecord{}
+		return fmt.Errorf("parse UnheardRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *UnheardRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Device = d.raw
+		case 2<<3 | wireVarint:
+			m.AddedAt = int64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m UnheardRecord) String() string { return describe("UnheardRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m UnheardRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m UnheardRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // PastRecord is an epoch left behind; its states stand beside it.
 type PastRecord struct {

@@ -134,6 +134,26 @@ func (g *Group) RenewalDue(now time.Time) bool {
 	return len(g.Members) <= renewSize && now.Sub(time.UnixMilli(g.Rec.PathAt)) >= renewAfter
 }
 
+// welcomeFor is how long a Welcome surely waits at the relay: an hour less than
+// the shortest retention that a server may have.
+const welcomeFor = 47 * time.Hour
+
+// Deaf reports whether a member may never have got its Welcome: this device
+// added it, has heard nothing of it since, and the Welcome would have expired by
+// now. Whoever never joined can't say so, and what is sent in the group is lost
+// on it.
+func (g *Group) Deaf(now time.Time) bool {
+	return slices.ContainsFunc(g.Rec.Unheard, func(u wire.UnheardRecord) bool {
+		d, err := ident.DeviceIDFrom(u.Device)
+		return err == nil && g.Has(d) && now.Sub(time.UnixMilli(u.AddedAt)) >= welcomeFor
+	})
+}
+
+// heard notes that a device is in the group.
+func (g *Group) heard(d ident.DeviceID) {
+	g.Rec.Unheard = slices.DeleteFunc(g.Rec.Unheard, func(u wire.UnheardRecord) bool { return bytes.Equal(u.Device, d[:]) })
+}
+
 // Has reports whether a device is a member.
 func (g *Group) Has(d ident.DeviceID) bool {
 	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Device == d })

@@ -142,10 +142,19 @@ func (m *Moved) tell(st *group.Staged, began bool) {
 func (g *Group) Confirm(tx *home.Tx, now time.Time) (m Moved, err error) {
 	p := g.pending
 	m.tell(p.Staged, !g.Rec.Open)
+	for _, l := range p.Staged.Added() {
+		if x, err := account.ReadMember(l); err == nil {
+			g.Rec.Unheard = append(g.Rec.Unheard, wire.UnheardRecord{Device: x.Device[:], AddedAt: now.UnixMilli()})
+		}
+	}
+	before, _ := g.mls.Member(g.mls.Self())
 	if err := g.advance(tx, func() (*group.PastEpoch, error) { return g.mls.Confirm(p) }); err != nil {
 		return m, err
 	}
-	m.Epoch, g.Rec.PathAt, g.Rec.SureAt = true, now.UnixMilli(), now.UnixMilli()
+	m.Epoch, g.Rec.SureAt = true, now.UnixMilli()
+	if after, _ := g.mls.Member(g.mls.Self()); !bytes.Equal(before.EncryptionKey, after.EncryptionKey) {
+		g.Rec.PathAt = now.UnixMilli() // a commit that only adds renews no key
+	}
 	g.Save(tx)
 	return m, nil
 }

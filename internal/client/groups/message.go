@@ -69,6 +69,7 @@ func (g *Group) openPresent(env []byte) (o Opened) {
 	o.Changed = true
 	if i := slices.IndexFunc(g.Members, func(x account.Member) bool { return x.Leaf == m.Sender.Leaf }); i >= 0 {
 		o.From, o.Plaintext = g.Members[i], m.Plaintext
+		g.heard(o.From.Device)
 	}
 	return o
 }
@@ -86,6 +87,8 @@ func (g *Group) openPast(tx *home.Tx, i int, env []byte) (o Opened) {
 	tx.PutBytes(g.home.Key(home.Ratchet, g.ID).At(g.Rec.Past[i].Epoch), p.mls.RatchetState().Reveal())
 	if from, err := account.ReadMember(m.Sender); err == nil {
 		o.From, o.Plaintext = from, m.Plaintext
+		g.heard(from.Device)
+		o.Changed = true
 	}
 	return o
 }
