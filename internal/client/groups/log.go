@@ -142,7 +142,7 @@ func (m *Moved) tell(st *group.Staged, began bool) {
 func (g *Group) Confirm(tx *home.Tx, now time.Time) (m Moved, err error) {
 	p := g.pending
 	m.tell(p.Staged, !g.Rec.Open)
-	for _, l := range p.Staged.Added() {
+	for _, l := range p.Added() {
 		if x, err := account.ReadMember(l); err == nil {
 			g.Rec.Unheard = append(g.Rec.Unheard, wire.UnheardRecord{Device: x.Device[:], AddedAt: now.UnixMilli()})
 		}
