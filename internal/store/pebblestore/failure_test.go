@@ -84,6 +84,36 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
+// TestFullDiskAtOpen opens a store whose log can't be written out: Open says so
+// instead of trying for ever, and loses nothing.
+func TestFullDiskAtOpen(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := mustOpen(t, "data", Options{FS: fs})
+	if err := set(s, "alice", "1"); err != nil {
+		t.Fatal(err)
+	}
+	disk := fs.CrashClone(vfs.CrashCloneCfg{})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	full := failing(disk.CrashClone(vfs.CrashCloneCfg{}), func(op errorfs.Op) bool {
+		return op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasSuffix(op.Path, ".sst")
+	})
+	if _, err := Open("data", Options{FS: full}); !errors.Is(err, errorfs.ErrInjected) {
+		t.Fatalf("open on a full disk: %v", err)
+	}
+	s = mustOpen(t, "data", Options{FS: disk})
+	err := s.View(t.Context(), func(r store.Reader) error {
+		if v, ok, err := r.Get([]byte("alice")); err != nil || !ok || string(v) != "1" {
+			t.Errorf("after there is room again: %q, %t, %v", v, ok, err)
+		}
+		return nil
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLog shows that the engine's complaints reach the log and its chatter,
 // which names keys, does not.
 func TestLog(t *testing.T) {

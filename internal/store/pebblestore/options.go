@@ -42,11 +42,17 @@ func (o Options) engine(s *Store) *pebble.Options {
 		FS:     watchFS{o.FS, s},
 		Lock:   s.lock,
 		Logger: log,
-		EventListener: &pebble.EventListener{WALCreated: func(info pebble.WALCreateInfo) {
-			if info.Err != nil { // Pebble would end the process with a stack dump
-				log.Fatalf("can't begin a log: %v", info.Err)
-			}
-		}},
+		EventListener: &pebble.EventListener{
+			WALCreated: func(info pebble.WALCreateInfo) {
+				if info.Err != nil { // Pebble would end the process with a stack dump
+					log.Fatalf("can't begin a log: %v", info.Err)
+				}
+			},
+			BackgroundError: func(err error) {
+				s.start.complain(err)
+				log.Errorf("background error: %v", err)
+			},
+		},
 		// Fixed, and raised only together with Format: an older byre must
 		// refuse by our number, not by an error of the engine.
 		FormatMajorVersion:          pebble.FormatTableFormatV6,

@@ -53,6 +53,8 @@ type Store struct {
 
 	failed atomic.Pointer[error] // why the store refuses everything
 
+	start start
+
 	// All that is visible is durable if inflight is 0 and lazy is lazyDurable.
 	inflight    atomic.Int64 // commits that wait for the disk: up before they are visible, down after the fsync
 	lazy        atomic.Int64 // lazy commits so far, counted under apply before they are visible
@@ -78,7 +80,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is in use by another byre process: stop it first (%w)", dir, err)
 	}
-	s := &Store{opts: o, lock: lock}
+	s := &Store{opts: o, lock: lock, start: newStart()}
 	s.stripes.seed = maphash.MakeSeed()
 	if err := s.open(dir); err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -102,7 +104,7 @@ func (s *Store) open(dir string) error {
 		}
 		found = o.Format
 	}
-	if s.db, err = pebble.Open(dir, o.engine(s)); err != nil {
+	if s.db, err = s.start.open(dir, o.engine(s)); err != nil {
 		return fmt.Errorf("can't open the store in %s: %w", dir, err)
 	}
 	if found == o.Format {
