@@ -23,6 +23,7 @@ import (
 	"github.com/byre-messenger/byre/internal/server/control"
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/socket"
+	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 )
 
@@ -208,4 +209,10 @@ func ignoreClosed(err error) error {
 }
 
 // closing joins the error of a close to the one returned.
-func closing(err *error, end func() error) { *err = errors.Join(*err, end()) }
+func closing(err *error, end func() error) {
+	ended := end()
+	if errors.Is(*err, store.ErrFailed) {
+		return // the store's end says the same again
+	}
+	*err = errors.Join(*err, ended)
+}
