@@ -137,7 +137,6 @@ func (w *world) plan(by *someone, proposals []proposal) (*plan, error) {
 	if w.likely(0.2) {
 		p.request.PSKs = append(p.request.PSKs, pskID{ID: w.externalKey()})
 	}
-	w.planResumption(p)
 	if byReference := p.request.SetExtensions; byReference {
 		p.request.SetExtensions = false
 	} else if by.byre != nil && w.likely(0.1) { // defect 3
@@ -148,6 +147,7 @@ func (w *world) plan(by *someone, proposals []proposal) (*plan, error) {
 			return nil, err
 		}
 	}
+	w.planResumption(p)
 	for _, o := range p.refs {
 		p.request.Refs = append(p.request.Refs, o.ref)
 	}
