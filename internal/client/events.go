@@ -38,7 +38,7 @@ func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, e
 			rung := e.bell.next()
 			list, err := e.takeEvents(ctx)
 			for i, ev := range list {
-				if !yield(ev.Event, nil) {
+				if !yield(ev.event, nil) {
 					e.untell(context.WithoutCancel(ctx), list[i:])
 					return
 				}
@@ -66,8 +66,7 @@ func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, e
 
 // taken is an event recorded as told, with its record.
 type taken struct {
-	Event
-
+	event  Event
 	key    home.Key
 	record []byte
 }

@@ -125,10 +125,11 @@ func (s *Session) handle(req *wire.Request) {
 	case *wire.SignIn:
 		s.signIn(req.Id, m)
 		return
-	}
-	if !s.signedIn {
-		s.fail(req.Id, wire.FailureNotSignedIn, "sign in first")
-		return
+	default:
+		if !s.signedIn {
+			s.fail(req.Id, wire.FailureNotSignedIn, "sign in first")
+			return
+		}
 	}
 	switch m := req.Body.(type) {
 	case *wire.ReadChain:
