@@ -37,6 +37,8 @@ const (
 var (
 	ErrAddress   = errors.New("the server's address must look like https://host:port")
 	ErrUntrusted = errors.New("the server's certificate is not signed by an authority this device trusts; if it is your own server, pass its ca.pem with --ca")
+	ErrClock     = errors.New("the server's certificate is not valid at this time: look at the clock of this device, then ask the server's operator")
+	ErrOtherName = errors.New("the server's certificate is for other names than the one in the address: use one of those, or ask its operator to add it ('byred serve --name')")
 	ErrDown      = errors.New("the server can't be reached; check the address and that byred is running")
 	ErrNotByre   = errors.New("the address answers, but not as a byre server")
 )
@@ -47,7 +49,7 @@ type Dialer struct {
 	URL string
 	// Roots are the authorities trusted for it; nil means the system's.
 	Roots *x509.CertPool
-	// Clock paces the pings.
+	// Clock paces the pings and tells whether a certificate is valid.
 	Clock clock.Clock
 }
 
@@ -66,6 +68,7 @@ func (d Dialer) Dial(ctx context.Context) (*Conn, error) {
 			TLSClientConfig: &tls.Config{
 				MinVersion: tls.VersionTLS13,
 				RootCAs:    d.Roots,
+				Time:       d.Clock.Now,
 				// Hybrid post-quantum alone: a recording of today's traffic
 				// must not open to a quantum computer (DESIGN 4).
 				CurvePreferences: []tls.CurveID{tls.X25519MLKEM768},
@@ -111,6 +114,12 @@ func (f *failure) Unwrap() []error { return []error{f.sentence, f.cause} }
 func explain(err error, resp *http.Response) error {
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		return &failure{ErrNotByre, resp.Status, err}
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired { // or not yet valid
+		return &failure{ErrClock, "", err}
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return &failure{ErrOtherName, "", err}
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return &failure{ErrUntrusted, "", err}

@@ -8,10 +8,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/transport"
 )
+
+// century is out of any certificate's life.
+const century = 100 * 365 * 24 * time.Hour
 
 func TestWhatGoesWrongIsASentence(t *testing.T) {
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
@@ -36,12 +40,17 @@ func TestWhatGoesWrongIsASentence(t *testing.T) {
 		"no scheme":            {transport.Dialer{URL: "127.0.0.1:8443"}, transport.ErrAddress},
 		"no TLS asked for":     {transport.Dialer{URL: plain.URL}, transport.ErrAddress},
 		"somebody's own CA":    {transport.Dialer{URL: secure.URL}, transport.ErrUntrusted},
+		"a clock far ahead":    {transport.Dialer{URL: secure.URL, Roots: trusting, Clock: clock.Shift(clock.System{}, century)}, transport.ErrClock},
+		"a clock far behind":   {transport.Dialer{URL: secure.URL, Roots: trusting, Clock: clock.Shift(clock.System{}, -century)}, transport.ErrClock},
+		"another name":         {transport.Dialer{URL: strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), Roots: trusting}, transport.ErrOtherName},
 		"another kind of site": {transport.Dialer{URL: secure.URL, Roots: trusting}, transport.ErrNotByre},
 		"no TLS there":         {transport.Dialer{URL: strings.Replace(plain.URL, "http:", "https:", 1)}, transport.ErrNotByre},
 		"nobody there":         {transport.Dialer{URL: "https://" + closed.Addr().String()}, transport.ErrDown},
 		"an old TLS":           {transport.Dialer{URL: old.URL, Roots: trusting}, transport.ErrDown},
 	} {
-		c.dial.Clock = clock.System{}
+		if c.dial.Clock == nil {
+			c.dial.Clock = clock.System{}
+		}
 		conn, err := c.dial.Dial(t.Context())
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, %v; want %v", name, conn, err, c.want)
