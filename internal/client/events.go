@@ -36,7 +36,7 @@ func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, e
 	return func(yield func(Event, error) bool) {
 		for {
 			rung := e.bell.next()
-			list, err := e.takeEvents(ctx)
+			list, err := e.takeEvents(ctx, wait)
 			for i, ev := range list {
 				if !yield(ev.event, nil) {
 					e.untell(context.WithoutCancel(ctx), list[i:])
@@ -82,8 +82,13 @@ func (e *engine) untell(ctx context.Context, events []taken) {
 	})
 }
 
-// takeEvents returns the oldest events and records them as told.
-func (e *engine) takeEvents(ctx context.Context) (out []taken, err error) {
+// nameWait is how long a stranger's first message waits to be told until the
+// directory has said who that is.
+const nameWait = 2 * time.Second
+
+// takeEvents returns the oldest events and records them as told. A patient
+// caller gets a stranger's message when the name is known, or a little later.
+func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		k := tx.home.Key(home.Event)
 		for it, err := range tx.home.From(tx.ctx, k, 0, eventsAtOnce) {
@@ -97,6 +102,10 @@ func (e *engine) takeEvents(ctx context.Context) (out []taken, err error) {
 			ev, err := tx.eventOf(rec)
 			if err != nil {
 				return err
+			}
+			if m, ok := ev.(MessageRead); ok && patient && tx.pinnedName(m.Message.From) == "" && tx.now.Sub(time.UnixMilli(rec.At)) < nameWait {
+				e.cfg.Clock.AfterFunc(nameWait, e.bell.ring)
+				return nil
 			}
 			if ev != nil {
 				out = append(out, taken{ev, it.Key, bytes.Clone(it.Record)})
