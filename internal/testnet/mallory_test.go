@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
@@ -210,62 +209,6 @@ func TestGarbageInTheLogBlocksNobody(t *testing.T) {
 		bob.Syncs()
 		alice.Syncs()
 		hears(t, alice, "bob: and mine")
-	})
-}
-
-func TestTheRelaySeesSizesAlone(t *testing.T) {
-	story(t, func(t *testing.T, n *testnet.Net) {
-		alice, bob := n.Join("alice"), n.Join("bob")
-		var seen [][]byte
-		note := func(up bool, f *wire.Frame) []*wire.Frame {
-			r, ok := f.Body.(*wire.Request)
-			if !ok || !up {
-				return []*wire.Frame{f}
-			}
-			if s, ok := r.Body.(*wire.Send); ok {
-				seen = append(seen, bytes.Clone(s.Envelope))
-			}
-			if a, ok := r.Body.(*wire.AppendEpoch); ok {
-				seen = append(seen, bytes.Clone(a.Commit))
-				for _, w := range a.Welcomes {
-					seen = append(seen, bytes.Clone(w.Envelope))
-				}
-			}
-			return []*wire.Frame{f}
-		}
-		alice.Switch.Tap(note)
-		bob.Switch.Tap(note)
-		alice.Connect()
-		bob.Connect()
-		alice.Says(bob, "a canary sentence that nobody else may ever see")
-		time.Sleep(time.Minute)
-		bob.Says(alice, "a canary sentence that nobody else may ever see")
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		me := alice.Me()
-		other := bob.Me()
-		if len(seen) < 4 {
-			t.Fatalf("the tap saw %d envelopes", len(seen))
-		}
-		for _, env := range seen {
-			if !slices.Contains([]int{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10}, len(env)) {
-				t.Errorf("an envelope of %d bytes", len(env))
-			}
-			for _, secret := range [][]byte{
-				[]byte("canary"), []byte("alice"), []byte("bob"), me.Account[:], me.Device[:], other.Account[:], other.Device[:],
-			} {
-				if bytes.Contains(env, secret) {
-					t.Errorf("an envelope shows %q", secret)
-				}
-			}
-		}
-		for i, a := range seen {
-			for _, b := range seen[i+1:] {
-				if bytes.Equal(a[:16], b[:16]) {
-					t.Error("two envelopes begin alike: they show what belongs together")
-				}
-			}
-		}
 	})
 }
 
