@@ -82,9 +82,15 @@ func (p *person) says(t *testing.T, to, text string) client.Message {
 	return m
 }
 
-// contentKeys returns what the conversation's messages are and will be sealed
-// under, from a home: envelope keys, group secrets and message keys.
-func (p *person) contentKeys(t *testing.T) [][]byte {
+// roomKeys are what a conversation's messages are and will be sealed under.
+type roomKeys struct {
+	epoch    uint64
+	envelope [][]byte // the keys of the epoch's envelopes, and the group's id
+	message  [][]byte // those of messages not read yet
+}
+
+// contentKeys returns the keys of the one conversation in a home.
+func (p *person) contentKeys(t *testing.T) (keys roomKeys) {
 	t.Helper()
 	h, err := home.Open(t.Context(), p.store, home.Options{Passphrase: word})
 	if err != nil {
@@ -111,33 +117,31 @@ func (p *person) contentKeys(t *testing.T) [][]byte {
 			at[it.N] = it.Record
 		}
 	}
-	var keys [][]byte
 	now := slices.Max(slices.Collect(maps.Keys(states[home.EpochState]))) // earlier ones were left
-	for n, epoch := range map[uint64][]byte{now: states[home.EpochState][now]} {
-		g, err := group.Restore(secret.New(epoch), secret.New(states[home.Ratchet][n]), group.RestoreOptions{
-			Signer: signer, Validator: func(group.Claim) error { return nil },
-		})
+	g, err := group.Restore(secret.New(states[home.EpochState][now]), secret.New(states[home.Ratchet][now]), group.RestoreOptions{
+		Signer: signer, Validator: func(group.Claim) error { return nil },
+	})
+	if err != nil {
+		t.Fatalf("epoch %d: %v", now, err)
+	}
+	keys.epoch = now
+	for _, context := range []string{"key", "check"} {
+		k, err := g.Export("byre envelope", []byte(context), 32)
 		if err != nil {
-			t.Fatalf("epoch %d: %v", n, err)
+			t.Fatal(err)
 		}
-		for _, context := range []string{"key", "check"} {
-			k, err := g.Export("byre envelope", []byte(context), 32)
-			if err != nil {
-				t.Fatal(err)
-			}
-			keys = append(keys, bytes.Clone(k.Reveal()))
+		keys.envelope = append(keys.envelope, bytes.Clone(k.Reveal()))
+	}
+	keys.envelope = append(keys.envelope, bytes.Clone(g.ID()))
+	for m := range g.Members() {
+		if m.Leaf == g.Self() {
+			continue
 		}
-		for m := range g.Members() {
-			if m.Leaf == g.Self() {
-				continue
-			}
-			more, err := g.ContentKeys(m.Leaf, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			keys = append(keys, more...)
+		more, err := g.ContentKeys(m.Leaf, 64)
+		if err != nil {
+			t.Fatal(err)
 		}
-		keys = append(keys, g.ID())
+		keys.message = append(keys.message, more...)
 	}
 	return keys
 }
@@ -161,17 +165,31 @@ func TestTheServerNeverHoldsContent(t *testing.T) {
 	bob.says(t, "alice-kanarienvogel", "second")
 
 	// The keys of what follows, before it is said.
-	content := append(alice.contentKeys(t), bob.contentKeys(t)...)
+	before, content := bob.contentKeys(t), [][]byte(nil)
+	for _, k := range []roomKeys{before, alice.contentKeys(t)} {
+		content = append(append(content, k.envelope...), k.message...)
+	}
 	if len(content) < 100 {
 		t.Fatalf("only %d content keys: the test looks for too little", len(content))
 	}
 	content = append(content, []byte("the canary sings at dawn"), []byte("카나리아가 노래한다"))
 	m := alice.says(t, "bob-kanarienvogel", "the canary sings at dawn")
 	content = append(content, m.ID[:], m.Room[:])
-	waiting := make(chan error, 1)
-	go func() { waiting <- bob.Run(t.Context()) }()
-	if m := alice.says(t, "bob-kanarienvogel", "카나리아가 노래한다"); m.Devices[0].Outcome == client.Pending {
-		t.Errorf("the second canary was not sent: %+v", m)
+	if m.Devices[0].Outcome != client.Stored {
+		t.Fatalf("the first canary was %s, want stored", m.Devices[0].Outcome)
+	}
+	atStored := readFiles(t, filepath.Join(dir, "data")) // while it waits there
+	absentIn(t, "the files while a message waits", atStored, content)
+	online, leave := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- bob.Run(online) }()
+	for range 100 { // until bob is connected
+		if m = alice.says(t, "bob-kanarienvogel", "카나리아가 노래한다"); m.Devices[0].Outcome == client.Live {
+			break
+		}
+	}
+	if m.Devices[0].Outcome != client.Live {
+		t.Fatalf("no canary went live: %s", m.Devices[0].Outcome)
 	}
 	persons := [][]byte{[]byte("kanarienvogel")}
 	for _, p := range []*person{alice, bob} {
@@ -194,6 +212,21 @@ func TestTheServerNeverHoldsContent(t *testing.T) {
 		t.Error("the control: root.key is not found in the files")
 	}
 	absentIn(t, "the running server's files", files, append(content, persons...))
+	leave()
+	if err := <-ended; err != nil {
+		t.Errorf("bob: %v", err)
+	}
+	// The control of the keys: some of those looked for are now used up, so they
+	// did seal what was said.
+	after, used := bob.contentKeys(t), 0
+	for _, k := range before.message {
+		if !slices.ContainsFunc(after.message, func(left []byte) bool { return bytes.Equal(k, left) }) {
+			used++
+		}
+	}
+	if after.epoch != before.epoch || used < 2 || used >= len(before.message) {
+		t.Errorf("%d of %d message keys were used, in epoch %d after %d: the test looked for others", used, len(before.message), after.epoch, before.epoch)
+	}
 	kill(c.byred, 15)
 	absentIn(t, "the stopped server's files", readFiles(t, filepath.Join(dir, "data")), append(content, persons...))
 }
