@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -51,7 +52,8 @@ type engine struct {
 }
 
 // step is something to do in the loop. do must check before it changes
-// anything: after an error the state is as it was.
+// anything: after an error the state is as it was. The one exception are
+// [home.ErrUnread] and [home.ErrDamaged], after which the engine stops.
 type step struct {
 	do    func(*txn) error
 	done  chan<- error // nil: nobody waits
@@ -69,7 +71,8 @@ type txn struct {
 	after  []func()
 	talked map[*talk]bool
 	moved  map[*groupState]bool
-	acking bool // an Ack follows the commit
+	acking bool  // an Ack follows the commit
+	unread error // the home could not be read: the engine stops
 }
 
 // do runs fn as a step and returns when what it wrote is durable.
@@ -144,23 +147,33 @@ func (e *engine) loop() {
 }
 
 // apply runs a batch of steps and makes what they wrote durable in one commit.
-// When the commit fails nobody knows what is on the disk, so the engine stops;
-// opening it again reads what is durable and goes on from there.
+// When the commit fails nobody knows what is on the disk, and when a step can't
+// read the home its keys may have moved on in memory alone. Either way the
+// engine stops; opening it again reads what is durable and goes on from there.
 func (e *engine) apply(batch []step) error {
 	tx := &txn{
 		Tx: e.home.Begin(), engine: e, ctx: context.Background(), now: e.clock.Now(),
 		talked: map[*talk]bool{}, moved: map[*groupState]bool{},
 	}
 	results := make([]error, len(batch))
+	var err error
 	for i, s := range batch {
 		mark, after := tx.Mark(), len(tx.after)
 		if results[i] = s.do(tx); results[i] != nil {
 			tx.Undo(mark)
 			tx.after = tx.after[:after]
 		}
+		if !s.quiet && unread(results[i]) {
+			tx.unread = results[i]
+		}
+		if err = tx.unread; err != nil {
+			break
+		}
 	}
-	tx.save()
-	err := tx.Commit(tx.ctx)
+	if err == nil {
+		tx.save()
+		err = tx.Commit(tx.ctx)
+	}
 	if err == nil {
 		for _, f := range tx.after {
 			f()
@@ -177,6 +190,11 @@ func (e *engine) apply(batch []step) error {
 		e.bell.ring()
 	}
 	return err
+}
+
+// unread reports whether an error comes from the home itself.
+func unread(err error) bool {
+	return errors.Is(err, home.ErrUnread) || errors.Is(err, home.ErrDamaged)
 }
 
 // save writes the records of what changed, each once.

@@ -200,7 +200,11 @@ func (tx *txn) pump(t *talk) {
 			}
 		}
 		if len(to) > 0 {
-			if err := tx.launch(s, t, g, x, to); err != nil {
+			switch err := tx.launch(s, t, g, x, to); {
+			case unread(err):
+				tx.unread = err
+				return
+			case err != nil:
 				tx.entryProblem(x, t.ID, "the message can't be encrypted: "+err.Error())
 				return
 			}

@@ -22,8 +22,10 @@ type chronicle struct {
 	t          *testing.T
 	alice, bob *testnet.Person
 	told       map[string]int // message events by line
+	patient    bool           // who fails tries again before the device is switched off
 	crashes    int
 	steps      [2]int // how many commits alice and bob made in it
+	views      [2]int // how often they read their homes
 }
 
 // insist does something until it works.
@@ -38,15 +40,22 @@ func (c *chronicle) insist(p *testnet.Person, what string, do func(ctx context.C
 				continue
 			}
 		}
-		ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
-		err := do(ctx)
-		cancel()
+		err := c.try(do)
+		if err != nil && c.patient {
+			err = c.try(do)
+		}
 		if err == nil {
 			return
 		}
 		c.crashed(p)
 	}
 	c.t.Fatalf("%s: %s can't, ten times over", what, p.Name)
+}
+
+func (c *chronicle) try(do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	return do(ctx)
 }
 
 func (c *chronicle) crashed(p *testnet.Person) {
@@ -160,11 +169,14 @@ func chronicled(t *testing.T, suite ciphersuite.ID, plan func(alice, bob *testne
 	synctest.Test(t, func(t *testing.T) {
 		n := testnet.New(t, testnet.Options{Suite: suite})
 		defer n.Close()
-		c = &chronicle{t: t, alice: n.Join("alice"), bob: n.Join("bob"), told: map[string]int{}}
+		c = &chronicle{t: t, alice: n.Join("alice"), bob: n.Join("bob"), told: map[string]int{}, patient: true}
 		before := [2]int{c.alice.Store.Commits(), c.bob.Store.Commits()}
+		c.views = [2]int{-c.alice.Store.Views(), -c.bob.Store.Views()}
 		plan(c.alice, c.bob)
 		a, b := c.tell()
 		c.steps = [2]int{a - before[0], b - before[1]}
+		c.views[0] += c.alice.Store.Views()
+		c.views[1] += c.bob.Store.Views()
 	})
 	return c
 }
@@ -208,6 +220,35 @@ func TestThePowerGoesAtEachStep(t *testing.T) {
 		t.Errorf("%d stories were told and the power went %d times", told, crashed)
 	}
 	t.Logf("%d stories, %d crashes", told, crashed)
+}
+
+// Whichever read of a home fails, an envelope that was being opened is neither
+// lost nor taken for read: the device stops, and goes on when it is opened anew.
+func TestAHomeCantBeReadForAMoment(t *testing.T) {
+	suite := ciphersuite.X25519_AES128GCM_SHA256_Ed25519
+	all := chronicled(t, suite, func(_, _ *testnet.Person) {}).views
+	t.Logf("alice reads %d times, bob %d", all[0], all[1])
+	if all[0] < 20 || all[1] < 20 {
+		t.Fatal("too few reads: the plan would test nothing")
+	}
+	stride, crashed := 7, 0
+	if os.Getenv("BYRE_LONG") != "" {
+		stride = 1
+	} else {
+		t.Logf("one read in %d: set BYRE_LONG=1 for all", stride)
+	}
+	for who, views := range all {
+		for k := 1 + who; k <= views; k += stride {
+			t.Run(fmt.Sprintf("%s/%d", []string{"alice", "bob"}[who], k), func(t *testing.T) {
+				crashed += chronicled(t, suite, func(alice, bob *testnet.Person) {
+					[]*testnet.Person{alice, bob}[who].Store.PlanView(k)
+				}).crashes
+			})
+		}
+	}
+	if crashed == 0 {
+		t.Error("no device ever stopped")
+	}
 }
 
 func TestThePowerGoesWhileRegistering(t *testing.T) {

@@ -36,6 +36,8 @@ var (
 	// ErrDamaged says that a value does not open under its key, or is not what
 	// was written.
 	ErrDamaged = errors.New("the home is damaged: restore it from a backup")
+	// ErrUnread says that the store did not answer; what it holds is not in doubt.
+	ErrUnread = errors.New("read the home")
 )
 
 // headerKey is the one key in plain.

@@ -116,7 +116,7 @@ func (h *Home) GetBytes(ctx context.Context, k Key) (record []byte, ok bool, err
 		return err
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("read the home: %w", err)
+		return nil, false, fmt.Errorf("%w: %w", ErrUnread, err)
 	}
 	return record, ok, nil
 }
@@ -179,7 +179,7 @@ func (h *Home) scan(ctx context.Context, kind Kind, from, to []byte, limit int) 
 			}
 		}
 		if err != nil {
-			yield(Item{}, fmt.Errorf("read the home: %w", err))
+			yield(Item{}, fmt.Errorf("%w: %w", ErrUnread, err))
 		}
 	}
 }

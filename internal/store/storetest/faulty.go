@@ -33,6 +33,8 @@ type Faulty struct {
 	mu    sync.Mutex
 	n     int // commits that began
 	plan  map[int]Fault
+	views int // views that began
+	blind int // the view that fails, 0: none
 	crash bool
 }
 
@@ -54,6 +56,20 @@ func (f *Faulty) Plan(n int, fault Fault) {
 	f.plan[f.n+n] = fault
 }
 
+// PlanView lets the n-th View from now fail before it reads; 1 is the next.
+func (f *Faulty) PlanView(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.blind = f.views + n
+}
+
+// Views returns how many views began so far.
+func (f *Faulty) Views() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.views
+}
+
 // Commits returns how many commits began so far, for tests that let each of
 // them fail in turn.
 func (f *Faulty) Commits() int {
@@ -64,7 +80,11 @@ func (f *Faulty) Commits() int {
 
 // View implements [store.Store].
 func (f *Faulty) View(ctx context.Context, fn func(store.Reader) error) error {
-	if f.crashed() {
+	f.mu.Lock()
+	f.views++
+	dead := f.crash || f.views == f.blind
+	f.mu.Unlock()
+	if dead {
 		return fmt.Errorf("view: %w", ErrInjected)
 	}
 	return f.inner.View(ctx, fn)
