@@ -519,7 +519,9 @@ type LeafInfo struct {
 	// own account.
 	ChainLength uint64
 	ChainHead   []byte
-	// delivery_token lets members write to the device's mailbox (16 bytes).
+	// delivery_token lets members write to the device's mailbox (16 bytes). Empty
+	// in key packages for strangers, where the owner wants to be asked first: who
+	// uses such a one writes to the request box.
 	DeliveryToken []byte
 	// features are bits; unknown ones are ignored.
 	Features uint64

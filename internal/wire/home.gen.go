@@ -1378,6 +1378,8 @@ type WaitingRecord struct {
 	ArrivedAt int64
 	Stored    bool
 	WaitedMs  uint64
+	// tried: every log was read since it came, and nothing opened it.
+	Tried bool
 }
 
 // EncodedLen implements [Message].
@@ -1386,6 +1388,7 @@ func (m *WaitingRecord) EncodedLen() (n int) {
 	n += lenInteger(2, m.ArrivedAt)
 	n += lenBool(3, m.Stored)
 	n += lenInteger(4, m.WaitedMs)
+	n += lenBool(5, m.Tried)
 	return n
 }
 
@@ -1395,6 +1398,7 @@ func (m *WaitingRecord) Append(b []byte) []byte {
 	b = appendInteger(b, 2, m.ArrivedAt)
 	b = appendBool(b, 3, m.Stored)
 	b = appendInteger(b, 4, m.WaitedMs)
+	b = appendBool(b, 5, m.Tried)
 	return b
 }
 
@@ -1424,6 +1428,8 @@ func (m *WaitingRecord) merge(b []byte, parts *int) error {
 			m.Stored = d.num != 0
 		case 4<<3 | wireVarint:
 			m.WaitedMs = uint64(d.num)
+		case 5<<3 | wireVarint:
+			m.Tried = d.num != 0
 		}
 	}
 	return d.err
@@ -1437,6 +1443,127 @@ func (m WaitingRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m WaitingRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// SettingsRecord is what the owner chose.
+type SettingsRecord struct {
+	// ask: strangers are to ask first. Their key packages have no delivery token.
+	Ask bool
+}
+
+// EncodedLen implements [Message].
+func (m *SettingsRecord) EncodedLen() (n int) {
+	n += lenBool(1, m.Ask)
+	return n
+}
+
+// Append implements [Message].
+func (m *SettingsRecord) Append(b []byte) []byte {
+	b = appendBool(b, 1, m.Ask)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *SettingsRecord) Parse(b []byte) error {
+	*m = SettingsRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = SettingsRecord{}
+		return fmt.Errorf("parse SettingsRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *SettingsRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireVarint:
+			m.Ask = d.num != 0
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m SettingsRecord) String() string { return describe("SettingsRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m SettingsRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m SettingsRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// RequestRecord is a stranger's first Welcome, which waits for the owner.
+type RequestRecord struct {
+	Account []byte
+	// name is the one the account says it has; nobody was asked.
+	Name string
+	// welcome is the WelcomeBox.
+	Welcome []byte
+	// at is when it came (unix milliseconds).
+	At int64
+}
+
+// EncodedLen implements [Message].
+func (m *RequestRecord) EncodedLen() (n int) {
+	n += lenText(1, m.Account)
+	n += lenText(2, m.Name)
+	n += lenText(3, m.Welcome)
+	n += lenInteger(4, m.At)
+	return n
+}
+
+// Append implements [Message].
+func (m *RequestRecord) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Account)
+	b = appendText(b, 2, m.Name)
+	b = appendText(b, 3, m.Welcome)
+	b = appendInteger(b, 4, m.At)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *RequestRecord) Parse(b []byte) error {
+	*m = RequestRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = RequestRecord{}
+		return fmt.Errorf("parse RequestRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *RequestRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Account = d.raw
+		case 2<<3 | wireLength:
+			m.Name = d.text()
+		case 3<<3 | wireLength:
+			m.Welcome = d.raw
+		case 4<<3 | wireVarint:
+			m.At = int64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m RequestRecord) String() string { return describe("RequestRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m RequestRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m RequestRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // SeenRecord recognises envelopes that come twice.
 type SeenRecord struct {
@@ -1496,7 +1623,7 @@ func (m SeenRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m SeenRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// EventRecordBody is what Body of [EventRecord] can hold: *[MessageEvent], *[DeliveredEvent], *[ExpiredEvent], *[KeyChangedEvent], *[DeviceEvent], *[NoticeEvent], *[ErrorEvent].
+// EventRecordBody is what Body of [EventRecord] can hold: *[MessageEvent], *[DeliveredEvent], *[ExpiredEvent], *[KeyChangedEvent], *[DeviceEvent], *[NoticeEvent], *[ErrorEvent], *[RequestEvent].
 //
 //sumtype:decl
 type EventRecordBody interface {
@@ -1511,6 +1638,7 @@ func (*KeyChangedEvent) isEventRecordBody() {}
 func (*DeviceEvent) isEventRecordBody()     {}
 func (*NoticeEvent) isEventRecordBody()     {}
 func (*ErrorEvent) isEventRecordBody()      {}
+func (*RequestEvent) isEventRecordBody()    {}
 
 // EventRecord is something the owner has not been told yet.
 type EventRecord struct {
@@ -1537,6 +1665,8 @@ func (m *EventRecord) EncodedLen() (n int) {
 		n += lenHead(7, v.EncodedLen())
 	case *ErrorEvent:
 		n += lenHead(8, v.EncodedLen())
+	case *RequestEvent:
+		n += lenHead(9, v.EncodedLen())
 	}
 	return n
 }
@@ -1559,6 +1689,8 @@ func (m *EventRecord) Append(b []byte) []byte {
 		b = v.Append(appendHead(b, 7, v.EncodedLen()))
 	case *ErrorEvent:
 		b = v.Append(appendHead(b, 8, v.EncodedLen()))
+	case *RequestEvent:
+		b = v.Append(appendHead(b, 9, v.EncodedLen()))
 	}
 	return b
 }
@@ -1632,6 +1764,13 @@ func (m *EventRecord) merge(b []byte, parts *int) error {
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
+		case 9<<3 | wireLength:
+			v, ok := m.Body.(*RequestEvent)
+			if !ok {
+				v = new(RequestEvent)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -1645,6 +1784,62 @@ func (m EventRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m EventRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// RequestEvent: a stranger asks to talk.
+type RequestEvent struct {
+	Account []byte
+	Name    string
+}
+
+// EncodedLen implements [Message].
+func (m *RequestEvent) EncodedLen() (n int) {
+	n += lenText(1, m.Account)
+	n += lenText(2, m.Name)
+	return n
+}
+
+// Append implements [Message].
+func (m *RequestEvent) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Account)
+	b = appendText(b, 2, m.Name)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *RequestEvent) Parse(b []byte) error {
+	*m = RequestEvent{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = RequestEvent{}
+		return fmt.Errorf("parse RequestEvent: %w", err)
+	}
+	return nil
+}
+
+func (m *RequestEvent) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Account = d.raw
+		case 2<<3 | wireLength:
+			m.Name = d.text()
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m RequestEvent) String() string { return describe("RequestEvent", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m RequestEvent) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m RequestEvent) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // MessageEvent: a message was read.
 type MessageEvent struct {

@@ -5,6 +5,32 @@ package wire
 import "fmt"
 import "log/slog"
 
+// Registration says who may make an account.
+type Registration int32
+
+// The values of Registration. Parse keeps values that it does not know.
+const (
+	// REGISTRATION_OPEN: everybody, for the work that Hello asks for.
+	RegistrationOpen Registration = 0
+	// REGISTRATION_INVITE: who has an invitation.
+	RegistrationInvite Registration = 1
+	// REGISTRATION_CLOSED: nobody.
+	RegistrationClosed Registration = 2
+)
+
+// String returns the value's word, or its number if it is not known.
+func (e Registration) String() string {
+	switch e {
+	case RegistrationOpen:
+		return "open"
+	case RegistrationInvite:
+		return "invite"
+	case RegistrationClosed:
+		return "closed"
+	}
+	return fmt.Sprintf("Registration(%d)", int32(e))
+}
+
 // FailureCode says why a request failed.
 type FailureCode int32
 
@@ -33,6 +59,8 @@ const (
 	FailureUnavailable        FailureCode = 13
 	FailureVersion            FailureCode = 14
 	FailureRegistrationClosed FailureCode = 15
+	// Register.work does not hold.
+	FailureWork FailureCode = 16
 )
 
 // String returns the value's word, or its number if it is not known.
@@ -70,6 +98,8 @@ func (e FailureCode) String() string {
 		return "version"
 	case FailureRegistrationClosed:
 		return "registration closed"
+	case FailureWork:
+		return "work"
 	}
 	return fmt.Sprintf("FailureCode(%d)", int32(e))
 }
@@ -115,6 +145,9 @@ const (
 	OutcomeFull Outcome = 5
 	// OUTCOME_REFUSED: the delivery token does not fit.
 	OutcomeRefused Outcome = 6
+	// OUTCOME_ACCEPTED: it was sent without a token. Nothing is promised, and
+	// every device, away, gone or full, is answered alike.
+	OutcomeAccepted Outcome = 7
 )
 
 // String returns the value's word, or its number if it is not known.
@@ -134,6 +167,8 @@ func (e Outcome) String() string {
 		return "full"
 	case OutcomeRefused:
 		return "refused"
+	case OutcomeAccepted:
+		return "accepted"
 	}
 	return fmt.Sprintf("Outcome(%d)", int32(e))
 }
@@ -259,6 +294,10 @@ type Hello struct {
 	// retention_hours is how long what waits may wait; a client refuses more
 	// than 72.
 	RetentionHours uint32
+	// registration says who may make an account.
+	Registration Registration
+	// register_work is how much work an account costs: Register.work.
+	RegisterWork uint32
 }
 
 // EncodedLen implements [Message].
@@ -269,6 +308,8 @@ func (m *Hello) EncodedLen() (n int) {
 	n += lenText(4, m.ServerKey)
 	n += lenText(5, m.Nonce)
 	n += lenInteger(6, m.RetentionHours)
+	n += lenInteger(7, m.Registration)
+	n += lenInteger(8, m.RegisterWork)
 	return n
 }
 
@@ -280,6 +321,8 @@ func (m *Hello) Append(b []byte) []byte {
 	b = appendText(b, 4, m.ServerKey)
 	b = appendText(b, 5, m.Nonce)
 	b = appendInteger(b, 6, m.RetentionHours)
+	b = appendInteger(b, 7, m.Registration)
+	b = appendInteger(b, 8, m.RegisterWork)
 	return b
 }
 
@@ -313,6 +356,10 @@ func (m *Hello) merge(b []byte, parts *int) error {
 			m.Nonce = d.raw
 		case 6<<3 | wireVarint:
 			m.RetentionHours = uint32(d.num)
+		case 7<<3 | wireVarint:
+			m.Registration = Registration(d.num)
+		case 8<<3 | wireVarint:
+			m.RegisterWork = uint32(d.num)
 		}
 	}
 	return d.err
@@ -947,6 +994,10 @@ type Register struct {
 	Chain *Chain
 	// invitation is empty where registration is open.
 	Invitation string
+	// work is a number for which SHA-256("byre/1 work" 0x00 | Hello.nonce |
+	// account id | work as eight bytes, big-endian) begins with at least
+	// Hello.register_work zero bits; of no meaning where that is 0.
+	Work uint64
 }
 
 // EncodedLen implements [Message].
@@ -957,6 +1008,7 @@ func (m *Register) EncodedLen() (n int) {
 		n += lenHead(3, m.Chain.EncodedLen())
 	}
 	n += lenText(4, m.Invitation)
+	n += lenInteger(5, m.Work)
 	return n
 }
 
@@ -968,6 +1020,7 @@ func (m *Register) Append(b []byte) []byte {
 		b = m.Chain.Append(appendHead(b, 3, m.Chain.EncodedLen()))
 	}
 	b = appendText(b, 4, m.Invitation)
+	b = appendInteger(b, 5, m.Work)
 	return b
 }
 
@@ -1000,6 +1053,8 @@ func (m *Register) merge(b []byte, parts *int) error {
 			d.err = m.Chain.merge(d.part(parts), parts)
 		case 4<<3 | wireLength:
 			m.Invitation = d.text()
+		case 5<<3 | wireVarint:
+			m.Work = uint64(d.num)
 		}
 	}
 	return d.err
@@ -1629,19 +1684,26 @@ func (m PublishKeyPackages) Format(to fmt.State, _ rune) { format(to, m.String()
 // LogValue keeps slog from the contents.
 func (m PublishKeyPackages) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// ClaimKeyPackages takes one key package for each device of an account: a
-// one-time one, which is given out once and is durably gone before the answer,
-// or the last-resort one where those are used up. Answered by KeyPackages.
+// ClaimKeyPackages takes one key package for each device of an account: the
+// last-resort one, or, for those whom the account gave a delivery token, a
+// one-time one while there are any; that is given out once and is durably gone
+// before the answer. Answered by KeyPackages.
 type ClaimKeyPackages struct {
 	Account []byte
 	// devices narrows the claim; empty means all.
 	Devices [][]byte
+	// known is a device of the account with its delivery token; absent for a
+	// stranger. Nobody needs it for the own account.
+	Known *Target
 }
 
 // EncodedLen implements [Message].
 func (m *ClaimKeyPackages) EncodedLen() (n int) {
 	n += lenText(1, m.Account)
 	n += lenTexts(2, m.Devices)
+	if m.Known != nil {
+		n += lenHead(3, m.Known.EncodedLen())
+	}
 	return n
 }
 
@@ -1649,6 +1711,9 @@ func (m *ClaimKeyPackages) EncodedLen() (n int) {
 func (m *ClaimKeyPackages) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Account)
 	b = appendTexts(b, 2, m.Devices)
+	if m.Known != nil {
+		b = m.Known.Append(appendHead(b, 3, m.Known.EncodedLen()))
+	}
 	return b
 }
 
@@ -1674,6 +1739,11 @@ func (m *ClaimKeyPackages) merge(b []byte, parts *int) error {
 			m.Account = d.raw
 		case 2<<3 | wireLength:
 			m.Devices = append(m.Devices, d.part(parts))
+		case 3<<3 | wireLength:
+			if m.Known == nil {
+				m.Known = new(Target)
+			}
+			d.err = m.Known.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -1809,7 +1879,8 @@ func (m ClaimedKeyPackage) LogValue() slog.Value { return slog.StringValue(m.Str
 type Target struct {
 	// device is the device's id (16 bytes).
 	Device []byte
-	// token is the device's delivery token (16 bytes).
+	// token is the device's delivery token (16 bytes). Empty: the envelope goes
+	// into the device's request box, and its outcome is OUTCOME_ACCEPTED.
 	Token []byte
 }
 
