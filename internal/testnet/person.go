@@ -24,6 +24,8 @@ type Person struct {
 	Switch         *Switch
 	// Store is the open home's, to plan faults on.
 	Store *storetest.Faulty
+	// Clock is the device's.
+	Clock *clock.Shifted
 
 	net  *Net
 	disk *memstore.Disk
@@ -43,7 +45,10 @@ func (n *Net) Join(name string) *Person {
 
 // Newcomer is a person without an account.
 func (n *Net) Newcomer(name string) *Person {
-	p := &Person{Name: name, Passphrase: name + "'s passphrase", Switch: &Switch{wires: &n.wires}, net: n, disk: &memstore.Disk{}}
+	p := &Person{
+		Name: name, Passphrase: name + "'s passphrase", Clock: clock.Shift(clock.System{}, 0),
+		Switch: &Switch{wires: &n.wires, who: len(n.people)}, net: n, disk: &memstore.Disk{},
+	}
 	n.people = append(n.people, p)
 	return p
 }
@@ -53,9 +58,9 @@ func (p *Person) config() client.Config {
 		Store:      p.Store,
 		Passphrase: func() (secret.Bytes, error) { return secret.New([]byte(p.Passphrase)), nil },
 		Connect:    func(client.Server) (client.Transport, error) { return p.Switch, nil },
-		Clock:      clock.System{},
+		Clock:      p.Clock,
 		Server:     client.Server{URL: "https://byre.test"},
-		Suite:      p.net.suite,
+		Suite:      p.net.options.Suite,
 		Cost:       home.WeakCostForTests(),
 	}
 }
@@ -68,7 +73,8 @@ func (p *Person) mount() error {
 	if err != nil {
 		return fmt.Errorf("open %s's disk: %w", p.Name, err)
 	}
-	p.Store = storetest.NewFaulty(s, func() { p.disk.Crash(0) })
+	disk := p.disk
+	p.Store = storetest.NewFaulty(through(p.net.options.HomeDisk, s), func() { disk.Crash(0) })
 	return nil
 }
 

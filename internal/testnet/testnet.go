@@ -14,7 +14,10 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/atrest"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/sign"
+	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/memstore"
+	"github.com/byre-messenger/byre/internal/store/storetest"
+	"github.com/byre-messenger/byre/internal/testnet/witness"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 )
 
@@ -24,19 +27,32 @@ type Options struct {
 	Suite ciphersuite.ID
 	// Configure changes the relay before it starts.
 	Configure func(*relay.Config)
+	// Disk and HomeDisk change what the relay's and the devices' commits do on
+	// their way to the disk, for tests that plant a bug there. nil changes
+	// nothing.
+	Disk, HomeDisk func(store.Store) store.Store
 }
 
 // Net is a server and the people around it. Its methods are for the test's
 // goroutine.
 type Net struct {
-	t      testing.TB
-	suite  ciphersuite.ID
-	config relay.Config
-	disk   memstore.Disk
-	relay  *relay.Relay
-	stop   func()
-	wires  wires
-	people []*Person
+	// Clock is the server's.
+	Clock *clock.Shifted
+	// Store is the running server's, to plan faults on. After a crash nothing
+	// works until [Net.CrashServer].
+	Store *storetest.Faulty
+	// Trace is what devices asked of epoch logs and of key packages, and what
+	// they were answered.
+	Trace witness.Trace
+
+	t       testing.TB
+	options Options
+	config  relay.Config
+	disk    memstore.Disk
+	relay   *relay.Relay
+	stop    func()
+	wires   wires
+	people  []*Person
 }
 
 // New starts a server. It stops, and everybody with it, at the test's end;
@@ -47,7 +63,9 @@ func New(tb testing.TB, o Options) *Net {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	n := &Net{t: tb, suite: o.Suite, config: relay.Config{Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys}}
+	n := &Net{t: tb, options: o, Clock: clock.Shift(clock.System{}, 0)}
+	n.config = relay.Config{Clock: n.Clock, ServerKey: sign.NewKey(), Keys: keys}
+	n.wires.trace = &n.Trace
 	if o.Configure != nil {
 		o.Configure(&n.config)
 	}
@@ -61,7 +79,8 @@ func (n *Net) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.config.Store = s
+	n.Store = storetest.NewFaulty(through(n.options.Disk, s), func() { n.disk.Crash(0) })
+	n.config.Store = n.Store
 	if n.relay, err = relay.New(n.t.Context(), n.config); err != nil {
 		n.t.Fatal(err)
 	}
@@ -74,6 +93,14 @@ func (n *Net) start() {
 		_ = s.Close()
 	}
 	n.wires.serve(n.relay)
+}
+
+// through is a store behind what a test put before it.
+func through(change func(store.Store) store.Store, s store.Store) store.Store {
+	if change == nil {
+		return s
+	}
+	return change(s)
 }
 
 // CrashServer takes the server's power and starts it anew on what was durable.
@@ -107,7 +134,7 @@ func (n *Net) StartServer() { n.t.Helper(); n.start() }
 func (n *Net) ReplaceServerKey() { n.config.ServerKey = sign.NewKey() }
 
 // Suite is the suite of the devices' groups.
-func (n *Net) Suite() ciphersuite.ID { return n.suite }
+func (n *Net) Suite() ciphersuite.ID { return n.options.Suite }
 
 // Status are the server's counters.
 func (n *Net) Status() relay.Status { return n.relay.Status() }

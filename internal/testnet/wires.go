@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/relay"
+	"github.com/byre-messenger/byre/internal/testnet/witness"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -23,6 +25,8 @@ type Tap func(up bool, f *wire.Frame) []*wire.Frame
 
 // wires are all connections to the server.
 type wires struct {
+	trace *witness.Trace
+
 	mu    sync.Mutex
 	relay *relay.Relay
 	open  map[*cable]bool
@@ -51,14 +55,30 @@ func (w *wires) cutAll() {
 // does to it. It is safe for concurrent use.
 type Switch struct {
 	wires *wires
+	who   int // in traces
 
 	taps sync.Mutex // held while a tap runs
 
-	mu    sync.Mutex
-	down  bool
-	delay time.Duration
-	tap   Tap
-	cable *cable
+	mu     sync.Mutex
+	down   bool
+	lines  [2]way // down and up
+	tap    Tap
+	cable  *cable
+	breaks int // how often a planned break came
+}
+
+// way is one direction of a connection.
+type way struct {
+	delay  time.Duration
+	left   int  // frames until the connection breaks; 0: it does not
+	before bool // the last of them does not arrive
+}
+
+func (s *Switch) way(up bool) *way {
+	if up {
+		return &s.lines[1]
+	}
+	return &s.lines[0]
 }
 
 // Down makes dialing fail, and cuts the connection.
@@ -68,7 +88,40 @@ func (s *Switch) Down() { s.set(func() { s.down = true }); s.Cut() }
 func (s *Switch) Up() { s.set(func() { s.down = false }) }
 
 // Delay makes each frame take d, either way.
-func (s *Switch) Delay(d time.Duration) { s.set(func() { s.delay = d }) }
+func (s *Switch) Delay(d time.Duration) { s.DelayWay(true, d); s.DelayWay(false, d) }
+
+// DelayWay makes each frame take d in one direction; up is to the server.
+func (s *Switch) DelayWay(up bool, d time.Duration) { s.set(func() { s.way(up).delay = d }) }
+
+// Break plans that the connection, this one or a later one, breaks at the n-th
+// frame from now in one direction: before it arrives, or right after it had its
+// effect and before anything that follows from it. 0 plans nothing any more.
+func (s *Switch) Break(up bool, n int, before bool) {
+	s.set(func() { s.way(up).left, s.way(up).before = n, before })
+}
+
+// Breaks returns how often a planned break came.
+func (s *Switch) Breaks() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.breaks
+}
+
+// meets counts a frame, and reports whether the connection breaks at it, and
+// whether it is lost with it.
+func (s *Switch) meets(up bool) (breaks, lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.way(up)
+	if w.left == 0 {
+		return false, false
+	}
+	if w.left--; w.left > 0 {
+		return false, false
+	}
+	s.breaks++
+	return true, w.before
+}
 
 // Tap puts a tap on the connection, nil takes it off.
 func (s *Switch) Tap(t Tap) { s.set(func() { s.tap = t }) }
@@ -96,10 +149,10 @@ func (s *Switch) set(f func()) {
 	f()
 }
 
-func (s *Switch) now() (time.Duration, Tap) {
+func (s *Switch) now(up bool) (time.Duration, Tap) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.delay, s.tap
+	return s.way(up).delay, s.tap
 }
 
 // Dial implements [client.Transport].
@@ -138,6 +191,11 @@ type cable struct {
 	gone     chan struct{}
 	once     sync.Once
 	closed   func()
+	mute     atomic.Bool // it breaks: nothing comes down any more
+	device   []byte      // that signs in; of the sender alone
+
+	mu     sync.Mutex
+	traced traced
 }
 
 // carry takes the device's frames to the relay, as the connection's one reader.
@@ -145,8 +203,15 @@ func (c *cable) carry() {
 	for {
 		select {
 		case b := <-c.up:
-			for _, b := range c.pass(true, b) {
-				c.session.Handle(b)
+			breaks, lost := c.s.meets(true)
+			c.mute.Store(breaks)
+			if !lost {
+				for _, b := range c.pass(true, b) {
+					c.session.Handle(b)
+				}
+			}
+			if breaks {
+				_ = c.Close()
 			}
 		case <-c.gone:
 			return
@@ -156,7 +221,7 @@ func (c *cable) carry() {
 
 // pass lets a frame take its time and go through the tap.
 func (c *cable) pass(up bool, b []byte) [][]byte {
-	delay, tap := c.s.now()
+	delay, tap := c.s.now(up)
 	if delay > 0 {
 		time.Sleep(delay) //nolint:forbidigo // a network takes its time
 	}
@@ -183,6 +248,7 @@ func (c *cable) Send(ctx context.Context, frame []byte) error {
 		return errCut
 	default:
 	}
+	c.asked(frame)
 	select {
 	case c.up <- append([]byte(nil), frame...):
 		return nil
@@ -199,11 +265,18 @@ func (c *cable) Recv(ctx context.Context) ([]byte, error) {
 		if len(c.passed) > 0 {
 			b := c.passed[0]
 			c.passed = c.passed[1:]
+			c.heard(b)
 			return b, nil
 		}
 		select {
 		case b := <-c.down:
-			c.passed = c.pass(false, b)
+			breaks, lost := c.s.meets(false)
+			if breaks {
+				_ = c.Close()
+			}
+			if !lost {
+				c.passed = c.pass(false, b)
+			}
 		case <-c.gone:
 			return nil, errCut
 		case <-ctx.Done():
@@ -229,6 +302,9 @@ type link struct{ c *cable }
 
 // Write implements [relay.Link].
 func (l link) Write(frame []byte) {
+	if l.c.mute.Load() {
+		return
+	}
 	select {
 	case l.c.down <- append([]byte(nil), frame...):
 	case <-l.c.gone:
