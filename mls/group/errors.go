@@ -34,6 +34,8 @@ var (
 	// ErrNoTree: a Welcome came without the tree, in the extension or out of band.
 	ErrNoTree = errors.New("the ratchet tree is missing")
 
+	// ErrCommitFirst: proposals of this epoch wait for a commit.
+	ErrCommitFirst = errors.New("commit the proposals of this epoch before sending a message")
 	// ErrReserve: Seal needs a reserved generation.
 	ErrReserve = schedule.ErrUnreserved
 	// ErrReplayed: the message was opened before, or is too old to open.

@@ -72,9 +72,15 @@ func Peek(msg []byte) (Header, error) {
 // authenticatedData is readable by whoever carries it. The encrypted part is
 // padded to padTo bytes if it is shorter. Seal uses a generation that was
 // reserved: see [Group.Reserve]; without one it returns [ErrReserve].
+//
+// While proposals of this epoch wait it returns [ErrCommitFirst]: what is said
+// now must not reach a member whose removal was proposed.
 func (g *Group) Seal(plaintext, authenticatedData []byte, padTo int) ([]byte, error) {
 	if g.closed {
 		return nil, ErrClosed
+	}
+	if len(g.proposals) > 0 { // RFC 9420 12.4
+		return nil, ErrCommitFirst
 	}
 	m, err := g.sign(framing.WirePrivateMessage, framing.Content{
 		Type: framing.ContentApplication, Application: plaintext, AuthenticatedData: authenticatedData,

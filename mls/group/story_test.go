@@ -78,6 +78,12 @@ func TestLeaving(t *testing.T) {
 		leave, _, err := carol.ProposeLeave()
 		must2(0, err)(t)
 		hears(t, leave, alice, bob)
+		for _, p := range all { // what is said now would still reach carol
+			must2(p.Reserve(1))(t)
+			if _, err := p.Seal([]byte("carol must not read this"), nil, 0); !errors.Is(err, ErrCommitFirst) {
+				t.Errorf("%s speaks before the commit: %v", p.name, err)
+			}
+		}
 		if _, err := carol.Commit(CommitOptions{Proposals: carol.refs()}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("carol commits her own leaving: %v", err)
 		}
@@ -88,6 +94,7 @@ func TestLeaving(t *testing.T) {
 		alice.follows(p.Commit())
 		must2(bob.Confirm(p))(t)
 		agree(t, alice, bob)
+		bob.reads(alice.says("carol is gone"))
 		carol.follows(p.Commit())
 		for name, err := range map[string]error{
 			"seal":   second(carol.Seal(nil, nil, 0)),
