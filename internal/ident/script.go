@@ -2,6 +2,7 @@ package ident
 
 import (
 	"errors"
+	"slices"
 	"unicode"
 )
 
@@ -97,10 +98,5 @@ func agree(used []*unicode.RangeTable) bool {
 	if len(used) == 0 || within(used[:1]) {
 		return true
 	}
-	for _, set := range together {
-		if within(set) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(together, within)
 }

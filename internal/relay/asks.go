@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"context"
+	"crypto/subtle"
 	"fmt"
 	"math"
 	"slices"
@@ -17,8 +17,8 @@ import (
 type claimBy struct{ by, of ident.AccountID }
 
 // claimRate is how many one-time key packages of an account another one may
-// take; past it there are last-resort ones alone, so that nobody can use up
-// what others need.
+// take that has a delivery token of it; past it, and for strangers, there are
+// last-resort ones alone, so that nobody can use up what others need.
 var claimRate = limit.Rate{Burst: 8, PerSecond: 1. / 600}
 
 // ask takes from the connection's bucket, or refuses the request.
@@ -29,57 +29,6 @@ func (s *Session) ask(id uint64, cost float64) bool {
 		s.limited(id, wait)
 	}
 	return ok
-}
-
-func (s *Session) register(id uint64, m *wire.Register) {
-	if m.Protocol < protocolMin || m.Protocol > protocolMax {
-		s.fail(id, wire.FailureVersion, "the server speaks protocol 1")
-		return
-	}
-	if !s.ask(id, 10) {
-		return
-	}
-	var invitation []byte
-	switch s.relay.cfg.Registration {
-	case RegistrationOpen:
-	case RegistrationInvite:
-		invitation = []byte(m.Invitation)
-		if len(invitation) == 0 {
-			s.fail(id, wire.FailureRegistrationClosed, "this server needs an invitation: ask its operator for one")
-			return
-		}
-	case RegistrationClosed:
-		s.fail(id, wire.FailureRegistrationClosed, "this server makes no new accounts")
-		return
-	}
-	name, err := ident.ParseName(m.Name)
-	if err != nil {
-		s.fail(id, wire.FailureNameRefused, err.Error())
-		return
-	}
-	if m.Chain == nil {
-		s.refuse(id, directory.ErrChain)
-		return
-	}
-	chain, err := devchain.Verify(m.Chain)
-	if err != nil {
-		s.refuse(id, directory.ErrChain)
-		return
-	}
-	if err := s.relay.directory.Register(s.relay.life, s.relay.cfg.Clock.Now(), name, chain, invitation); err != nil {
-		s.refuse(id, err)
-		return
-	}
-	s.respond(id, &wire.Done{})
-}
-
-// Invite makes an invitation with which uses accounts can be made.
-func (r *Relay) Invite(ctx context.Context, uses int) (string, error) {
-	code, err := r.directory.Invite(ctx, uses)
-	if err != nil {
-		return "", fmt.Errorf("invite: %w", err)
-	}
-	return code, nil
 }
 
 func (s *Session) lookUp(id uint64, m *wire.LookUp) {
@@ -181,10 +130,10 @@ func (s *Session) claim(id uint64, m *wire.ClaimKeyPackages) {
 	if !s.ask(id, 1) {
 		return
 	}
-	sparing := false
-	if account != s.account {
-		ok, _ := s.relay.claims.Take(s.relay.cfg.Clock.Now(), claimBy{s.account, account}, 1)
-		sparing = !ok
+	sparing, err := s.stranger(account, m.Known)
+	if err != nil {
+		s.refuse(id, err)
+		return
 	}
 	got, err := s.relay.directory.Claim(s.relay.life, account, devices, sparing)
 	if err != nil {
@@ -192,6 +141,31 @@ func (s *Session) claim(id uint64, m *wire.ClaimKeyPackages) {
 		return
 	}
 	s.respond(id, &wire.KeyPackages{Packages: got})
+}
+
+// stranger reports whether this session gets no one-time key package of an
+// account: nobody of it has given it a delivery token, or it had its share.
+func (s *Session) stranger(of ident.AccountID, known *wire.Target) (bool, error) {
+	if of == s.account {
+		return false, nil
+	}
+	if known == nil {
+		return true, nil
+	}
+	t, err := s.relay.targets([]wire.Target{*known})
+	if err != nil {
+		return true, nil //nolint:nilerr // a stranger who makes something up
+	}
+	found, err := s.relay.directory.Devices(s.relay.life, []ident.DeviceID{t[0].device})
+	if err != nil {
+		return true, err
+	}
+	d := found[0]
+	if t[0].request || d == nil || !d.Active || d.Account != of || subtle.ConstantTimeCompare(t[0].hash[:], d.Hash[:]) != 1 {
+		return true, nil
+	}
+	ok, _ := s.relay.claims.Take(s.relay.cfg.Clock.Now(), claimBy{s.account, of}, 1)
+	return !ok, nil
 }
 
 // audience is a set of targets that a connection uploaded.

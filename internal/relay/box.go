@@ -88,14 +88,16 @@ func (b *box) stored(flights []*mailbox.Flight, sealed []mailbox.Sealed, err err
 	})
 }
 
-// arrive hands an envelope to the mailbox if hash is that of its delivery
-// token. It returns the flight where the caller stores it.
-func (b *box) arrive(now time.Time, hash *[session.HashSize]byte, a mailbox.Arrival) (f *mailbox.Flight) {
+// arrive hands an envelope to the mailbox if the target has its delivery token,
+// or to its request box. It returns the flight where the caller stores it.
+func (b *box) arrive(now time.Time, to *target, a mailbox.Arrival) (f *mailbox.Flight) {
 	b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) {
 		switch {
+		case to.request:
+			f = b.request(now, m, a, fx)
 		case !b.known || !b.active:
 			fx.Answer(a.Ticket, wire.OutcomeGone)
-		case subtle.ConstantTimeCompare(hash[:], b.hash[:]) != 1:
+		case subtle.ConstantTimeCompare(to.hash[:], b.hash[:]) != 1:
 			fx.Answer(a.Ticket, wire.OutcomeRefused)
 		default:
 			f = m.Arrive(now, a, fx)

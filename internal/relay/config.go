@@ -11,16 +11,17 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/sealer"
 	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/store"
+	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // Registration says who may make an account.
-type Registration uint8
+type Registration = wire.Registration
 
 // The registration modes.
 const (
-	RegistrationOpen   Registration = iota // everybody
-	RegistrationInvite                     // who has an invitation
-	RegistrationClosed                     // nobody
+	RegistrationOpen   = wire.RegistrationOpen   // everybody, for some work
+	RegistrationInvite = wire.RegistrationInvite // who has an invitation
+	RegistrationClosed = wire.RegistrationClosed // nobody
 )
 
 // Bounds of the retention (R2): what the operator may choose.
@@ -47,6 +48,9 @@ type Config struct {
 	// MaxRetention; 0 means MaxRetention.
 	Retention    time.Duration
 	Registration Registration
+	// RegisterWork is how many bits of work an account costs where registration
+	// is open, from 0 (none) to MaxRegisterWork; more under a rush.
+	RegisterWork int
 	// Limits that are 0 take their defaults.
 	Limits Limits
 	// Log gets operational facts alone: no account, device, name, address or
@@ -72,6 +76,9 @@ type Limits struct {
 	// Asks and AsksPerSecond are the bucket of one connection for requests of
 	// the directory (200, 10).
 	Asks, AsksPerSecond int
+	// CommitBytes is how many bytes of commits an account may append at once, and
+	// again in each retention time (64 MiB).
+	CommitBytes int
 	// Memory is how many bytes of envelopes may wait in memory for devices to
 	// confirm, in all (256 MiB); past it, what comes is stored.
 	Memory int
@@ -90,6 +97,9 @@ func (c *Config) check() error {
 	}
 	if c.Registration > RegistrationClosed {
 		return errors.New("relay: unknown registration mode")
+	}
+	if c.RegisterWork < 0 || c.RegisterWork > MaxRegisterWork {
+		return fmt.Errorf("an account may cost from 0 to %d bits of work", MaxRegisterWork)
 	}
 	if c.Sealer == nil {
 		c.Sealer = sealer.NewPlain(c.Keys)
@@ -110,6 +120,7 @@ func (c *Config) check() error {
 		{&l.SendBytesPerSecond, 32 << 20},
 		{&l.Asks, 200},
 		{&l.AsksPerSecond, 10},
+		{&l.CommitBytes, 64 << 20},
 		{&l.Memory, 256 << 20},
 	} {
 		if *d.field == 0 {

@@ -252,7 +252,7 @@ func TestKeyPackagesAreGivenOutOnce(t *testing.T) {
 		bob.want(&wire.PublishKeyPackages{OneTime: [][]byte{[]byte("one"), []byte("two")}, LastResort: []byte("last")}, &wire.Done{})
 		claim := func(d *device) string {
 			t.Helper()
-			got, ok := d.ask(&wire.ClaimKeyPackages{Account: id[:]}).(*wire.KeyPackages)
+			got, ok := d.ask(&wire.ClaimKeyPackages{Account: id[:], Known: knows(bob)}).(*wire.KeyPackages)
 			if !ok || len(got.Packages) != 1 || !bytes.Equal(got.Packages[0].Device, bob.id[:]) {
 				t.Fatalf("claimed %v", show(got))
 			}
@@ -306,7 +306,7 @@ func TestClaimsAtTheSameTime(t *testing.T) {
 		for i, d := range all {
 			wg.Go(func() {
 				for range 3 {
-					ids[i] = append(ids[i], d.post(&wire.ClaimKeyPackages{Account: id[:]}))
+					ids[i] = append(ids[i], d.post(&wire.ClaimKeyPackages{Account: id[:], Known: knows(bob)}))
 				}
 			})
 		}
@@ -339,14 +339,14 @@ func TestOneAccountCannotUseUpKeyPackages(t *testing.T) {
 		bob.want(&wire.PublishKeyPackages{OneTime: many, LastResort: []byte("last")}, &wire.Done{})
 		oneTime := 0
 		for range 16 {
-			if got, ok := mallory.ask(&wire.ClaimKeyPackages{Account: id[:]}).(*wire.KeyPackages); ok && !got.Packages[0].LastResort {
+			if got, ok := mallory.ask(&wire.ClaimKeyPackages{Account: id[:], Known: knows(bob)}).(*wire.KeyPackages); ok && !got.Packages[0].LastResort {
 				oneTime++
 			}
 		}
 		if oneTime != 8 {
 			t.Errorf("mallory got %d one-time key packages, want 8", oneTime)
 		}
-		if got, ok := alice.ask(&wire.ClaimKeyPackages{Account: id[:]}).(*wire.KeyPackages); !ok || got.Packages[0].LastResort {
+		if got, ok := alice.ask(&wire.ClaimKeyPackages{Account: id[:], Known: knows(bob)}).(*wire.KeyPackages); !ok || got.Packages[0].LastResort {
 			t.Error("nothing is left for alice")
 		}
 	})

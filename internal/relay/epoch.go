@@ -63,7 +63,7 @@ func (s *Session) appendEpoch(id uint64, m *wire.AppendEpoch) {
 		s.fail(id, wire.FailureMalformed, "an epoch's handle has 32 bytes, and a commit the size of an envelope")
 		return
 	}
-	p := &appending{session: s, id: id, handle: epochlog.Handle(m.Handle), after: m.After}
+	p := &appending{session: s, id: id, handle: epochlog.Handle(m.Handle), after: m.After, size: len(m.Commit)}
 	size, joining := len(m.Commit), make([]wire.Target, 0, len(m.Welcomes))
 	for _, w := range m.Welcomes {
 		if w.Target == nil || !fits(len(w.Envelope), true) {
@@ -131,7 +131,7 @@ func (p *appending) fanOut(m *wire.AppendEpoch, size int, targets []target, boxe
 			arrival = s.arrival(m.Welcomes[i-p.members].Envelope, wire.ClassHandshake)
 		}
 		arrival.Elsewhere, arrival.Ticket = true, mailbox.Ticket{To: a, Index: i}
-		if f := b.arrive(now, &targets[i].hash, arrival); f != nil {
+		if f := b.arrive(now, &targets[i], arrival); f != nil {
 			p.places = append(p.places, reserved{box: b, flight: f})
 		}
 	}
@@ -149,6 +149,11 @@ func (p *appending) mayAppend() bool {
 		s.limited(p.id, wait)
 		return false
 	}
+	if ok, wait := s.relay.commitBytes.Take(now, s.account, float64(p.size)); !ok {
+		s.relay.appends.Give(s.account, 1)
+		s.limited(p.id, wait)
+		return false
+	}
 	p.counted = entryBy{s.account, s.device, p.handle}
 	if ok, _ := s.relay.firsts.Take(now, p.counted, 1); ok {
 		p.first = true
@@ -162,6 +167,7 @@ func (p *appending) mayAppend() bool {
 	}
 	if !ok {
 		s.relay.appends.Give(s.account, 1)
+		s.relay.commitBytes.Give(s.account, float64(p.size))
 		s.limited(p.id, wait)
 	}
 	return ok
@@ -172,6 +178,7 @@ func (p *appending) giveBack() {
 	r := p.session.relay
 	r.epochs.GiveUp(p.entry)
 	r.appends.Give(p.session.account, 1)
+	r.commitBytes.Give(p.session.account, float64(p.size))
 	if p.first {
 		r.firsts.Give(p.counted, 1)
 	} else {
@@ -186,6 +193,7 @@ type appending struct {
 	handle  epochlog.Handle
 	after   uint64
 	entry   epochlog.Entry
+	size    int // of the commit
 	members int // how many targets get the commit; the others get Welcomes
 	places  []reserved
 	counted entryBy

@@ -49,7 +49,11 @@ type Relay struct {
 	entries limit.Buckets[entryBy] // by account
 	firsts  limit.Buckets[entryBy] // by device
 	claims  limit.Buckets[claimBy]
-	seed    maphash.Seed // of the numbers that stand for senders
+	knocks  limit.Buckets[knock]
+	// commitBytes bounds what an account's commits take of the disk.
+	commitBytes limit.Buckets[ident.AccountID]
+	newcomers   registration
+	seed        maphash.Seed // of the numbers that stand for senders
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
@@ -78,8 +82,11 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 		entries:   limit.Buckets[entryBy]{Rate: limit.Rate{Burst: entriesByAccount, PerSecond: entriesByAccount / cfg.Retention.Seconds()}},
 		firsts:    limit.Buckets[entryBy]{Rate: limit.Rate{Burst: 1, PerSecond: 1 / cfg.Retention.Seconds()}},
 		claims:    limit.Buckets[claimBy]{Rate: claimRate},
-		seed:      maphash.MakeSeed(),
-		sessions:  map[*Session]struct{}{},
+		knocks:    limit.Buckets[knock]{Rate: knockRate},
+		// What an account may hold in commits is at most twice this.
+		commitBytes: limit.Buckets[ident.AccountID]{Rate: limit.Rate{Burst: float64(l.CommitBytes), PerSecond: float64(l.CommitBytes) / cfg.Retention.Seconds()}},
+		seed:        maphash.MakeSeed(),
+		sessions:    map[*Session]struct{}{},
 	}
 	r.router = &local{relay: r}
 	r.commits.relay = r

@@ -19,23 +19,25 @@ var sizes = []int{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10}
 
 const maxMessage = 64 << 10
 
-var errTarget = errors.New("a target is a device id of 16 bytes and a token of 16 bytes")
+var errTarget = errors.New("a target is a device id of 16 bytes and a token of 16 bytes or none")
 
 // target is one mailbox and the right to write to it, as asked.
 type target struct {
 	device ident.DeviceID
 	tag    mailbox.Tag
 	hash   [session.HashSize]byte // of the token
+	// request: there is no token; it goes into the request box.
+	request bool
 }
 
 func (r *Relay) targets(in []wire.Target) ([]target, error) {
 	out := make([]target, len(in))
 	for i, t := range in {
 		dev, err := ident.DeviceIDFrom(t.Device)
-		if err != nil || len(t.Token) != session.TokenSize {
+		if err != nil || len(t.Token) != session.TokenSize && len(t.Token) != 0 {
 			return nil, errTarget
 		}
-		out[i] = target{dev, r.records.Tag(dev[:]), sha256.Sum256(t.Token)}
+		out[i] = target{dev, r.records.Tag(dev[:]), sha256.Sum256(t.Token), len(t.Token) == 0}
 	}
 	return out, nil
 }
@@ -151,7 +153,7 @@ func (s *Session) send(id uint64, m *wire.Send) {
 	arrival.LiveOnly = m.LiveOnly
 	for i, b := range boxes {
 		arrival.Ticket = mailbox.Ticket{To: a, Index: i}
-		b.arrive(now, &targets[i].hash, arrival)
+		b.arrive(now, &targets[i], arrival)
 		s.relay.router.release(b)
 	}
 }

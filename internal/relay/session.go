@@ -27,6 +27,7 @@ type Session struct {
 	relay     *Relay
 	link      Link
 	challenge session.Challenge
+	work      int // what an account costs on this connection, in bits
 	ended     atomic.Bool
 
 	// Of the reader alone.
@@ -51,13 +52,15 @@ type Session struct {
 func (r *Relay) Open(link Link) *Session {
 	s := &Session{relay: r, link: link, challenge: session.Challenge{ServerKey: r.serverKey}}
 	_, _ = rand.Read(s.challenge.Nonce[:]) // never fails
+	s.work = int(r.registerWork())
 	r.counters.connections.Add(1)
 	r.mu.Lock()
 	r.sessions[s] = struct{}{}
 	r.mu.Unlock()
 	s.write(&wire.Hello{
 		ProtocolMin: protocolMin, ProtocolMax: protocolMax, ServerKey: r.serverKey, Nonce: s.challenge.Nonce[:],
-		RetentionHours: uint32(r.cfg.Retention / time.Hour), //nolint:gosec // at most 72
+		RetentionHours: uint32(r.cfg.Retention / time.Hour),              //nolint:gosec // at most 72
+		Registration:   r.cfg.Registration, RegisterWork: uint32(s.work), //nolint:gosec // at most 26
 	})
 	r.gate.RLock()
 	defer r.gate.RUnlock()
@@ -180,6 +183,10 @@ func (s *Session) ackGap(id uint64, m *wire.AckGap) {
 		}
 	})
 }
+
+// SignedIn reports whether the device has signed in. It is for the caller of
+// Handle.
+func (s *Session) SignedIn() bool { return s.signedIn }
 
 // Closed tells that the connection is gone. Calling it again is harmless; a
 // frame handled afterwards is ignored.

@@ -141,6 +141,7 @@ var refusals = []struct {
 	{session.ErrRemoved, wire.FailureDeviceRemoved},
 	{directory.ErrNoDevice, wire.FailureSignInRefused},
 	{directory.ErrNameTaken, wire.FailureNameTaken},
+	{directory.ErrNameAlike, wire.FailureNameAlike},
 	{directory.ErrOtherName, wire.FailureNameRefused},
 	{directory.ErrNoName, wire.FailureNameUnknown},
 	{directory.ErrUnknown, wire.FailureAccountUnknown},

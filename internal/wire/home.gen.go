@@ -830,6 +830,9 @@ type GroupRecord struct {
 	// unheard are the devices that this one added and has not heard in the group
 	// since: their Welcome may have been lost.
 	Unheard []UnheardRecord
+	// unsent are Welcomes of this device's commits that the relay may not have:
+	// the log showed the commit, and the relay never answered for it.
+	Unsent []Welcome
 }
 
 // EncodedLen implements [Message].
@@ -853,6 +856,9 @@ func (m *GroupRecord) EncodedLen() (n int) {
 	n += lenInteger(13, m.SureAt)
 	for i := range m.Unheard {
 		n += lenHead(14, m.Unheard[i].EncodedLen())
+	}
+	for i := range m.Unsent {
+		n += lenHead(15, m.Unsent[i].EncodedLen())
 	}
 	return n
 }
@@ -878,6 +884,9 @@ func (m *GroupRecord) Append(b []byte) []byte {
 	b = appendInteger(b, 13, m.SureAt)
 	for i := range m.Unheard {
 		b = m.Unheard[i].Append(appendHead(b, 14, m.Unheard[i].EncodedLen()))
+	}
+	for i := range m.Unsent {
+		b = m.Unsent[i].Append(appendHead(b, 15, m.Unsent[i].EncodedLen()))
 	}
 	return b
 }
@@ -933,6 +942,9 @@ func (m *GroupRecord) merge(b []byte, parts *int) error {
 		case 14<<3 | wireLength:
 			m.Unheard = append(m.Unheard, UnheardRecord{})
 			d.err = m.Unheard[len(m.Unheard)-1].merge(d.part(parts), parts)
+		case 15<<3 | wireLength:
+			m.Unsent = append(m.Unsent, Welcome{})
+			d.err = m.Unsent[len(m.Unsent)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err

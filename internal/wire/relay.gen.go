@@ -61,6 +61,8 @@ const (
 	FailureRegistrationClosed FailureCode = 15
 	// Register.work does not hold.
 	FailureWork FailureCode = 16
+	// The name looks like another account's.
+	FailureNameAlike FailureCode = 17
 )
 
 // String returns the value's word, or its number if it is not known.
@@ -100,6 +102,8 @@ func (e FailureCode) String() string {
 		return "registration closed"
 	case FailureWork:
 		return "work"
+	case FailureNameAlike:
+		return "name alike"
 	}
 	return fmt.Sprintf("FailureCode(%d)", int32(e))
 }

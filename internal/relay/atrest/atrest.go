@@ -36,6 +36,7 @@ type Kind byte
 // The kinds. A byte that was used once is not given to anything else.
 const (
 	Name        Kind = 'n' // a name and whose it is
+	Shape       Kind = 's' // what a name looks like, and whose that is
 	Account     Kind = 'a' // an account: its name and chain
 	Device      Kind = 'd' // a device: its account, counter and delivery hash
 	KeyPackages Kind = 'k' // which key packages of a device stand there
@@ -48,6 +49,11 @@ const (
 	WaitKey     Kind = 'w' // the key of one record that waits
 	Invitation  Kind = 'i' // an invitation to register
 )
+
+// Kinds returns all of them.
+func Kinds() []Kind {
+	return []Kind{Name, Shape, Account, Device, KeyPackages, KeyPackage, Mailbox, Gap, Epoch, Commit, Due, WaitKey, Invitation}
+}
 
 // ErrDamaged says that a record does not open: it is not what was written
 // there. Every cause looks alike.
@@ -66,7 +72,7 @@ func New(root secret.Bytes) (*Keys, error) {
 		return nil, fmt.Errorf("the root key has %d bytes, want %d", root.Len(), RootSize)
 	}
 	k := &Keys{seal: map[Kind]cipher.AEAD{}, lookup: map[Kind]*sync.Pool{}}
-	for _, kind := range []Kind{Name, Account, Device, KeyPackages, KeyPackage, Mailbox, Gap, Epoch, Commit, Due, WaitKey, Invitation} {
+	for _, kind := range Kinds() {
 		key, err := hkdf.Expand(sha256.New, root.Reveal(), "byre/1 relay seal "+string(kind), 32)
 		if err != nil {
 			return nil, fmt.Errorf("derive key: %w", err)

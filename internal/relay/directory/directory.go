@@ -24,6 +24,7 @@ const MaxChainSize = 512 << 10
 // What the directory refuses. The texts tell no names.
 var (
 	ErrNameTaken    = errors.New("this name belongs to another account, choose another")
+	ErrNameAlike    = errors.New("this name looks like another account's, choose another")
 	ErrOtherName    = errors.New("this account has another name already")
 	ErrUnknown      = errors.New("there is no such account here")
 	ErrNoName       = errors.New("nobody has this name here")
@@ -50,18 +51,21 @@ type Account struct {
 	Active []ident.DeviceID
 }
 
-// Register makes an account: name, chain and the mailboxes of its devices.
-// Repeating it with the same name and genesis is harmless. A use of the
-// invitation is taken in the same commit, unless invitation is nil.
-func (d Directory) Register(ctx context.Context, now time.Time, name ident.Name, chain devchain.Chain, invitation []byte) error {
+// Register makes an account: name, chain and the mailboxes of its devices. It
+// reports whether the account is new: repeating it with the same name and
+// genesis is harmless. A use of the invitation is taken in the same commit,
+// unless invitation is nil. A name that looks like another account's is refused
+// as if it were taken (ident.Name.Shape).
+func (d Directory) Register(ctx context.Context, now time.Time, name ident.Name, chain devchain.Chain, invitation []byte) (fresh bool, err error) {
 	travel := chain.Wire()
 	if travel.EncodedLen() > MaxChainSize {
-		return ErrChainTooLong
+		return false, ErrChainTooLong
 	}
 	id := chain.ID()
-	nameKey, accountKey := d.nameKey(name), d.accountKey(id)
+	nameKey, shapeKey, accountKey := d.nameKey(name), d.shapeKey(name), d.accountKey(id)
 	// One commit: a crash leaves the whole account or nothing of it.
-	return d.update(ctx, func(r store.Reader, b *store.Batch) error {
+	err = d.update(ctx, func(r store.Reader, b *store.Batch) error {
+		fresh = false
 		var owner wire.KeptName
 		taken, err := d.get(r, nameKey, &owner)
 		if err != nil {
@@ -69,6 +73,12 @@ func (d Directory) Register(ctx context.Context, now time.Time, name ident.Name,
 		}
 		if taken && ident.AccountID(owner.Account) != id {
 			return ErrNameTaken
+		}
+		var like wire.KeptName
+		if alike, err := d.get(r, shapeKey, &like); err != nil {
+			return err
+		} else if alike && ident.AccountID(like.Account) != id {
+			return ErrNameAlike
 		}
 		var kept wire.KeptAccount
 		known, err := d.get(r, accountKey, &kept)
@@ -86,7 +96,9 @@ func (d Directory) Register(ctx context.Context, now time.Time, name ident.Name,
 				return err
 			}
 		}
+		fresh = true
 		d.set(b, nameKey, &wire.KeptName{Account: id[:]})
+		d.set(b, shapeKey, &wire.KeptName{Account: id[:]})
 		kept = wire.KeptAccount{Name: name.String(), Since: now.Unix(), Chain: travel}
 		for _, dev := range chain.Devices() {
 			kept.Active = append(kept.Active, dev.ID[:])
@@ -97,6 +109,7 @@ func (d Directory) Register(ctx context.Context, now time.Time, name ident.Name,
 		d.set(b, accountKey, &kept)
 		return nil
 	})
+	return fresh && err == nil, err
 }
 
 // LookUp returns the account that has a name.
@@ -146,6 +159,11 @@ func (d Directory) account(r store.Reader, id ident.AccountID) (Account, error) 
 func (d Directory) nameKey(n ident.Name) []byte {
 	tag := d.Keys.Tag(atrest.Name, n.Key())
 	return atrest.Key(atrest.Name, tag[:])
+}
+
+func (d Directory) shapeKey(n ident.Name) []byte {
+	tag := d.Keys.Tag(atrest.Shape, n.Shape())
+	return atrest.Key(atrest.Shape, tag[:])
 }
 
 func (d Directory) accountKey(id ident.AccountID) []byte {

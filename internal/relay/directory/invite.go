@@ -3,14 +3,23 @@ package directory
 import (
 	"context"
 	"crypto/rand"
+	"strings"
 
 	"github.com/byre-messenger/byre/internal/relay/atrest"
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
+// ReadCode reads an invitation's code as a person types it: without regard to
+// case, spaces and hyphens.
+func ReadCode(s string) []byte {
+	return []byte(strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(s)))
+}
+
 // Invite makes an invitation with which uses accounts can be made, and returns
 // its code: 26 letters and digits, of which the store keeps a keyed hash alone.
+// They are 130 random bits, so that no limit is needed against guessing, and a
+// lookup by keyed hash tells nothing by how long it takes.
 func (d Directory) Invite(ctx context.Context, uses int) (string, error) {
 	code := rand.Text()
 	key := d.invitationKey([]byte(code))

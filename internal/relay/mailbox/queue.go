@@ -121,6 +121,9 @@ func (m *Mailbox) room(a Arrival) bool {
 		(a.Sender == 0 || (u.count < MaxCount/Share && u.bytes+size <= MaxBytes/Share))
 }
 
+// Fills tells how many envelopes of a sender are here.
+func (m *Mailbox) Fills(sender uint32) int { return m.usage[sender].count }
+
 // push appends an item.
 func (m *Mailbox) push(it item) {
 	m.items = append(m.items, it)
