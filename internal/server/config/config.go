@@ -30,8 +30,10 @@ type Config struct {
 	Web          string   `toml:"web" help:"Loopback HOST:PORT for the browser page, or \"off\"."`
 	Names        []string `toml:"names" help:"More host names or addresses that the local certificate is for."`
 	Retention    Duration `toml:"retention" help:"How long what waits may wait: 48h to 72h."`
-	Registration string   `toml:"registration" help:"Who may make an account: \"open\" or \"closed\"."`
-	LogFormat    string   `toml:"log_format" help:"\"text\" or \"json\"; logs go to stderr."`
+	Registration string   `toml:"registration" help:"Who may make an account: \"open\" (everybody), \"invite\" (who has a code of 'byred invite'), \"closed\" (nobody), or \"auto\": by invitation once the server has a domain, everybody before."`
+	// RegistrationWork is in bits: each doubles it.
+	RegistrationWork int    `toml:"registration_work" help:"Work that an account costs where registration is open: 0 (none) to 22, each one more doubles it. -1 is 21, or 0 on a loopback address."`
+	LogFormat        string `toml:"log_format" help:"\"text\" or \"json\"; logs go to stderr."`
 }
 
 // Duration is a [time.Duration] in its text form ("72h").
@@ -54,7 +56,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 func Default() Config {
 	return Config{
 		Data: "byre-data", Listen: "127.0.0.1:8443", Web: "localhost:8080",
-		Retention: Duration(RetentionMax), Registration: "open", LogFormat: "text",
+		Retention: Duration(RetentionMax), Registration: registrationAuto, RegistrationWork: workAuto, LogFormat: "text",
 	}
 }
 
@@ -95,9 +97,7 @@ func (c *Config) Check() error {
 	if r := time.Duration(c.Retention); r < RetentionMin || r > RetentionMax {
 		refuse("retention: %s is outside 48h to 72h; clients refuse a server that keeps longer", r)
 	}
-	if c.Registration != "open" && c.Registration != "closed" {
-		refuse("registration: %q is neither open nor closed", c.Registration)
-	}
+	c.checkRegistration(refuse)
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		refuse("log_format: %q is neither text nor json", c.LogFormat)
 	}
