@@ -3,7 +3,9 @@ package group
 import (
 	"fmt"
 	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 	"github.com/byre-messenger/byre/mls/schedule"
@@ -79,6 +81,41 @@ func BenchmarkOpen(b *testing.B) {
 				must2(bob.Open(msg))(b)
 			}
 			b.ReportMetric(float64(len(bob.RatchetState().Reveal())), "state-bytes")
+		})
+	}
+}
+
+// BenchmarkOpenInACrowd opens a message of a sender heard before in a group of
+// two and in a large one by turns, so that both see the same machine, and reports
+// the medians and their ratio x/two.
+func BenchmarkOpenInACrowd(b *testing.B) {
+	text := make([]byte, 200)
+	for _, s := range scenes(long(1000)...) {
+		b.Run(s.String(), func(b *testing.B) {
+			var took [2][]time.Duration
+			var from, to [2]*person
+			for k, n := range []int{2, s.n} {
+				from[k], to[k] = crowd(b, s.id, n)
+				to[k].reads(from[k].says("heard already"))
+			}
+			for b.Loop() {
+				for k := range took {
+					must2(from[k].secrets.Tree.Reserve(schedule.Application, 1))(b)
+					msg := must2(from[k].Seal(text, nil, 0))(b)
+					t := time.Now()
+					must2(to[k].Open(msg))(b)
+					took[k] = append(took[k], time.Since(t))
+				}
+			}
+			var median [2]float64
+			for k, list := range took {
+				slices.Sort(list)
+				median[k] = float64(list[len(list)/2])
+			}
+			b.ReportMetric(median[0], "ns/two")
+			b.ReportMetric(median[1], "ns/crowd")
+			b.ReportMetric(median[1]/median[0], "x/two")
+			b.ReportMetric(0, "ns/op") // of both together: says nothing
 		})
 	}
 }
