@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/server"
+	"github.com/byre-messenger/byre/internal/server/control"
+	"github.com/byre-messenger/byre/internal/server/datadir"
+)
+
+// built is a binary in a directory of its own.
+type built struct{ dir, path string }
+
+// buildServer builds byred from this tree, as the Makefile does.
+func buildServer(ctx context.Context) (built, error) {
+	dir, err := os.MkdirTemp("", "byre-bench-*")
+	if err != nil {
+		return built{}, err
+	}
+	b := built{dir, filepath.Join(dir, "byred")}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.path, "github.com/byre-messenger/byre/cmd/byred") //nolint:gosec // constant but for the directory that was just made
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if runtime.GOOS == "linux" && (runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64") {
+		cmd.Env = append(cmd.Env, "GOEXPERIMENT=runtimesecret")
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		_ = os.RemoveAll(dir)
+		return built{}, fmt.Errorf("byred does not build: %w\n%s", err, out)
+	}
+	return b, nil
+}
+
+// target is the relay that is loaded.
+type target struct {
+	host  string // HOST:PORT
+	roots *x509.CertPool
+	proc  *process // nil: it runs elsewhere
+	data  string   // its data directory, "" if it runs elsewhere
+	args  []string // of its command
+	log   *tail
+}
+
+// serve seeds a new data directory with n accounts and starts byred on it, or
+// registers them where the relay runs already.
+func serve(ctx context.Context, o options, n int) (*target, []*device, error) {
+	if o.addr != "" {
+		t, err := elsewhere(o)
+		if err != nil {
+			return nil, nil, err
+		}
+		devices, err := registerAll(ctx, t, n)
+		return t, devices, err
+	}
+	data, err := os.MkdirTemp("", "byre-bench-data-*")
+	if err != nil {
+		return nil, nil, err
+	}
+	t := &target{data: data}
+	devices, err := seed(ctx, data, n)
+	if err == nil {
+		// No setting is changed that an operator's byred would not have.
+		t.args = []string{o.byred, "serve", "--data", data, "--listen", "127.0.0.1:0", "--web", "off"}
+		err = t.start(ctx)
+	}
+	if err != nil {
+		_ = os.RemoveAll(data)
+		return nil, nil, err
+	}
+	return t, devices, nil
+}
+
+// elsewhere is the relay that the command line names.
+func elsewhere(o options) (*target, error) {
+	u, err := url.Parse(o.addr)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("-addr: %q does not look like https://host:port", o.addr)
+	}
+	t := &target{host: u.Host}
+	if u.Port() == "" {
+		t.host += ":443"
+	}
+	if o.ca != "" {
+		return t, t.trust(o.ca)
+	}
+	return t, nil
+}
+
+func (t *target) trust(ca string) error {
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		return fmt.Errorf("the server's authority: %w", err)
+	}
+	t.roots = x509.NewCertPool()
+	if !t.roots.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("%s holds no certificate", ca)
+	}
+	return nil
+}
+
+// start runs byred until it is ready.
+func (t *target) start(ctx context.Context) error {
+	t.log = &tail{}
+	p, line, err := startProcess(ctx, t.args, "ready ", t.log)
+	if err != nil {
+		return fmt.Errorf("byred: %w", err)
+	}
+	t.proc = p
+	address, ca, ok := strings.Cut(strings.TrimPrefix(line, "ready https://"), " ca=")
+	if !ok {
+		return fmt.Errorf("byred: its ready line is %q", line)
+	}
+	t.host = address
+	return t.trust(ca)
+}
+
+// stop ends byred and removes its data. An error of byred's is the result's.
+func (t *target) stop() error {
+	if t.proc == nil {
+		return nil
+	}
+	err := t.proc.stop(syscall.SIGTERM)
+	if err != nil {
+		err = fmt.Errorf("byred ended with %w\n%s", err, t.log)
+	}
+	return errors.Join(err, os.RemoveAll(t.data)) //nolint:gosec // it was made by serve
+}
+
+// waiting returns how many envelopes wait at the relay, -1 if it runs elsewhere.
+func (t *target) waiting(ctx context.Context) (int64, error) {
+	if t.proc == nil {
+		return -1, nil
+	}
+	var s server.Status
+	if err := control.Ask(ctx, datadir.ControlSocket(t.data), "status", &s); err != nil {
+		return 0, fmt.Errorf("ask byred: %w", err)
+	}
+	return s.Waiting, nil
+}
+
+// process is a program under measurement.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when its output has ended
+}
+
+// readyTime bounds the start of a program.
+const readyTime = 20 * time.Second
+
+// startProcess runs a program until a line of its stderr begins with ready, and
+// returns that line. Where ready is empty it returns at once.
+func startProcess(ctx context.Context, args []string, ready string, log *tail) (*process, string, error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the programs that are measured
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	said := make(chan string, 1)
+	go func() {
+		defer close(p.done)
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			log.add(lines.Text())
+			if ready != "" && strings.HasPrefix(lines.Text(), ready) {
+				select {
+				case said <- lines.Text():
+				default:
+				}
+			}
+		}
+		_, _ = io.Copy(io.Discard, stderr) // a line too long for the scanner
+	}()
+	if ready == "" {
+		return p, "", nil
+	}
+	late := make(chan struct{})
+	stop := machine.AfterFunc(readyTime, func() { close(late) })
+	defer stop()
+	select {
+	case line := <-said:
+		return p, line, nil
+	case <-p.done:
+		err = errors.New("it ended at once")
+	case <-late:
+		err = errors.New("it is not ready after 20 s")
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	_ = p.stop(syscall.SIGKILL)
+	return nil, "", fmt.Errorf("%w\n%s", err, log)
+}
+
+// stop sends a signal and waits for the end. An end by that signal is no error.
+func (p *process) stop(sig syscall.Signal) error {
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		return err
+	}
+	<-p.done
+	err := p.cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == sig {
+			return nil
+		}
+	}
+	return err
+}
+
+// tail keeps the last lines that a program wrote, for errors.
+type tail struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (t *tail) add(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lines = append(t.lines, line); len(t.lines) > 20 {
+		t.lines = t.lines[1:]
+	}
+}
+
+// String returns what was kept.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b bytes.Buffer
+	for _, l := range t.lines {
+		b.WriteString("  " + l + "\n")
+	}
+	return b.String()
+}
