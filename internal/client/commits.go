@@ -141,6 +141,9 @@ func (s *session) catchUpJob(g *groupState) *job {
 
 func (s *session) catchUp(ctx context.Context, g *groupState) error {
 	for {
+		if err := s.welcomeAgain(ctx, g); err != nil {
+			return err
+		}
 		var req *wire.ReadEpoch
 		if err := s.do(ctx, func(*txn) error {
 			if !g.Rec.Over && g.Unsure() {
@@ -190,6 +193,44 @@ func (s *session) catchUp(ctx context.Context, g *groupState) error {
 		}
 	}
 }
+
+// welcomeAgain sends the Welcomes that the relay may not have.
+func (s *session) welcomeAgain(ctx context.Context, g *groupState) error {
+	for {
+		var req *wire.Send
+		if err := s.do(ctx, func(*txn) error {
+			if len(g.Rec.Unsent) > 0 {
+				w := g.Rec.Unsent[0]
+				req = &wire.Send{Envelope: w.Envelope, Class: wire.ClassHandshake}
+				if w.Target != nil {
+					req.Targets = []wire.Target{*w.Target}
+				}
+			}
+			return nil
+		}); err != nil || req == nil {
+			return err
+		}
+		body, err := s.ask(ctx, req)
+		if err != nil {
+			return err
+		}
+		if sent, ok := body.(*wire.Sent); !ok || len(sent.Outcomes) == 1 && sent.Outcomes[0].Outcome == wire.OutcomeUnknown {
+			return errUnwelcomed
+		}
+		// G4: the relay has the Welcome. A crash before this commit has it sent
+		// once more, and the device that joined knows it.
+		if err := s.do(ctx, func(tx *txn) error {
+			g.Welcomed(1)
+			tx.moved[g] = true
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// errUnwelcomed says that the relay does not answer for a Welcome.
+var errUnwelcomed = errors.New("the server could not promise to tell a new device of the conversation: it is tried again")
 
 // retryAfter is how long the relay asked to wait.
 func retryAfter(err error) time.Duration {

@@ -122,8 +122,11 @@ func (g *Group) index() error {
 // Suite is the group's cipher suite.
 func (g *Group) Suite() ciphersuite.ID { return g.mls.Suite() }
 
-// Unsure reports whether the epoch's log must be read before anything is sent.
-func (g *Group) Unsure() bool { return g.Rec.ReadLog || g.pending != nil }
+// Unsure reports whether the epoch's log must be read, or a Welcome be sent
+// again, before anything is sent.
+func (g *Group) Unsure() bool {
+	return g.Rec.ReadLog || g.pending != nil || len(g.Rec.Unsent) > 0
+}
 
 // Usable reports whether the group can be sent in, now or after its log was
 // read.

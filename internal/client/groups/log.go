@@ -171,6 +171,10 @@ func (g *Group) Follow(tx *home.Tx, log *wire.EpochLog, now time.Time) (m Moved,
 	}
 	for _, entry := range log.Entries {
 		if g.pending != nil && bytes.Equal(entry, g.Rec.Pending.Commit) {
+			// The answer was lost, or the relay could not say what became of the
+			// append: then no mailbox has the Welcomes (docs/spec/relay.md, Epoch
+			// log). To send them again harms nobody.
+			g.Rec.Unsent = append(g.Rec.Unsent, g.Rec.Pending.Welcomes...)
 			return g.Confirm(tx, now)
 		}
 		st, err := g.stage(entry)
@@ -193,6 +197,12 @@ func (g *Group) Follow(tx *home.Tx, log *wire.EpochLog, now time.Time) (m Moved,
 
 // Sure notes that the log is read to its end.
 func (g *Group) Sure(now time.Time) { g.Rec.ReadLog, g.Rec.SureAt = false, now.UnixMilli() }
+
+// Welcomed notes that the relay has answered for the first n of the Welcomes
+// that were sent again.
+func (g *Group) Welcomed(n int) {
+	g.Rec.Unsent = slices.Delete(g.Rec.Unsent, 0, min(n, len(g.Rec.Unsent)))
+}
 
 // stage checks somebody's commit, changing nothing.
 func (g *Group) stage(entry []byte) (*group.Staged, error) {
@@ -234,6 +244,7 @@ func (g *Group) merge(tx *home.Tx, st *group.Staged, now time.Time) (m Moved, er
 // lose gives the group up.
 func (g *Group) lose(tx *home.Tx, why error) Moved {
 	g.dropPending(tx)
+	g.Rec.Unsent = nil
 	g.Rec.Over, g.Rec.ReadLog, g.Rec.Removed = true, false, errors.Is(why, ErrRemoved)
 	g.Save(tx)
 	return Moved{Lost: why}

@@ -124,6 +124,17 @@ func (f *Faulty) Close() error {
 	return f.inner.Close()
 }
 
+// Crashed reports whether a fault took the power.
+func (f *Faulty) Crashed() bool { return f.crashed() }
+
+// Clear forgets the faults that are planned and did not come yet.
+func (f *Faulty) Clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.plan)
+	f.blind = 0
+}
+
 func (f *Faulty) crashed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

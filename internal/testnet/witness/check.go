@@ -50,14 +50,21 @@ func counts(list []Entry) map[string]int {
 	return n
 }
 
-// promises: what a device took is on every device of its receiver.
+// reads reports whether a letter is for a device: for those of its receiver, and
+// for the other ones of its sender.
+func (j *judge) reads(l letter, d Device) bool {
+	p := j.history.owners[d]
+	return d != l.from && (p == l.to || p == j.history.owners[l.from])
+}
+
+// promises: what a device took is on every device that it is for.
 func (j *judge) promises() {
 	for _, l := range j.history.letters {
 		if !l.promised {
 			continue
 		}
-		for d, p := range j.history.owners {
-			if p == l.to && j.kept[d][l.text] == 0 {
+		for d := range j.history.owners {
+			if j.reads(l, d) && j.kept[d][l.text] == 0 {
 				j.find("lost: %s took %q and %s does not have it", l.from, l.text, d)
 			}
 		}
@@ -71,7 +78,7 @@ func (j *judge) words() {
 		switch {
 		case !known:
 			j.find("nobody wrote: %q is %s at %s", w.text, w.word, w.at)
-		case j.history.owners[w.at] != l.to:
+		case !j.reads(l, w.at):
 			j.find("astray: %q is %s at %s", w.text, w.word, w.at)
 		case j.kept[w.at][w.text] == 0:
 			j.find("lost: %s was told that %q is %s at %s, which does not have it", l.from, w.text, w.word, w.at)
@@ -97,7 +104,7 @@ func (j *judge) real(d Device, how string, list []Entry) {
 			j.find("nobody wrote: %s %s %q", d, how, e.Text)
 		case l.from != e.From:
 			j.find("forged: %s %s %q as of %s, and %s wrote it", d, how, e.Text, e.From, l.from)
-		case l.to != j.history.owners[d]:
+		case !j.reads(l, d):
 			j.find("astray: %s %s %q, which is for %s", d, how, e.Text, l.to)
 		}
 	}

@@ -80,7 +80,8 @@ func (h *History) Owns(p Person, d Device) {
 	h.owners[d], h.diaries[d] = p, &diary{gaps: map[string]*gaps{}}
 }
 
-// Wrote says that a device was given a letter, after its letters before.
+// Wrote says that a device was given a letter for all devices of a person,
+// after its letters before; the other devices of its owner read it as well.
 // promised tells that the device took it: from then on it must arrive. What was
 // not promised may arrive, in its place.
 func (h *History) Wrote(from Device, to Person, text string, promised bool) {

@@ -64,6 +64,14 @@ func TestTheWitnessRefusesBadHistories(t *testing.T) {
 			h.Gap("pc", "1:1", 1, true)
 			h.Keeps("pc", letters("one", "three", "two"), nil)
 		}},
+		{"a sibling reads along", "", func(h *witness.History) {
+			h.Owns("Alice", "tablet")
+			h.Keeps("tablet", letters("one", "two", "three"), nil)
+		}},
+		{"a sibling does not get it", "lost: alice took", func(h *witness.History) {
+			h.Owns("Alice", "tablet")
+			h.Keeps("tablet", letters("one", "three"), nil)
+		}},
 		{"a promise is broken", "lost: alice took", func(h *witness.History) { h.Keeps("pc", letters("one", "three"), nil) }},
 		{"what was confirmed live is lost", "lost: alice was told that \"four\" is live", func(h *witness.History) {
 			h.Wrote("alice", "Bob", "four", false)
@@ -95,7 +103,11 @@ func TestTheWitnessRefusesBadHistories(t *testing.T) {
 		{"read as somebody else's", "forged: pc keeps", func(h *witness.History) {
 			h.Keeps("pc", append(letters("one", "two"), witness.Entry{Room: "1:1", From: "phone", Text: "three"}), nil)
 		}},
-		{"read by somebody else", "astray: alice keeps", func(h *witness.History) { h.Keeps("alice", letters("one"), nil) }},
+		{"read by somebody else", "astray: carol keeps", func(h *witness.History) {
+			h.Owns("Carol", "carol")
+			h.Keeps("carol", letters("one"), nil)
+		}},
+		{"come back to its sender", "astray: alice keeps", func(h *witness.History) { h.Keeps("alice", letters("one"), nil) }},
 		{"told and not kept", "lost: pc told of", func(h *witness.History) {
 			h.Wrote("alice", "Bob", "four", false)
 			h.Told("pc", letters("four")[0])

@@ -1,0 +1,314 @@
+package testnet_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/store/storetest"
+	"github.com/byre-messenger/byre/internal/testnet"
+	"github.com/byre-messenger/byre/internal/testnet/witness"
+)
+
+// village is some people, each with one device or two, to whom everything
+// happens that may happen in sixty hours. What its devices say is recorded for
+// the witness, who judges it.
+type village struct {
+	t       *testing.T
+	rnd     *rand.Rand
+	net     *testnet.Net
+	all     []*dweller
+	names   map[ident.DeviceID]witness.Device
+	history witness.History
+	said    int
+	began   time.Time
+	diary   []string
+}
+
+// dweller is one device.
+type dweller struct {
+	*testnet.Person
+
+	id    witness.Device
+	owner string
+	ids   map[ident.MessageID]string // texts of what it wrote
+	open  map[ident.MessageID]bool   // of those, what may get another outcome
+}
+
+// populate lets people register.
+func (v *village) populate() {
+	v.t.Helper()
+	for _, name := range []string{"alice", "bob", "carol", "dave"}[:2+v.rnd.IntN(2)+v.rnd.IntN(4)/3] {
+		p := v.net.Join(name)
+		v.enter(p, name)
+		if v.rnd.IntN(3) == 0 {
+			pc := p.Adds("pc-of-" + name)
+			pc.Syncs()
+			v.enter(pc, name)
+		}
+	}
+	v.began = time.Now()
+}
+
+func (v *village) enter(p *testnet.Person, owner string) {
+	d := &dweller{Person: p, id: witness.Device(p.Name), owner: owner, ids: map[ident.MessageID]string{}, open: map[ident.MessageID]bool{}}
+	v.names[p.Me().Device] = d.id
+	v.history.Owns(witness.Person(owner), d.id)
+	v.all = append(v.all, d)
+}
+
+func (v *village) note(format string, args ...any) {
+	v.diary = append(v.diary, fmt.Sprintf("%v ", time.Since(v.began).Round(time.Millisecond))+fmt.Sprintf(format, args...))
+}
+
+func (v *village) any() *dweller { return v.all[v.rnd.IntN(len(v.all))] }
+
+func (v *village) faults() storetest.Fault {
+	return []storetest.Fault{storetest.FailBefore, storetest.FailAfter, storetest.CrashBefore, storetest.CrashAfter}[v.rnd.IntN(4)]
+}
+
+// up switches a device on that lost its power.
+func (v *village) up(d *dweller) {
+	v.t.Helper()
+	for tries := 0; d.Client == nil; tries++ {
+		err := d.Open()
+		if err == nil {
+			return
+		}
+		v.note("%s comes up: %v", d.Name, err)
+		if tries > 3 {
+			v.t.Fatalf("%s does not come up: %v", d.Name, err)
+		}
+	}
+}
+
+// restart takes a device's power and switches it on again.
+func (v *village) restart(d *dweller) {
+	v.t.Helper()
+	if err := d.Crash(); err != nil {
+		v.t.Fatalf("%s does not come up: %v", d.Name, err)
+	}
+}
+
+// heal restarts what stopped: a device whose home failed, a server whose disk
+// lost its power.
+func (v *village) heal() {
+	v.t.Helper()
+	for _, d := range v.all {
+		if d.Client != nil && d.Stopped() {
+			v.note("%s had stopped", d.Name)
+			v.restart(d)
+		}
+	}
+	if v.net.Store.Crashed() {
+		v.note("the server had lost its power")
+		v.net.CrashServer()
+	}
+}
+
+func (v *village) say(d *dweller) {
+	to := v.any().owner
+	if to == d.owner {
+		return
+	}
+	v.said++
+	text := fmt.Sprintf("%03d from %s to %s", v.said, d.Name, to)
+	m, err := d.Send(v.t.Context(), to, text, client.SendOptions{})
+	v.note("%s: %v", text, err)
+	// A message that Send refused may be there all the same, where nobody knows
+	// what became of the commit.
+	v.history.Wrote(d.id, witness.Person(to), text, err == nil)
+	if err != nil {
+		v.restart(d)
+		return
+	}
+	d.ids[m.ID], d.open[m.ID] = text, true
+}
+
+func (v *village) sync(d *dweller) error {
+	ctx, cancel := context.WithTimeout(v.t.Context(), time.Minute)
+	defer cancel()
+	return d.Sync(ctx)
+}
+
+// rush has several devices sync at the same time, on lines of different speed.
+func (v *village) rush() {
+	v.t.Helper()
+	var wg sync.WaitGroup
+	results := make([]error, len(v.all))
+	for i, d := range v.all {
+		if v.rnd.IntN(3) == 0 {
+			continue
+		}
+		v.up(d)
+		if v.rnd.IntN(2) == 0 {
+			v.say(d)
+		}
+		d.Switch.Delay(time.Duration(v.rnd.IntN(50)) * time.Millisecond)
+		wg.Go(func() { results[i] = v.sync(d) })
+	}
+	wg.Wait()
+	v.note("a rush: %v", results)
+	for _, d := range v.all {
+		d.Switch.Delay(0)
+	}
+}
+
+// listen takes a device's events.
+func (v *village) listen(d *dweller) {
+	for ev, err := range d.Events(v.t.Context(), false) {
+		if err != nil {
+			v.note("%s listens: %v", d.Name, err)
+			return
+		}
+		switch ev := ev.(type) {
+		case client.MessageRead:
+			v.history.Told(d.id, v.entry(ev.Message))
+		case client.Delivered:
+			if text, ok := d.ids[ev.ID]; ok {
+				v.history.Said(text, v.names[ev.Device], witness.Receipt)
+			}
+		case client.Expired:
+			v.note("%s is told: %+v", d.Name, ev)
+			if ev.Room == (ident.RoomID{}) {
+				v.history.Alarm(d.id, fmt.Sprintf("the server let %d expire", ev.Count))
+				break
+			}
+			v.history.Gap(d.id, ev.Room.String(), int(ev.Count), ev.Healed)
+		case client.KeyChanged:
+			v.history.Alarm(d.id, ev.Text)
+		case client.Problem:
+			v.note("%s is told: %s", d.Name, ev.Text)
+		case client.DeviceChanged, client.Notice:
+		}
+	}
+}
+
+func (v *village) entry(m client.Message) witness.Entry {
+	return witness.Entry{Room: m.Room.String(), From: v.names[m.Device], Text: m.Text}
+}
+
+// look notes what a device is told now of what it wrote.
+func (v *village) look(d *dweller) {
+	if d.Client == nil {
+		return
+	}
+	for id := range d.open {
+		m, err := d.Message(v.t.Context(), id)
+		if err != nil {
+			v.note("%s looks: %v", d.Name, err)
+			return
+		}
+		v.tells(m)
+		if !m.Queued {
+			delete(d.open, id)
+		}
+	}
+}
+
+// tells records the outcomes of a message as its sender has them.
+func (v *village) tells(m client.Message) {
+	for _, o := range m.Devices {
+		at := v.names[o.Device]
+		switch {
+		case o.Delivered:
+			v.history.Said(m.Text, at, witness.Receipt)
+		case o.Outcome == client.Live:
+			v.history.Said(m.Text, at, witness.Live)
+		case o.Outcome == client.Stored:
+			v.history.Said(m.Text, at, witness.Stored)
+		}
+	}
+}
+
+// rest repairs everything and lets everybody finish.
+func (v *village) rest() {
+	v.t.Helper()
+	v.note("everything is repaired")
+	v.net.Store.Clear()
+	v.heal()
+	for _, d := range v.all {
+		d.Switch.Break(true, 0, false)
+		d.Switch.Break(false, 0, false)
+		d.Switch.Delay(0)
+		v.up(d)
+		v.restart(d) // no fault is planned any more
+	}
+	quiet := 0
+	for range 12 {
+		for _, d := range v.all {
+			if err := v.sync(d); err != nil {
+				v.t.Errorf("%s syncs at the end: %v", d.Name, err)
+			}
+			if err := d.Retry(v.t.Context()); err != nil {
+				v.t.Errorf("%s: %v", d.Name, err)
+			}
+		}
+		time.Sleep(2 * time.Minute)
+		if v.idle() {
+			quiet++
+		}
+		if quiet == 2 {
+			return
+		}
+	}
+}
+
+// idle reports whether nothing waits anywhere.
+func (v *village) idle() bool {
+	for _, d := range v.all {
+		if left, err := d.Outbox(v.t.Context()); err != nil || len(left) > 0 {
+			return false
+		}
+	}
+	return v.net.Status().Waiting == 0
+}
+
+// judge hands the end to the witness, and reports what the witness finds.
+func (v *village) judge() []string {
+	v.t.Helper()
+	for _, d := range v.all {
+		v.listen(d)
+		var kept []witness.Entry
+		rooms, err := d.Rooms(v.t.Context())
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		for _, r := range rooms {
+			list, err := d.History(v.t.Context(), r.ID.String(), time.Time{})
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			for _, m := range list {
+				if m.Own {
+					v.tells(m)
+				} else {
+					kept = append(kept, v.entry(m))
+				}
+			}
+		}
+		left, err := d.Outbox(v.t.Context())
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		var waiting []string
+		for _, m := range left {
+			waiting = append(waiting, m.Text+" ("+m.Problem+")")
+		}
+		v.history.Keeps(d.id, kept, waiting)
+	}
+	wrong := v.history.Check()
+	if s := v.net.Status(); s.Waiting != 0 {
+		wrong = append(wrong, fmt.Sprintf("left over: the server still holds %+v", s))
+	}
+	return wrong
+}
+
+// told is what happened, for whoever looks for the reason.
+func (v *village) told() string { return strings.Join(v.diary, "\n") }
