@@ -3,7 +3,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+
+	"golang.org/x/term"
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/cli/byredcmd"
@@ -11,5 +14,13 @@ import (
 
 func main() {
 	env := &cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	env.Terminal = term.IsTerminal(int(os.Stderr.Fd()))
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		env.Prompt = func(question string) ([]byte, error) {
+			_, _ = fmt.Fprint(os.Stderr, question)
+			defer func() { _, _ = fmt.Fprintln(os.Stderr) }()
+			return term.ReadPassword(int(os.Stdin.Fd()))
+		}
+	}
 	os.Exit(cli.Main(context.Background(), byredcmd.Root(), env, os.Args[1:]))
 }

@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
+	"github.com/byre-messenger/byre/internal/server/backup"
 	"github.com/byre-messenger/byre/internal/server/cert"
 	"github.com/byre-messenger/byre/internal/server/config"
 	"github.com/byre-messenger/byre/internal/server/control"
@@ -86,7 +88,13 @@ func Run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 	if err != nil {
 		return err
 	}
-	s := &server{cfg: cfg, relay: r, certs: certs, log: log, dir: dir, broken: guarded.broken}
+	s := &server{
+		cfg: cfg, relay: r, certs: certs, log: log, dir: dir, broken: guarded.broken,
+		backup: func(ctx context.Context, w io.Writer) error {
+			_, err := backup.Write(ctx, w, backup.Source{Path: dir.Path, Store: st, Keys: keys}, clk.Now())
+			return err
+		},
+	}
 	return s.serve(ctx, out)
 }
 
@@ -99,6 +107,8 @@ type server struct {
 	dir   *datadir.Dir
 	// broken gets the error after which the store writes no more.
 	broken <-chan error
+	// backup writes an archive of what must not be lost.
+	backup control.Stream
 }
 
 func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
@@ -118,7 +128,8 @@ func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
 		return errors.Join(err, ln.Close())
 	}
 	ctl, err := control.Listen(ctx, datadir.ControlSocket(s.cfg.Data), control.Ops{
-		"status": func(context.Context) (any, error) { return s.status(), nil },
+		"status": func(context.Context, json.RawMessage) (any, error) { return s.status(), nil },
+		"backup": func(context.Context, json.RawMessage) (any, error) { return s.backup, nil },
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())

@@ -207,6 +207,14 @@ func (l Log) settle(ctx context.Context, key []byte) error {
 	})
 }
 
+// Bury adds to a batch what stays of a log that a backup kept: its handle was
+// used and answers "over" for what is left of its 30 days. Nobody may take the
+// epoch for one that goes on, whatever became of its entries.
+func (l Log) Bury(b *store.Batch, tag sealer.Owner, head *wire.KeptEpoch) {
+	b.Set(dueKey(time.Unix(head.First, 0).Add(Tombstone), tag), nil)
+	l.setHead(b, tag, &wire.KeptEpoch{Count: head.Count, First: head.First, Over: true})
+}
+
 // over reports whether the entries of a log may no longer be read, swept or
 // not.
 func (l Log) over(head *wire.KeptEpoch, now time.Time) bool {

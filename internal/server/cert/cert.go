@@ -29,7 +29,7 @@ import (
 // File names in the data directory.
 const (
 	CAFile    = "ca.pem"
-	caKeyFile = "ca.key"
+	CAKeyFile = "ca.key"
 )
 
 const (
@@ -76,21 +76,21 @@ func Open(dir string, clk clock.Clock, hosts []string) (*Local, error) {
 // both are: half an authority must not be replaced silently.
 func (l *Local) load(dir string) error {
 	certPEM, certErr := os.ReadFile(filepath.Join(dir, CAFile))
-	keyPEM, keyErr := os.ReadFile(filepath.Join(dir, caKeyFile))
+	keyPEM, keyErr := os.ReadFile(filepath.Join(dir, CAKeyFile))
 	switch {
 	case errors.Is(keyErr, fs.ErrNotExist):
 		// 1. create writes the key last: without it no client can have got a
 		// certificate of this authority, so that both are made anew.
 		return keyErr
 	case certErr != nil:
-		return fmt.Errorf("%s can't be read though %s is there; restore it from a backup", CAFile, caKeyFile)
+		return fmt.Errorf("%s can't be read though %s is there; restore it from a backup", CAFile, CAKeyFile)
 	case keyErr != nil:
 		return keyErr
 	}
 	cb, _ := pem.Decode(certPEM)
 	kb, _ := pem.Decode(keyPEM)
 	if cb == nil || kb == nil {
-		return fmt.Errorf("%s or %s is no PEM file; restore it from a backup", CAFile, caKeyFile)
+		return fmt.Errorf("%s or %s is no PEM file; restore it from a backup", CAFile, CAKeyFile)
 	}
 	ca, err := x509.ParseCertificate(cb.Bytes)
 	if err != nil {
@@ -102,7 +102,7 @@ func (l *Local) load(dir string) error {
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return fmt.Errorf("%s holds no signing key", caKeyFile)
+		return fmt.Errorf("%s holds no signing key", CAKeyFile)
 	}
 	l.ca, l.raw, l.key = ca, cb.Bytes, signer
 	return nil
@@ -139,7 +139,7 @@ func (l *Local) create(dir string) error {
 	if err := writeFile(filepath.Join(dir, CAFile), "CERTIFICATE", der, 0o644); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, caKeyFile), "PRIVATE KEY", keyDER, 0o600); err != nil {
+	if err := writeFile(filepath.Join(dir, CAKeyFile), "PRIVATE KEY", keyDER, 0o600); err != nil {
 		return err
 	}
 	return l.load(dir)

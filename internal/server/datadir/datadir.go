@@ -6,8 +6,11 @@
 //	root.key         the key that everything at rest is sealed under
 //	server.key       the server's identity, which clients pin
 //	relay/           the relay's store
+//	acme/            certificates of a server with a domain (package acme)
+//	ballast          room that is given up when the disk is full (package ballast)
 //	control.sock     where byred commands talk to the running server
 //	lock             held by the running server
+//	restoring        there while a backup is being restored into the directory
 package datadir
 
 import (
@@ -17,8 +20,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/byre-messenger/byre/internal/durafile"
 	"github.com/byre-messenger/byre/internal/filelock"
@@ -44,8 +45,17 @@ type Dir struct {
 	Identity sign.Key
 }
 
-// Open locks the directory, making it and its keys where they are missing.
-func Open(path string) (*Dir, error) {
+// Names of key files, which a backup holds.
+const (
+	RootKeyFile  = "root.key"
+	IdentityFile = "server.key"
+)
+
+// Open locks the directory, making it and its keys where they are missing, and
+// brings one of an older format forward.
+func Open(path string) (*Dir, error) { return open(path, Format, steps) }
+
+func open(path string, format int, steps []Step) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("the data directory can't be made; name another one with --data: %w", err)
 	}
@@ -57,7 +67,7 @@ func Open(path string) (*Dir, error) {
 		return nil, fmt.Errorf("data directory %s: %w", path, err)
 	}
 	d := &Dir{path: path, lock: lock}
-	if err := d.load(); err != nil {
+	if err := d.load(format, steps); err != nil {
 		return nil, errors.Join(fmt.Errorf("data directory %s: %w", path, err), lock.Close())
 	}
 	return d, nil
@@ -75,42 +85,34 @@ func (d *Dir) Close() error {
 	return d.lock.Close()
 }
 
-func (d *Dir) load() error {
-	if err := d.checkFormat(); err != nil {
-		return err
+func (d *Dir) load(format int, steps []Step) error {
+	if _, err := os.Stat(d.Path(restoring)); err == nil {
+		return errors.New("a restore into it did not end; empty the directory and restore the backup again")
 	}
-	// A crash between these leaves an earlier key alone, which the next start
-	// keeps; nothing is stored before all are durable.
-	root, err := d.key("root.key", rootKeySize)
+	found, err := d.format(format)
 	if err != nil {
 		return err
 	}
-	seed, err := d.key("server.key", sign.SeedSize)
+	if err := d.loadKeys(); err != nil {
+		return err
+	}
+	return d.migrate(found, format, steps)
+}
+
+func (d *Dir) loadKeys() error {
+	// A crash between these leaves an earlier key alone, which the next start
+	// keeps; nothing is stored before all are durable.
+	root, err := d.key(RootKeyFile, rootKeySize)
+	if err != nil {
+		return err
+	}
+	seed, err := d.key(IdentityFile, sign.SeedSize)
 	if err != nil {
 		return err
 	}
 	d.Root = secret.New(root)
 	d.Identity, err = sign.KeyFromSeed(seed)
 	return err
-}
-
-// checkFormat refuses a directory that a newer byred wrote.
-func (d *Dir) checkFormat() error {
-	b, err := os.ReadFile(d.Path("format"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return durafile.Write(d.Path("format"), []byte(strconv.Itoa(Format)+"\n"), 0o600)
-	}
-	if err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return errors.New("the file format is damaged; restore it from a backup")
-	}
-	if n > Format {
-		return fmt.Errorf("it has format %d and this byred knows up to %d; install a newer byred", n, Format)
-	}
-	return nil
 }
 
 // key reads a key file, or makes one. A key that is lost while the store is
