@@ -40,12 +40,17 @@ type Config struct {
 	// Connect returns the transport to a server. It is called once, when the
 	// client opens.
 	Connect func(Server) (Transport, error)
+	// Connection, if set, is told by Run: nil when it has connected, else why it
+	// can't or no longer is; Run tries again. It must not block.
+	Connection func(why error)
 	// Clock tells the time; it is shifted to the relay's where they differ.
 	Clock clock.Clock
 
-	// Server and Invitation are for Register alone; the home keeps them.
+	// Server and Invitation are for Register alone; the home keeps them. Progress
+	// may be nil: see [enroll.Config].
 	Server     Server
 	Invitation string
+	Progress   func(tries, about uint64)
 	// Web marks a device whose code comes from a server at each visit.
 	Web bool
 

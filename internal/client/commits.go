@@ -79,7 +79,7 @@ func (tx *txn) welcomeBox(t *talk) (w wire.WelcomeBox) {
 		}
 	}
 	for _, g := range t.groups {
-		if g.Rec.Over && !g.Rec.Removed || g.Rec.Replaced {
+		if (g.Rec.Over && !g.Rec.Removed || g.Rec.Replaced) && len(w.Replaces) < 64 {
 			w.Replaces = append(w.Replaces, g.ID)
 		}
 	}

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/alarm"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -43,6 +45,8 @@ type engine struct {
 	names      map[string]ident.AccountID // by ident.Name's key
 	shelf      *shelf.Shelf
 	inbox      *inbox.Inbox
+	requests   *requests.Box
+	alarms     alarm.Rate
 	talks      map[ident.RoomID]*talk
 	groups     map[string]*groupState
 	unresolved []*entry // addressed to names that are not known yet

@@ -3,18 +3,17 @@ package client
 import (
 	"errors"
 
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/line"
 )
 
 // What may go wrong, as sentences for the owner. Others are wrapped with their
 // cause.
 var (
-	ErrNameTaken     = errors.New("this name is taken: choose another")
-	ErrNameRefused   = errors.New("the server does not give out this name: choose another")
+	ErrNameTaken     = enroll.ErrNameTaken
 	ErrNameUnknown   = errors.New("nobody has this name here: check the spelling")
-	ErrClosedServer  = errors.New("this server takes no new accounts without an invitation: ask its operator for a code")
 	ErrNotRegistered = errors.New("this home has no account yet: run register first")
-	ErrRegistered    = errors.New("this home has an account already")
+	ErrRegistered    = enroll.ErrRegistered
 
 	// ErrOldCopy: the home was restored or cloned. Sending from it would use
 	// keys twice, so it sends nothing.

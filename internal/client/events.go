@@ -20,8 +20,15 @@ func (tx *txn) tell(body wire.EventRecordBody) {
 	tx.next.event++
 }
 
-// problem queues a sentence about something that did not work.
+// problem queues a sentence about something that did not work. What is not about
+// a message of the owner's has a rate, since others cause it.
 func (tx *txn) problem(room ident.RoomID, id ident.MessageID, text string) {
+	if id == (ident.MessageID{}) {
+		var ok bool
+		if text, ok = tx.alarms.May(tx.now, text); !ok {
+			return
+		}
+	}
 	ev := &wire.ErrorEvent{Text: text}
 	if room != (ident.RoomID{}) {
 		ev.Room = room[:]
@@ -128,7 +135,7 @@ func (tx *txn) eventOf(rec *wire.EventRecord) (Event, error) {
 	switch body := rec.Body.(type) {
 	case *wire.MessageEvent:
 		m, err := tx.messageFrom(&wire.IndexRecord{Room: body.Room, Position: body.Position})
-		return MessageRead{m}, err
+		return MessageRead{Message: m}, err
 	case *wire.DeliveredEvent:
 		ev := Delivered{At: at}
 		copy(ev.Room[:], body.Room)
@@ -152,11 +159,15 @@ func (tx *txn) eventOf(rec *wire.EventRecord) (Event, error) {
 		copy(ev.Device[:], body.Device)
 		return ev, nil
 	case *wire.NoticeEvent:
-		return Notice{at, body.Text}, nil
+		return Notice{At: at, Text: body.Text}, nil
 	case *wire.ErrorEvent:
 		ev := Problem{At: at, Text: body.Text}
 		copy(ev.Room[:], body.Room)
 		copy(ev.ID[:], body.Id)
+		return ev, nil
+	case *wire.RequestEvent:
+		ev := RequestCame{At: at, Name: body.Name}
+		copy(ev.Account[:], body.Account)
 		return ev, nil
 	case nil:
 		return nil, nil //nolint:nilnil // of a newer byre: nothing to tell

@@ -10,6 +10,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -122,7 +123,7 @@ func (tx *txn) outcomesOf(m *Message, t *talk, rec *wire.MessageRecord) {
 		m.Devices = append(m.Devices, out)
 	}
 	for _, o := range rec.Outcomes {
-		add(ident.DeviceID(o.Device), outcomeOf(o.Outcome))
+		add(ident.DeviceID(o.Device), told.OutcomeOf(o.Outcome))
 	}
 	i := slices.IndexFunc(t.outbox, func(x *entry) bool { return x.id == m.ID })
 	if i >= 0 {

@@ -116,37 +116,69 @@ func (tx *txn) reopen() error { return tx.inbox.Retry(tx.Tx, tx.now, tx.read) }
 // suspect has the logs read where envelopes came that no key opens: a change of
 // a room may have passed this device by.
 func (tx *txn) suspect(s *session) {
-	if tx.inbox.Waiting() <= s.puzzled {
+	if last := tx.inbox.Last(); !s.drained || s.puzzled == last || tx.inbox.Fresh() == 0 {
 		return
+	} else {
+		s.puzzled = last
 	}
-	s.puzzled = tx.inbox.Waiting()
 	for _, g := range tx.groups {
 		if !g.Rec.Over {
 			g.Rec.ReadLog = true
 			tx.moved[g] = true
 		}
 	}
+	tx.despair(s)
 	tx.wake()
 }
 
-// welcomed joins a group.
-func (tx *txn) welcomed(w *wire.WelcomeBox) error {
-	key, used, err := tx.shelf.Find(w.Welcome)
-	if err != nil {
-		return nil //nolint:nilerr // garbage, or for a key that was used
+// despair notes that no log opened what waits, once all are read.
+func (tx *txn) despair(s *session) {
+	for _, g := range tx.groups {
+		if !g.Rec.Over && g.Unsure() {
+			return
+		}
 	}
-	g, r, err := tx.mls().Join(w.Welcome, key, tx.now)
-	if err != nil {
+	tx.inbox.Tried(tx.Tx, s.puzzled)
+}
+
+// welcomed joins a group, or has the owner asked whether to.
+func (tx *txn) welcomed(w *wire.WelcomeBox) error {
+	g, r, used, err := tx.enter(w)
+	switch {
+	case errors.Is(err, errNotForMe):
+		return nil // garbage, or for a key that was used
+	case err != nil:
 		tx.problem(ident.RoomID{}, ident.MessageID{}, "somebody tried to begin a conversation in a way that does not hold: it was refused")
 		return nil //nolint:nilerr // refused
+	case tx.asked(r, w):
+		return nil
 	}
 	return tx.join(g, r, used, w)
+}
+
+// errNotForMe says that this device has no key for a Welcome.
+var errNotForMe = errors.New("there is no key for this conversation here any more: ask the other person to write again")
+
+// enter reads a Welcome, changing nothing.
+func (tx *txn) enter(w *wire.WelcomeBox) (*groups.Group, account.Room, func(*home.Tx), error) {
+	key, used, err := tx.shelf.Find(w.Welcome)
+	if err != nil {
+		return nil, account.Room{}, nil, errors.Join(errNotForMe, err)
+	}
+	if err := account.CheckWelcomeBox(w); err != nil {
+		return nil, account.Room{}, nil, err
+	}
+	g, r, err := tx.mls().Join(w.Welcome, key, tx.listed, tx.now)
+	if err == nil && !r.Has(tx.me.Account) {
+		err = account.ErrLeaf
+	}
+	return g, r, used, err
 }
 
 // join makes a group this device's own: the key package is erased with the
 // commit that writes the group.
 func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *wire.WelcomeBox) error {
-	if _, known := tx.groups[string(made.ID)]; known || !r.Has(tx.me.Account) || !made.HasOther() {
+	if _, known := tx.groups[string(made.ID)]; known || !made.HasOther() {
 		return nil
 	}
 	if t, ok := tx.talks[r.ID]; ok && t.usable() >= maxGroups {
@@ -163,7 +195,7 @@ func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *
 	tx.claims(w.Names)
 	tx.replace(t, w.Replaces)
 	for _, s := range w.Sent {
-		if d, err := ident.DeviceIDFrom(s.Device); err == nil && d != tx.me.Device {
+		if d, err := ident.DeviceIDFrom(s.Device); err == nil && d != tx.me.Device && made.Has(d) {
 			if err := tx.happen(t, order.Meet{Device: d, UpTo: s.UpTo}, nil); err != nil {
 				return err
 			}

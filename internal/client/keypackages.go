@@ -21,7 +21,7 @@ func (s *session) replenish(ctx context.Context, at shelf.Published) error {
 	// after this commit leaves key packages that nobody has.
 	if err := s.do(ctx, func(tx *txn) (err error) {
 		s.shelved = tx.now
-		req, err = tx.shelf.Fill(tx.Tx, tx.me, tx.own().Chain, tx.suite(), at, tx.now)
+		req, err = tx.shelf.Fill(tx.Tx, tx.me, tx.own().Chain, tx.suite(), at, tx.requests.Ask, tx.now)
 		return err
 	}); err != nil || req == nil {
 		return err

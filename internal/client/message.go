@@ -1,112 +1,50 @@
 package client
 
 import (
-	"time"
-
-	"github.com/byre-messenger/byre/internal/ident"
-	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/internal/client/requests"
+	"github.com/byre-messenger/byre/internal/client/told"
 )
 
-// Outcome is what became of a message for one device. Its text is that of the
-// command contract.
-type Outcome string
+type (
+	// Message and the others are what the owner is told: see package told. A
+	// Request is a stranger's who asks to talk: see package requests.
+	Message       = told.Message
+	Outcome       = told.Outcome
+	DeviceOutcome = told.DeviceOutcome
 
-// The outcomes.
+	Event         = told.Event
+	MessageRead   = told.MessageRead
+	Delivered     = told.Delivered
+	Expired       = told.Expired
+	KeyChanged    = told.KeyChanged
+	DeviceChanged = told.DeviceChanged
+	Notice        = told.Notice
+	Problem       = told.Problem
+	RequestCame   = told.RequestCame
+
+	Request = requests.Request
+)
+
+// The outcomes: see package told.
 const (
-	Pending Outcome = "pending" // not sent, or not answered yet
-	Live    Outcome = "live"    // the device confirmed it; the server never stored it
-	Stored  Outcome = "stored"  // durable at the server
-	Held    Outcome = "held"    // in the server's memory alone
-	Gone    Outcome = "gone"    // there is no such device
-	Full    Outcome = "full"    // its mailbox has no room for this account
-	Refused Outcome = "refused" // the delivery token does not fit
-	Unknown Outcome = "unknown" // nothing is promised
+	Pending = told.Pending
+	Live    = told.Live
+	Stored  = told.Stored
+	Held    = told.Held
+	Gone    = told.Gone
+	Full    = told.Full
+	Refused = told.Refused
+	Unknown = told.Unknown
 )
 
-// Confirmed reports whether the server answers for the message.
-func (o Outcome) Confirmed() bool { return o == Live || o == Stored || o == Held }
-
-func outcomeOf(o wire.Outcome) Outcome {
-	switch o {
-	case wire.OutcomeLive:
-		return Live
-	case wire.OutcomeStored:
-		return Stored
-	case wire.OutcomeHeld:
-		return Held
-	case wire.OutcomeGone:
-		return Gone
-	case wire.OutcomeFull:
-		return Full
-	case wire.OutcomeRefused:
-		return Refused
-	case wire.OutcomeUnknown:
-		return Unknown
-	}
-	return Unknown // of a newer relay: nothing we can count on
-}
-
-// DeviceOutcome is the outcome for one device.
-type DeviceOutcome struct {
-	Device  ident.DeviceID
-	Account ident.AccountID
-	Outcome Outcome
-	// Delivered tells that the device's own receipt has come.
-	Delivered bool
-}
-
-// Message is one message as this device has it.
-type Message struct {
-	ID   ident.MessageID
-	Room ident.RoomID // zero while the receiver's name is not looked up
-	To   string       // the name it was addressed to, or that of the room
-	// From is the account that wrote it, FromName its name where it is known.
-	From     ident.AccountID
-	FromName string
-	Device   ident.DeviceID
-	// Own tells that this device wrote it.
-	Own  bool
-	Text string
-	// Newer tells that the content needs a newer byre to be shown.
-	Newer   bool
-	ReplyTo ident.MessageID
-	// SentAt is the sender's clock; ReadAt is when it was durable here.
-	SentAt, ReadAt time.Time
-	// Path is Live or Stored for what was received; Waited is how long it
-	// waited at the server.
-	Path   Outcome
-	Waited time.Duration
-
-	// Devices are the outcomes of an own message; empty before it was sent.
-	Devices []DeviceOutcome
-	// Queued tells that it is in the outbox.
-	Queued bool
-	// Problem is why it stays there, in one sentence, or empty.
-	Problem string
-}
-
-// Confirmed reports whether the server answers for the message at every
-// device: a condition for WaitFor.
-func Confirmed(m Message) bool { return len(m.Devices) > 0 && !m.Queued }
+// Confirmed reports whether the server answers for a message at every device: a
+// condition for WaitFor.
+func Confirmed(m Message) bool { return told.Confirmed(m) }
 
 // ConfirmedLive reports whether every device has it and the server never stored
 // it: a condition for WaitFor.
-func ConfirmedLive(m Message) bool {
-	for _, d := range m.Devices {
-		if d.Outcome != Live {
-			return false
-		}
-	}
-	return len(m.Devices) > 0
-}
+func ConfirmedLive(m Message) bool { return told.ConfirmedLive(m) }
 
 // Attempted reports whether every device has an outcome, good or bad: a
 // condition for WaitFor.
-func Attempted(m Message) bool {
-	for _, d := range m.Devices {
-		if d.Outcome == Pending {
-			return false
-		}
-	}
-	return len(m.Devices) > 0 || m.Problem != ""
-}
+func Attempted(m Message) bool { return told.Attempted(m) }

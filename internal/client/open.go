@@ -8,6 +8,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
@@ -187,6 +188,9 @@ func (e *engine) loadQueues(ctx context.Context) error {
 	}
 	var err error
 	if e.inbox, err = inbox.Load(ctx, e.home); err != nil {
+		return err
+	}
+	if e.requests, err = requests.Load(ctx, e.home); err != nil {
 		return err
 	}
 	e.shelf, err = shelf.Load(ctx, e.home)

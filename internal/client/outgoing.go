@@ -10,6 +10,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -22,6 +23,9 @@ const (
 	// maxFlying is how many messages may be without an answer at a time, below
 	// what the relay allows.
 	maxFlying = 128
+	// maxKnocks is how many messages go into the request box of a device that
+	// does not know this one yet; the rest waits for its answer.
+	maxKnocks = 3
 	// checkedFor is how long the accounts' chains are taken as read while the
 	// connection lasts.
 	checkedFor = time.Hour
@@ -181,7 +185,7 @@ func (tx *txn) pump(t *talk) {
 		tx.wake()
 		return
 	}
-	held := map[ident.DeviceID]bool{}
+	held, knocks := map[ident.DeviceID]bool{}, map[ident.DeviceID]int{}
 	for _, x := range slices.Clone(t.outbox) {
 		if s.open >= maxFlying {
 			return // the next answer pumps again
@@ -193,9 +197,13 @@ func (tx *txn) pump(t *talk) {
 			case d == tx.me.Device || x.confirmed(d):
 			case x.flying[d]:
 				open = true
+			case len(m.Token) == 0 && (x.outcomes[d] == wire.OutcomeAccepted || knocks[d] >= maxKnocks):
+				knocks[d]++
+				open = true // the receiver decides first
 			case held[d] || !x.pause.over(tx.now):
 				held[d], open = true, true
 			default:
+				knocks[d]++
 				to = append(to, m)
 			}
 		}
@@ -276,7 +284,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 			continue
 		}
 		x.outcomes[d] = o.Outcome
-		if outcomeOf(o.Outcome).Confirmed() {
+		if told.OutcomeOf(o.Outcome).Confirmed() {
 			if err := tx.told(t, d, owed); err != nil {
 				return err
 			}
@@ -293,7 +301,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 	if worst != wire.OutcomeLive {
 		x.pause = x.pause.longer(tx.now, 0)
 		tx.wakeAt(x.pause)
-		tx.entryProblem(x, t.ID, problems[outcomeOf(worst)])
+		tx.entryProblem(x, t.ID, problems[told.OutcomeOf(worst)])
 		if worst == wire.OutcomeGone || worst == wire.OutcomeRefused {
 			t.checked = nil // the chains may tell why
 			t.pause = x.pause
@@ -316,6 +324,7 @@ func (tx *txn) pumpAll() {
 // problems say why an outcome keeps a message in the outbox.
 var problems = map[Outcome]string{
 	Gone:    "a device of the receiver is gone from the server: the message waits until its owner's device list tells more",
+	Pending: "the receiver is asked first whether to talk with you: the message waits until then",
 	Full:    "the receiver's mailbox is full: the message is tried again later",
 	Refused: "a device of the receiver does not take messages from here: the message is tried again when its keys are renewed",
 	Unknown: "the server could not promise to deliver the message: it is tried again",

@@ -120,7 +120,7 @@ func (tx *txn) plan(t *talk) plan {
 				p.remove = append(p.remove, m.Leaf)
 			}
 		}
-		p.renew = p.group.RenewalDue(tx.now)
+		p.renew = p.group.RenewalDue(tx.now) || p.group.Mute()
 	}
 	for _, a := range t.Accounts {
 		for _, d := range tx.pins[a].View.Listed() {
@@ -144,7 +144,14 @@ func (e *engine) suite() ciphersuite.ID {
 func (s *session) claim(ctx context.Context, p *plan) ([]*group.KeyPackage, error) {
 	var joiners []*group.KeyPackage
 	for a, devices := range p.add {
-		body, err := s.ask(ctx, claimOf(a, devices))
+		req := claimOf(a, devices)
+		if err := s.do(ctx, func(tx *txn) error {
+			req.Known = tx.tokenOf(a)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		body, err := s.ask(ctx, req)
 		if err != nil {
 			return nil, err
 		}

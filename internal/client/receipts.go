@@ -63,7 +63,7 @@ func (tx *txn) offer(t *talk) {
 	req := &wire.Send{LiveOnly: true}
 	for _, r := range owed {
 		for _, m := range g.Members {
-			if m.Device == r.Device {
+			if m.Device == r.Device && len(m.Token) > 0 { // a request box takes none
 				req.Targets = append(req.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
 			}
 		}

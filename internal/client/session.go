@@ -38,7 +38,7 @@ type session struct {
 	gap     bool      // the relay told of a gap at sign-in
 	idle    bool      // the worker found nothing to do
 	shelved time.Time // when the key packages at the relay were looked after
-	puzzled int       // how many unopened envelopes were there when logs were read last
+	puzzled uint64    // the newest unopened envelope when the logs were last read
 }
 
 // answer takes the answer to a request, in the loop.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -42,7 +43,7 @@ type entry struct {
 }
 
 // confirmed reports whether the relay answers for the entry at a device.
-func (x *entry) confirmed(d ident.DeviceID) bool { return outcomeOf(x.outcomes[d]).Confirmed() }
+func (x *entry) confirmed(d ident.DeviceID) bool { return told.OutcomeOf(x.outcomes[d]).Confirmed() }
 
 // pause keeps what failed from being tried again at once.
 type pause struct {
@@ -130,6 +131,13 @@ func (t *talk) broken() bool {
 		lost = lost || g.Rec.Over
 	}
 	return lost
+}
+
+// mute reports whether the others can write to this device's request box alone:
+// it was added by a key package for strangers.
+func (t *talk) mute() bool {
+	g := t.sending()
+	return g != nil && g.Mute()
 }
 
 // happen applies an event to the order of a conversation and carries out what

@@ -123,7 +123,7 @@ func (tx *txn) job(s *session) *job {
 		}
 	}
 	for _, t := range tx.talks {
-		if (len(t.outbox) > 0 || t.broken()) && t.checked != s && t.pause.over(tx.now) && !t.stuck() {
+		if (len(t.outbox) > 0 || t.broken() || t.mute()) && t.checked != s && t.pause.over(tx.now) && !t.stuck() {
 			return s.prepareJob(t)
 		}
 	}
@@ -164,6 +164,7 @@ func (tx *txn) calm(t *talk) error {
 	}
 	all := s.gap && t.settled != s
 	t.settled = s
+	tx.despair(s)
 	if err := tx.happen(t, order.GiveUp{Now: tx.now, All: all}, nil); err != nil {
 		return err
 	}

@@ -15,9 +15,10 @@ type JoinOptions struct {
 	Signer    ciphersuite.SigningKey // the key of the key package's leaf
 	Tree      []byte                 // the ratchet tree out of band; nil: it must be in the Welcome
 	Validator Validator
-	PSK       PSKFunc // nil: a Welcome with pre-shared keys is refused
-	Outside   Outside // what is taken from outside; zero: nothing
-	BranchOf  Parent  // not nil: the Welcome must be for a branch of it, see [Group.Branch]
+	PSK       PSKFunc            // nil: a Welcome with pre-shared keys is refused
+	Outside   Outside            // what is taken from outside; zero: nothing
+	From      func(Member) error // judges who made the Welcome; nil: any member may
+	BranchOf  Parent             // not nil: the Welcome must be for a branch of it, see [Group.Branch]
 }
 
 // WelcomeRefs returns the references of the key packages that a Welcome is for
@@ -105,6 +106,12 @@ func (j *joiner) join(w *framing.Welcome) (*epoch, error) {
 	if err := e.checkAll(j.options.Validator); err != nil { // V-411
 		e.private.Wipe()
 		return nil, err
+	}
+	if from := j.options.From; from != nil {
+		if m, ok := e.Member(info.Signer); !ok || from(m) != nil {
+			e.private.Wipe()
+			return nil, fmt.Errorf("%w: not from whom it may be", ErrInvalid)
+		}
 	}
 	if secrets.Path.Len() > 0 {
 		if err := e.private.Join(j.tree, info.Signer, secrets.Path.Clone()); err != nil { // V-409

@@ -18,6 +18,8 @@ type KeyPackageOptions struct {
 	Suite      ciphersuite.ID
 	Now        time.Time
 	LastResort bool
+	// Mute leaves the delivery token out: who uses it writes to the request box.
+	Mute bool
 }
 
 var (

@@ -40,8 +40,12 @@ func (m *Me) Identity() []byte {
 // LeafExtensions are what this device's leaves carry: what it last saw of its
 // own chain, and how to write to it.
 func (m *Me) LeafExtensions(own devchain.Chain) group.Extensions {
+	return m.leafExtensions(own, m.token.Reveal())
+}
+
+func (m *Me) leafExtensions(own devchain.Chain, token []byte) group.Extensions {
 	head := own.Head()
-	info := &wire.LeafInfo{ChainLength: own.Len(), ChainHead: head[:], DeliveryToken: m.token.Reveal()}
+	info := &wire.LeafInfo{ChainLength: own.Len(), ChainHead: head[:], DeliveryToken: token}
 	intro := &wire.Introduction{Chain: own.Wire()}
 	return group.Extensions{
 		{Type: extLeafInfo, Data: info.Append(nil)},
@@ -51,9 +55,13 @@ func (m *Me) LeafExtensions(own devchain.Chain) group.Extensions {
 
 // KeyPackage makes a key package that is good from now on.
 func (m *Me) KeyPackage(own devchain.Chain, o KeyPackageOptions) (*group.OwnKeyPackage, error) {
+	exts := m.LeafExtensions(own)
+	if o.Mute {
+		exts = m.leafExtensions(own, nil)
+	}
 	return group.NewKeyPackage(group.KeyPackageOptions{
 		Suite: o.Suite, Identity: m.Identity(), Signer: m.Leaf, LastResort: o.LastResort,
-		Extensions: m.LeafExtensions(own), Supports: Supports(),
+		Extensions: exts, Supports: Supports(),
 		// Clocks differ; a key package made just now must be good elsewhere.
 		NotBefore: o.Now.Add(-24 * time.Hour), NotAfter: o.Now.Add(LeafLife),
 	})
@@ -64,7 +72,8 @@ type Member struct {
 	Account ident.AccountID
 	Device  ident.DeviceID
 	Leaf    group.LeafIndex
-	// Token lets this device write to the member's mailbox.
+	// Token lets this device write to the member's mailbox; empty, to its request
+	// box alone.
 	Token []byte
 	// Chain is the one that introduced the device. It may be older than the one
 	// pinned here.
@@ -92,7 +101,7 @@ func ReadMember(l group.Member) (Member, error) {
 	if err := parseExtension(l.Extensions, extLeafInfo, &info); err != nil {
 		return m, err
 	}
-	if len(info.DeliveryToken) != TokenSize || len(info.ChainHead) != sha256.Size {
+	if n := len(info.DeliveryToken); n != TokenSize && n != 0 || len(info.ChainHead) != sha256.Size {
 		return m, fmt.Errorf("%w: its delivery token or chain head has a wrong size", ErrLeaf)
 	}
 	m.Token = info.DeliveryToken
@@ -128,6 +137,17 @@ func parseExtension(exts group.Extensions, t group.ExtensionType, into interface
 	}
 	if err := into.Parse(data); err != nil {
 		return fmt.Errorf("%w: extension %#x: %w", ErrLeaf, uint16(t), err)
+	}
+	return nil
+}
+
+// maxListed bounds each list of a WelcomeBox: more than honest devices write.
+const maxListed = 1024
+
+// CheckWelcomeBox returns ErrLeaf if a WelcomeBox lists more than there can be.
+func CheckWelcomeBox(w *wire.WelcomeBox) error {
+	if len(w.Names) > maxListed || len(w.Sent) > maxListed || len(w.Replaces) > maxListed {
+		return fmt.Errorf("%w: it comes with endless lists", ErrLeaf)
 	}
 	return nil
 }

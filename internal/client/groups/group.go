@@ -78,9 +78,16 @@ func (d Device) Create(own devchain.Chain, room account.Room, suite ciphersuite.
 }
 
 // Join enters the group of a Welcome with the key package it names (RFC 9420
-// 12.4.3.1), and tells which room it is.
-func (d Device) Join(welcome []byte, k *group.OwnKeyPackage, now time.Time) (*Group, account.Room, error) {
-	m, err := group.Join(welcome, k, group.JoinOptions{Signer: d.Me.Leaf, Validator: account.Validate})
+// 12.4.3.1), and tells which room it is. from judges the member who made the
+// Welcome.
+func (d Device) Join(welcome []byte, k *group.OwnKeyPackage, from func(account.Member) error, now time.Time) (*Group, account.Room, error) {
+	m, err := group.Join(welcome, k, group.JoinOptions{Signer: d.Me.Leaf, Validator: account.Validate, From: func(l group.Member) error {
+		by, err := account.ReadMember(l)
+		if err != nil {
+			return err
+		}
+		return from(by)
+	}})
 	if err != nil {
 		return nil, account.Room{}, fmt.Errorf("join a group: %w", err)
 	}
@@ -150,6 +157,11 @@ func (g *Group) Deaf(now time.Time) bool {
 		d, err := ident.DeviceIDFrom(u.Device)
 		return err == nil && g.Has(d) && now.Sub(time.UnixMilli(u.AddedAt)) >= welcomeFor
 	})
+}
+
+// Mute reports whether this device's own leaf has no delivery token.
+func (g *Group) Mute() bool {
+	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Device == g.me.Device && len(m.Token) == 0 })
 }
 
 // heard notes that a device is in the group.

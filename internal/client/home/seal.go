@@ -35,6 +35,8 @@ const (
 	Event                      // EventRecord, at order
 	Seen                       // SeenRecord, at order
 	Waiting                    // WaitingRecord, at order
+	Settings                   // SettingsRecord, one
+	Request                    // RequestRecord, by account
 	kinds
 )
 

@@ -20,9 +20,12 @@ const (
 	// for a key: longer than the relay may keep it, so that one that comes
 	// twice never reaches MLS twice.
 	KeptFor = 96 * time.Hour
-	// maxWaiting is how many envelopes wait for a key at most; the oldest goes
-	// first.
-	maxWaiting = 256
+	// maxFresh is how many envelopes wait for the logs to be read: as many as a
+	// mailbox holds, since a device that was away reads its logs behind its
+	// mailbox. maxTried is how many wait after that, and maxBytes bounds all.
+	maxFresh = 20_000
+	maxTried = 256
+	maxBytes = 256 << 20
 
 	hashSize = 32
 )
@@ -34,6 +37,8 @@ type Inbox struct {
 	batches []batch // the oldest first
 	fresh   []byte  // hashes that are not saved yet
 	waiting map[uint64]*wire.WaitingRecord
+	tried   int // of those, how many were tried with every key there is
+	bytes   int // of those
 	nextIn  uint64
 	nextKey uint64
 }
@@ -79,7 +84,8 @@ func Load(ctx context.Context, h *home.Home) (*Inbox, error) {
 		if err := rec.Parse(it.Record); err != nil {
 			return nil, errors.Join(home.ErrDamaged, err)
 		}
-		b.waiting[it.N], b.nextKey = rec, it.N+1
+		b.keep(it.N, rec)
+		b.nextKey = it.N + 1
 	}
 	return b, nil
 }
@@ -129,19 +135,57 @@ func (b *Inbox) Save(tx *home.Tx, now time.Time) {
 	}
 }
 
-// Wait keeps an envelope that no key opens yet.
+// Wait keeps an envelope that no key opens yet. Who sent it nobody can tell, so
+// there is no share a sender: what may still be opened is kept as far as the
+// relay's own bound on what one may send, and what nothing opened once every log
+// was read (see [Inbox.Tried]) makes room for it.
 func (b *Inbox) Wait(tx *home.Tx, d Delivery) {
+	if b.Fresh() >= maxFresh || b.bytes+len(d.Envelope) > maxBytes {
+		return // of more than a mailbox holds, what came first
+	}
 	rec := &wire.WaitingRecord{Envelope: slices.Clone(d.Envelope), ArrivedAt: d.At.UnixMilli(), Stored: d.Stored, WaitedMs: d.WaitedMs}
-	b.waiting[b.nextKey] = rec
+	b.keep(b.nextKey, rec)
 	tx.Put(b.home.Key(home.Waiting).At(b.nextKey), rec)
 	b.nextKey++
-	if len(b.waiting) > maxWaiting {
-		b.drop(tx, slices.Min(slices.Collect(maps.Keys(b.waiting))))
-	}
 }
 
 // Waiting is how many envelopes wait for a key.
 func (b *Inbox) Waiting() int { return len(b.waiting) }
+
+// Last names the newest envelope that waits or waited, for Tried.
+func (b *Inbox) Last() uint64 { return b.nextKey }
+
+// Tried notes that every epoch log was read since the envelopes before last came
+// (a value of Last): what opens them now is a Welcome that is still to come. Of
+// those few are kept, the newest.
+func (b *Inbox) Tried(tx *home.Tx, last uint64) {
+	var tried []uint64
+	for _, n := range slices.Sorted(maps.Keys(b.waiting)) {
+		rec := b.waiting[n]
+		if n < last && !rec.Tried {
+			rec.Tried = true
+			b.tried++
+			tx.Put(b.home.Key(home.Waiting).At(n), rec)
+		}
+		if rec.Tried {
+			tried = append(tried, n)
+		}
+	}
+	for _, n := range tried[:max(0, len(tried)-maxTried)] {
+		b.drop(tx, n)
+	}
+}
+
+// Fresh is how many of those that wait were not tried with every key.
+func (b *Inbox) Fresh() int { return len(b.waiting) - b.tried }
+
+func (b *Inbox) keep(n uint64, rec *wire.WaitingRecord) {
+	b.waiting[n] = rec
+	b.bytes += len(rec.Envelope)
+	if rec.Tried {
+		b.tried++
+	}
+}
 
 // Retry has open try what waits, in the order in which it came; what it opens,
 // and what is too old, is forgotten. open may lead to Retry again.
@@ -156,7 +200,7 @@ func (b *Inbox) Retry(tx *home.Tx, now time.Time, open func(Delivery) (bool, err
 		if err != nil {
 			return err
 		}
-		if opened || now.Sub(d.At) > KeptFor {
+		if _, still := b.waiting[n]; still && (opened || now.Sub(d.At) > KeptFor) {
 			b.drop(tx, n)
 		}
 	}
@@ -164,6 +208,11 @@ func (b *Inbox) Retry(tx *home.Tx, now time.Time, open func(Delivery) (bool, err
 }
 
 func (b *Inbox) drop(tx *home.Tx, n uint64) {
+	rec := b.waiting[n]
+	b.bytes -= len(rec.Envelope)
+	if rec.Tried {
+		b.tried--
+	}
 	delete(b.waiting, n)
 	tx.Delete(b.home.Key(home.Waiting).At(n))
 }

@@ -64,7 +64,9 @@ func Load(ctx context.Context, h *home.Home) (*Shelf, error) {
 // nil if it lacks nothing. Packages whose publishing was not confirmed are not
 // published again, because one that is given out twice breaks the second
 // conversation.
-func (s *Shelf) Fill(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciphersuite.ID, at Published, now time.Time) (*wire.PublishKeyPackages, error) {
+//
+// With ask, last-resort ones, which strangers get, have no delivery token.
+func (s *Shelf) Fill(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciphersuite.ID, at Published, ask bool, now time.Time) (*wire.PublishKeyPackages, error) {
 	s.forget(tx, now)
 	req := &wire.PublishKeyPackages{}
 	want := 0
@@ -76,7 +78,7 @@ func (s *Shelf) Fill(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciph
 		s.retire(tx, false, now)
 	}
 	make1 := func(lastResort bool) ([]byte, error) {
-		k, err := me.KeyPackage(own, account.KeyPackageOptions{Suite: suite, Now: now, LastResort: lastResort})
+		k, err := me.KeyPackage(own, account.KeyPackageOptions{Suite: suite, Now: now, LastResort: lastResort, Mute: lastResort && ask})
 		if err != nil {
 			return nil, err
 		}
@@ -103,6 +105,9 @@ func (s *Shelf) Fill(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciph
 	}
 	return req, nil
 }
+
+// Renew has the last-resort key package replaced at the next Fill.
+func (s *Shelf) Renew(tx *home.Tx, now time.Time) { s.retire(tx, true, now) }
 
 // Find returns the key package that a Welcome names, and what to call once it
 // was used: a one-time one is erased then.

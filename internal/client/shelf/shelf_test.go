@@ -54,7 +54,7 @@ func (b *bob) reload() {
 func (b *bob) fill(at Published) *wire.PublishKeyPackages {
 	b.t.Helper()
 	tx := b.home.Begin()
-	req, err := b.shelf.Fill(tx, b.me, b.chain, suite, at, b.now)
+	req, err := b.shelf.Fill(tx, b.me, b.chain, suite, at, false, b.now)
 	if err == nil {
 		err = tx.Commit(b.t.Context())
 	}

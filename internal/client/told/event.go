@@ -1,4 +1,4 @@
-package client
+package told
 
 import (
 	"time"
@@ -67,6 +67,15 @@ type Problem struct {
 	Text string
 }
 
+// RequestCame says that a stranger asks to talk. Name is what the stranger
+// claims, or empty.
+type RequestCame struct {
+	At      time.Time
+	Account ident.AccountID
+	Name    string
+}
+
+func (RequestCame) isEvent()   {}
 func (MessageRead) isEvent()   {}
 func (Delivered) isEvent()     {}
 func (Expired) isEvent()       {}

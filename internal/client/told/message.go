@@ -1,0 +1,117 @@
+// Package told is what a device tells its owner: messages as they stand, and
+// events as they come.
+package told
+
+import (
+	"time"
+
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// Outcome is what became of a message for one device. Its text is that of the
+// command contract.
+type Outcome string
+
+// The outcomes.
+const (
+	Pending Outcome = "pending" // not sent, or not answered yet
+	Live    Outcome = "live"    // the device confirmed it; the server never stored it
+	Stored  Outcome = "stored"  // durable at the server
+	Held    Outcome = "held"    // in the server's memory alone
+	Gone    Outcome = "gone"    // there is no such device
+	Full    Outcome = "full"    // its mailbox has no room for this account
+	Refused Outcome = "refused" // the delivery token does not fit
+	Unknown Outcome = "unknown" // nothing is promised
+)
+
+// Confirmed reports whether the server answers for the message.
+func (o Outcome) Confirmed() bool { return o == Live || o == Stored || o == Held }
+
+// OutcomeOf reads the relay's outcome.
+func OutcomeOf(o wire.Outcome) Outcome {
+	switch o {
+	case wire.OutcomeLive:
+		return Live
+	case wire.OutcomeStored:
+		return Stored
+	case wire.OutcomeHeld:
+		return Held
+	case wire.OutcomeGone:
+		return Gone
+	case wire.OutcomeFull:
+		return Full
+	case wire.OutcomeRefused:
+		return Refused
+	case wire.OutcomeUnknown:
+		return Unknown
+	case wire.OutcomeAccepted:
+		return Pending // the receiver decides first
+	}
+	return Unknown // of a newer relay: nothing we can count on
+}
+
+// DeviceOutcome is the outcome for one device.
+type DeviceOutcome struct {
+	Device  ident.DeviceID
+	Account ident.AccountID
+	Outcome Outcome
+	// Delivered tells that the device's own receipt has come.
+	Delivered bool
+}
+
+// Message is one message as this device has it.
+type Message struct {
+	ID   ident.MessageID
+	Room ident.RoomID // zero while the receiver's name is not looked up
+	To   string       // the name it was addressed to, or that of the room
+	// From is the account that wrote it, FromName its name where it is known.
+	From     ident.AccountID
+	FromName string
+	Device   ident.DeviceID
+	// Own tells that this device wrote it.
+	Own  bool
+	Text string
+	// Newer tells that the content needs a newer byre to be shown.
+	Newer   bool
+	ReplyTo ident.MessageID
+	// SentAt is the sender's clock; ReadAt is when it was durable here.
+	SentAt, ReadAt time.Time
+	// Path is Live or Stored for what was received; Waited is how long it
+	// waited at the server.
+	Path   Outcome
+	Waited time.Duration
+
+	// Devices are the outcomes of an own message; empty before it was sent.
+	Devices []DeviceOutcome
+	// Queued tells that it is in the outbox.
+	Queued bool
+	// Problem is why it stays there, in one sentence, or empty.
+	Problem string
+}
+
+// Confirmed reports whether the server answers for the message at every
+// device: a condition for WaitFor.
+func Confirmed(m Message) bool { return len(m.Devices) > 0 && !m.Queued }
+
+// ConfirmedLive reports whether every device has it and the server never stored
+// it: a condition for WaitFor.
+func ConfirmedLive(m Message) bool {
+	for _, d := range m.Devices {
+		if d.Outcome != Live {
+			return false
+		}
+	}
+	return len(m.Devices) > 0
+}
+
+// Attempted reports whether every device has an outcome, good or bad: a
+// condition for WaitFor.
+func Attempted(m Message) bool {
+	for _, d := range m.Devices {
+		if d.Outcome == Pending {
+			return false
+		}
+	}
+	return len(m.Devices) > 0 || m.Problem != ""
+}
