@@ -34,6 +34,13 @@ type Config struct {
 	// RegistrationWork is in bits: each doubles it.
 	RegistrationWork int    `toml:"registration_work" help:"Work that an account costs where registration is open: 0 (none) to 22, each one more doubles it. -1 is 21, or 0 on a loopback address."`
 	LogFormat        string `toml:"log_format" help:"\"text\" or \"json\"; logs go to stderr."`
+
+	Domains   []string `toml:"domains" help:"Public host names of the server. With any, certificates come by ACME (TLS-ALPN-01, port 443 must lead here)."`
+	ACME      string   `toml:"acme" help:"Directory of the ACME authority; for trials use https://acme-staging-v02.api.letsencrypt.org/directory."`
+	ACMEEmail string   `toml:"acme_email" help:"Where the authority writes when certificates are in trouble. May be empty."`
+	ACMECA    string   `toml:"acme_ca" help:"PEM file that the authority's own address is trusted by; empty means the system's."`
+	Metrics   string   `toml:"metrics" help:"Loopback HOST:PORT of /metrics, /healthz and /readyz, or \"off\"."`
+	Ballast   Size     `toml:"ballast" help:"Room that is given up when the disk is full, so that what waits can still be handed out and deleted; or \"off\"."`
 }
 
 // Duration is a [time.Duration] in its text form ("72h").
@@ -57,6 +64,7 @@ func Default() Config {
 	return Config{
 		Data: "byre-data", Listen: "127.0.0.1:8443", Web: "localhost:8080",
 		Retention: Duration(RetentionMax), Registration: registrationAuto, RegistrationWork: workAuto, LogFormat: "text",
+		ACME: LetsEncrypt, Metrics: off, Ballast: 64 << 20,
 	}
 }
 
@@ -101,6 +109,7 @@ func (c *Config) Check() error {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		refuse("log_format: %q is neither text nor json", c.LogFormat)
 	}
+	c.checkOperations(refuse)
 	return errors.Join(errs...)
 }
 
