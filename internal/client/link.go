@@ -3,9 +3,8 @@ package client
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"time"
 
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -94,18 +93,12 @@ func (e *engine) closedError() error {
 	}
 }
 
-// Pauses between connections.
-const (
-	firstReconnect = time.Second
-	lastReconnect  = time.Minute
-)
-
 // hopeless are the ends of a session after which connecting again can't help.
 var hopeless = []error{ErrOldCopy, ErrServerKey, ErrDeviceRemoved, ErrProtocol, ErrRetention, ErrSuperseded, ErrClosed}
 
 // run keeps a session open until ctx ends.
 func (e *engine) run(ctx context.Context) error {
-	pause := firstReconnect
+	var pace line.Pace
 	for {
 		began := e.clock.Now()
 		err := e.runOnce(ctx)
@@ -120,15 +113,10 @@ func (e *engine) run(ctx context.Context) error {
 		if e.closedError() != nil {
 			return e.closedError()
 		}
-		if e.clock.Now().Sub(began) > lastReconnect {
-			pause = firstReconnect
-		}
-		// Jitter keeps a server that comes back from being asked by all at once.
-		wait := pause/2 + rand.N(pause) //nolint:gosec // jitter, not a secret
-		if err := e.clock.Sleep(ctx, wait); err != nil {
+		e.tellConnection(err)
+		if e.clock.Sleep(ctx, pace.Next(e.clock.Now().Sub(began), err)) != nil {
 			return nil //nolint:nilerr // the caller ends it, which is no error
 		}
-		pause = min(2*pause, lastReconnect)
 	}
 }
 
@@ -139,11 +127,18 @@ func (e *engine) runOnce(ctx context.Context) error {
 		return err
 	}
 	defer e.letGo(s)
+	e.tellConnection(nil)
 	select {
 	case <-s.ctx.Done():
 		return context.Cause(s.ctx) //nolint:contextcheck // why the session ended, not the caller
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+func (e *engine) tellConnection(why error) {
+	if e.cfg.Connection != nil {
+		e.cfg.Connection(why)
 	}
 }
 

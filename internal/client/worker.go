@@ -176,6 +176,7 @@ func (tx *txn) calm(t *talk) error {
 // tick looks at what only time changes, as long as the session lasts.
 func (s *session) tick() {
 	for s.clock.Sleep(s.ctx, tickEvery) == nil {
+		s.line.Watch()
 		s.post(func(tx *txn) error {
 			if s.gone {
 				return nil

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
@@ -24,8 +26,8 @@ import (
 	"github.com/byre-messenger/byre/internal/server/config"
 	"github.com/byre-messenger/byre/internal/server/control"
 	"github.com/byre-messenger/byre/internal/server/datadir"
+	"github.com/byre-messenger/byre/internal/server/gate"
 	"github.com/byre-messenger/byre/internal/server/socket"
-	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 )
 
@@ -35,7 +37,9 @@ const (
 	drainTime = 8 * time.Second
 	// headerTime bounds the handshake and the request of a new connection.
 	headerTime = 10 * time.Second
-	maxHeader  = 8 << 10
+	// maxHeader is the longest header of a request in bytes; devices need a
+	// tenth of it.
+	maxHeader = 8 << 10
 )
 
 // Version is what status shows; the build sets it.
@@ -53,7 +57,12 @@ type Status struct {
 
 // Run serves until ctx ends, then drains and returns. It writes the ready line
 // to out once devices can connect.
-func Run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logger, out io.Writer) (err error) {
+func Run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logger, out io.Writer) error {
+	return run(ctx, cfg, clk, log, out, nil)
+}
+
+// run is Run on a file system, nil being the machine's.
+func run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logger, out io.Writer, fs vfs.FS) (err error) {
 	if err := cfg.Check(); err != nil {
 		return err
 	}
@@ -67,11 +76,16 @@ func Run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 	if err != nil {
 		return err
 	}
-	st, err := pebblestore.Open(dir.Path("relay"), pebblestore.Options{Log: log, Server: true})
+	broken := make(chan error, 1)
+	st, err := pebblestore.Open(dir.Path("relay"), pebblestore.Options{
+		Log: log, Server: true, FS: fs,
+		// Called once. Calls under way in the store may hang from then on.
+		Fatal: func(err error) { broken <- err },
+	})
 	if err != nil {
 		return err
 	}
-	defer closing(&err, st.Close)
+	defer closing(&err, func() error { return within(ctx, storeTime, log, st.Close) })
 	keys, err := atrest.New(dir.Root)
 	if err != nil {
 		return err
@@ -80,16 +94,15 @@ func Run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 	if cfg.Registration == "closed" {
 		mode = relay.RegistrationClosed
 	}
-	guarded := &guardedStore{Store: st, broken: make(chan error, 1)}
 	r, err := relay.New(ctx, relay.Config{
-		Store: guarded, Clock: clk, ServerKey: dir.Identity, Keys: keys,
+		Store: st, Clock: clk, ServerKey: dir.Identity, Keys: keys,
 		Retention: time.Duration(cfg.Retention), Registration: mode, Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	s := &server{
-		cfg: cfg, relay: r, certs: certs, log: log, dir: dir, broken: guarded.broken,
+		cfg: cfg, relay: r, certs: certs, log: log, dir: dir, gate: gate.New(clk, gate.Limits{}), broken: broken,
 		backup: func(ctx context.Context, w io.Writer) error {
 			_, err := backup.Write(ctx, w, backup.Source{Path: dir.Path, Store: st, Keys: keys}, clk.Now())
 			return err
@@ -105,6 +118,7 @@ type server struct {
 	certs *cert.Local
 	log   *slog.Logger
 	dir   *datadir.Dir
+	gate  *gate.Gate
 	// broken gets the error after which the store writes no more.
 	broken <-chan error
 	// backup writes an archive of what must not be lost.
@@ -138,25 +152,28 @@ func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
 	running.Go(func() { ctl.Serve(alive) })
 	running.Go(func() { s.relay.Run(alive) })
 	failed := make(chan error, 1)
-	go func() { failed <- devices.Serve(tls.NewListener(ln, s.tlsConfig())) }()
+	go func() { failed <- devices.Serve(tls.NewListener(s.gate.Listen(ln), s.tlsConfig())) }()
 	_, _ = fmt.Fprintf(out, "ready https://%s ca=%s\n", ln.Addr(), s.dir.Path(cert.CAFile))
 
+	patience := drainTime
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	case err = <-s.broken:
-		err = fmt.Errorf("the store can't write any more, so byred ends; look at the disk, then start it again: %w", err)
+		err = brokenStore(err)
+		patience = brokenTime // nothing more becomes durable: there is nothing to wait for
 	}
-	err = errors.Join(err, s.stop(context.WithoutCancel(ctx), devices, web, ctl))
+	err = errors.Join(err, s.stop(context.WithoutCancel(ctx), patience, devices, web, ctl))
 	stop()
-	running.Wait() // the relay uses the store until then
-	return err
+	// The relay uses the store until then; a store that hangs keeps nobody.
+	ended := within(ctx, storeTime, s.log, func() error { running.Wait(); return nil })
+	return errors.Join(err, ended)
 }
 
 // stop ends service in order: no new connections, what is unconfirmed becomes
 // durable and is answered, then everything closes.
-func (s *server) stop(ctx context.Context, devices, web *http.Server, ctl *control.Server) error {
-	ctx, cancel := context.WithTimeout(ctx, drainTime)
+func (s *server) stop(ctx context.Context, patience time.Duration, devices, web *http.Server, ctl *control.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	s.log.InfoContext(ctx, "stopping")
 	// Close, not Shutdown: sessions are hijacked and belong to the relay.
@@ -175,7 +192,8 @@ func (s *server) httpServer(ctx context.Context) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle(socket.Path, socket.Handler(s.relay, s.log))
 	return &http.Server{
-		Handler: mux,
+		Handler:     gate.Handler(mux),
+		ConnContext: gate.Context,
 		// Also for what follows a request: nobody holds a connection without a
 		// session. A session's connection is hijacked, and has its own deadlines.
 		ReadTimeout: headerTime, WriteTimeout: headerTime,
@@ -217,13 +235,4 @@ func ignoreClosed(err error) error {
 		return nil
 	}
 	return err
-}
-
-// closing joins the error of a close to the one returned.
-func closing(err *error, end func() error) {
-	ended := end()
-	if errors.Is(*err, store.ErrFailed) {
-		return // the store's end says the same again
-	}
-	*err = errors.Join(*err, ended)
 }

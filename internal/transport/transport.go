@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -31,6 +33,11 @@ const (
 	// minutes without a sign of life.
 	pingEvery   = 45 * time.Second
 	pingTimeout = 30 * time.Second
+	// maxAnswer is how many bytes of headers the server may answer with.
+	maxAnswer = 64 << 10
+	// busyPause is what a server means that is too busy to say how long it will
+	// be.
+	busyPause = 5 * time.Second
 )
 
 // What may go wrong with a connection; each text says what to do.
@@ -41,6 +48,12 @@ var (
 	ErrOtherName = errors.New("the server's certificate is for other names than the one in the address: use one of those, or ask its operator to add it ('byred serve --name')")
 	ErrDown      = errors.New("the server can't be reached; check the address and that byred is running")
 	ErrNotByre   = errors.New("the address answers, but not as a byre server")
+	// ErrBusy comes with a pause: see Busy.
+	ErrBusy = errors.New("the server is busy")
+	// The connection stood, and ended.
+	ErrGoingDown = errors.New("the server is going down or starts anew")
+	ErrLost      = errors.New("the connection to the server was lost")
+	ErrEnded     = errors.New("the server ended the connection")
 )
 
 // Dialer opens connections to one server. It is safe for concurrent use.
@@ -51,6 +64,8 @@ type Dialer struct {
 	Roots *x509.CertPool
 	// Clock paces the pings and tells whether a certificate is valid.
 	Clock clock.Clock
+
+	dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network's
 }
 
 // Dial connects. The error is one of those above, with its cause.
@@ -61,10 +76,13 @@ func (d Dialer) Dial(ctx context.Context) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	dialer := &net.Dialer{}
+	dial := d.dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
 	client := &http.Client{
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext,
+			DialContext: dial,
 			TLSClientConfig: &tls.Config{
 				MinVersion: tls.VersionTLS13,
 				RootCAs:    d.Roots,
@@ -74,7 +92,8 @@ func (d Dialer) Dial(ctx context.Context) (*Conn, error) {
 				CurvePreferences: []tls.CurveID{tls.X25519MLKEM768},
 				NextProtos:       []string{"http/1.1"},
 			},
-			TLSHandshakeTimeout: dialTimeout,
+			TLSHandshakeTimeout:    dialTimeout,
+			MaxResponseHeaderBytes: maxAnswer,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -99,6 +118,18 @@ type failure struct {
 	sentence error
 	detail   string
 	cause    error
+	retry    time.Duration
+}
+
+// RetryAfter is how long the server asks to wait, 0 if it does not say.
+func (f *failure) RetryAfter() time.Duration { return f.retry }
+
+// busy is the failure of a server that asks to come again.
+func busy(retry time.Duration, cause error) error {
+	if retry <= 0 || retry > time.Hour {
+		retry = busyPause
+	}
+	return &failure{ErrBusy, "come again in " + retry.String(), cause, retry}
 }
 
 func (f *failure) Error() string {
@@ -110,27 +141,43 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() []error { return []error{f.sentence, f.cause} }
 
+func failed(sentence error, detail string, cause error) error {
+	return &failure{sentence, detail, cause, 0}
+}
+
+// errShed is internal_error (RFC 8446 6): a byred that has no room says no
+// more than that.
+const errShed tls.AlertError = 80
+
 // explain turns a failed dial into one of this package's errors.
 func explain(err error, resp *http.Response) error {
+	if resp != nil && resp.StatusCode == http.StatusServiceUnavailable {
+		after, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		return busy(time.Duration(min(after, 1<<20))*time.Second, err)
+	}
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		return &failure{ErrNotByre, resp.Status, err}
+		return failed(ErrNotByre, fmt.Sprintf("HTTP status %d", resp.StatusCode), err)
+	}
+	op, isOp := errors.AsType[*net.OpError](err)
+	if isOp && op.Op == "remote error" && op.Err.Error() == errShed.Error() {
+		return busy(0, err)
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired { // or not yet valid
-		return &failure{ErrClock, "", err}
+		return failed(ErrClock, "", err)
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return &failure{ErrOtherName, "", err}
+		return failed(ErrOtherName, "", err)
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return &failure{ErrUntrusted, "", err}
+		return failed(ErrUntrusted, "", err)
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
-		return &failure{ErrNotByre, "no TLS", err}
+		return failed(ErrNotByre, "no TLS", err)
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return &failure{ErrDown, op.Err.Error(), err}
+	if isOp {
+		return failed(ErrDown, op.Err.Error(), err)
 	}
-	return &failure{ErrDown, "", err}
+	return failed(ErrDown, "", err)
 }
 
 // Conn is one connection. Send and Recv may run at the same time, but each has
@@ -163,12 +210,40 @@ func (c *Conn) Send(ctx context.Context, frame []byte) error {
 func (c *Conn) Recv(ctx context.Context) ([]byte, error) {
 	kind, b, err := c.ws.Read(ctx)
 	if err != nil {
-		return nil, err
+		return nil, ended(err)
 	}
 	if kind != websocket.MessageBinary {
 		return nil, fmt.Errorf("%w: a text frame", ErrNotByre)
 	}
 	return b, nil
+}
+
+// ended turns the end of a connection into one of this package's errors. What
+// the server says of it is told in our words: a person reads them.
+func ended(err error) error {
+	end, ok := errors.AsType[websocket.CloseError](err)
+	if !ok {
+		return failed(ErrLost, "", err)
+	}
+	if end.Code == websocket.StatusTryAgainLater {
+		seconds, _ := strings.CutPrefix(end.Reason, "retry-after=")
+		after, _ := strconv.Atoi(seconds)
+		return busy(time.Duration(min(after, 1<<20))*time.Second, err)
+	}
+	if known, ok := endings[end.Code]; ok {
+		return failed(known.sentence, known.detail, err)
+	}
+	return failed(ErrEnded, fmt.Sprintf("code %d", end.Code), err)
+}
+
+// endings are the codes with which a server ends a connection, in our words.
+var endings = map[websocket.StatusCode]failure{
+	websocket.StatusGoingAway:       {sentence: ErrGoingDown},
+	websocket.StatusServiceRestart:  {sentence: ErrGoingDown},
+	websocket.StatusInternalError:   {sentence: ErrEnded, detail: "it can't read or write its data"},
+	websocket.StatusProtocolError:   {sentence: ErrEnded, detail: "it could not read what this byre said: update byre, or ask the operator to update byred"},
+	websocket.StatusPolicyViolation: {sentence: ErrEnded, detail: "this byre asked too much of it before it signed in"},
+	websocket.StatusMessageTooBig:   {sentence: ErrEnded, detail: "this byre sent more at once than it takes: update byre"},
 }
 
 // Close ends the connection without waiting for the other side.

@@ -68,7 +68,12 @@ func (p *program) listen() *cli.Command {
 }
 
 func listen(ctx context.Context, env *cli.Env, d *homeDir, asJSON bool) error {
-	c, err := d.client(ctx, env)
+	cfg, err := d.config(ctx, env)
+	if err != nil {
+		return err
+	}
+	cfg.Connection = connection(env)
+	c, err := client.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -91,6 +96,21 @@ func listen(ctx context.Context, env *cli.Env, d *homeDir, asJSON bool) error {
 	runErr := <-ended
 	stop()
 	return errors.Join(err, runErr, c.Close())
+}
+
+// connection tells the person when there is no connection, once, and when it is
+// back.
+func connection(env *cli.Env) func(why error) {
+	away := false
+	return func(why error) {
+		switch {
+		case why != nil && !away:
+			_, _ = fmt.Fprintf(env.Stderr, "byre: not connected: %s; byre tries again by itself\n", cli.Sentence(why))
+		case why == nil && away:
+			_, _ = fmt.Fprintln(env.Stderr, "byre: connected again")
+		}
+		away = why != nil
+	}
 }
 
 // printEvents prints events: those that are there, or with wait all that come

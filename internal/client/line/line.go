@@ -44,7 +44,15 @@ var (
 	ErrRetention  = errors.New("the server keeps messages for more than 72 hours, which byre refuses: choose another server")
 	ErrSuperseded = errors.New("this device connected a second time elsewhere: close the other one")
 	ErrOffline    = errors.New("not connected to the server")
+	// ErrNonsense may pass: the device comes again.
+	ErrNonsense = errors.New("the server said what byre can't read, so byre hung up and tries again; if it goes on, tell the server's operator")
+	// ErrSilent may pass as well.
+	ErrSilent = errors.New("the server is connected and answers nothing, so byre hung up and tries again; if it goes on, tell the server's operator")
 )
+
+// maxSilence is how many calls of Watch in a row may find questions open and
+// nothing heard.
+const maxSilence = 3
 
 // RefusedError is the relay's refusal of a request.
 type RefusedError struct {
@@ -75,6 +83,8 @@ type Line struct {
 	open   map[uint64]Answer
 	queue  [][]byte
 	ended  bool
+	heard  bool // a frame since the last Watch
+	silent int  // calls of Watch in a row without
 }
 
 // Open reads and checks the relay's hello; an empty pin accepts any key. If it
@@ -100,7 +110,7 @@ func (l *Line) greet(ctx context.Context, pinned []byte) (*wire.Hello, error) {
 	}
 	hello, ok := f.Body.(*wire.Hello)
 	if !ok {
-		return nil, ErrProtocol
+		return nil, ErrNonsense
 	}
 	switch err := account.CheckHello(hello, pinned); {
 	case errors.Is(err, account.ErrPin):
@@ -140,8 +150,11 @@ func (l *Line) receive(ctx context.Context) (*wire.Frame, error) {
 	}
 	f := &wire.Frame{}
 	if err := f.Parse(b); err != nil {
-		return nil, ErrProtocol
+		return nil, ErrNonsense
 	}
+	l.mu.Lock()
+	l.heard = true
+	l.mu.Unlock()
 	return f, nil
 }
 
@@ -201,7 +214,7 @@ func (l *Line) read(pushed func(wire.PushBody)) error {
 			}
 			pushed(body.Body)
 		case *wire.Hello, *wire.Request, nil:
-			return ErrProtocol
+			return ErrNonsense
 		}
 	}
 }
@@ -213,6 +226,22 @@ func (l *Line) answered(r *wire.Response) {
 	l.mu.Unlock()
 	if f != nil {
 		f(reading(r.Body))
+	}
+}
+
+// Watch ends the line when the server has been silent for three calls in a row
+// while questions were open; pings, which the network answers, do not count. It
+// is called once a minute.
+func (l *Line) Watch() {
+	l.mu.Lock()
+	if l.silent++; l.heard || len(l.open) == 0 {
+		l.silent = 0
+	}
+	l.heard = false
+	over := l.silent >= maxSilence
+	l.mu.Unlock()
+	if over {
+		l.End(ErrSilent)
 	}
 }
 

@@ -193,7 +193,7 @@ func TestHellos(t *testing.T) {
 	}
 	p := newPipe()
 	p.says(&wire.Push{Body: &wire.Drained{}})
-	if _, err := Open(t.Context(), p, nil); !errors.Is(err, ErrProtocol) {
+	if _, err := Open(t.Context(), p, nil); !errors.Is(err, ErrNonsense) {
 		t.Errorf("no hello: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ package socket
 
 import (
 	"bufio"
+	"encoding/binary"
 	"net"
 	"sync"
 	"time"
@@ -23,6 +24,9 @@ const (
 	writeTimeout = 30 * time.Second
 	// closeTimeout bounds the writing of what is queued at a close.
 	closeTimeout = 5 * time.Second
+	// partTimeout is how long the peer is then listened to: closing with bytes
+	// unread would take back what was just said.
+	partTimeout = time.Second
 )
 
 // deadlines are of the machine's clock, whatever the relay's says.
@@ -61,14 +65,16 @@ func (l *link) Write(frame []byte) {
 }
 
 // Close implements [relay.Link].
-func (l *link) Close(reason relay.Reason) {
+func (l *link) Close(reason relay.Reason) { l.closeWith(closeCode(reason), reason.String()) }
+
+func (l *link) closeWith(code uint16, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return
 	}
 	l.closed = true
-	l.code, l.text = closeCode(reason), reason.String()
+	l.code, l.text = code, text
 	l.start()
 }
 
@@ -92,13 +98,17 @@ func (l *link) drain() {
 			return
 		}
 		l.mu.Unlock()
-		if err := l.write(frames, code); err != nil || code != 0 {
-			l.mu.Lock()
-			l.closed, l.queue = true, nil
-			l.mu.Unlock()
-			_ = l.ws.NetConn().Close()
-			return
+		err := l.write(frames, code)
+		if err == nil && code == 0 {
+			continue
 		}
+		l.mu.Lock()
+		l.closed, l.queue = true, nil
+		l.mu.Unlock()
+		if err != nil || !l.out.part() {
+			_ = l.ws.NetConn().Close()
+		}
+		return
 	}
 }
 
@@ -119,7 +129,9 @@ func (l *link) write(frames [][]byte, code uint16) error {
 		}
 	}
 	if code != 0 {
-		_ = l.ws.WriteClose(code, []byte(l.text)) // the connection ends either way
+		// Not WriteClose, which closes at once: see part.
+		why := append(binary.BigEndian.AppendUint16(nil, code), l.text...)
+		_ = l.ws.WriteMessage(gws.OpcodeCloseConnection, why[:min(len(why), 125)])
 	}
 	return l.out.uncork()
 }
@@ -148,6 +160,7 @@ func closeCode(r relay.Reason) uint16 {
 type corked struct {
 	net.Conn
 
+	in  *gauge // what the connection is read through
 	mu  sync.Mutex
 	buf *bufio.Writer // nil while not corked
 }
@@ -172,6 +185,25 @@ func (c *corked) uncork() error {
 	corks.Put(c.buf)
 	c.buf = nil
 	return err
+}
+
+// Close implements [net.Conn]. The library closes right behind its close frame:
+// that, and what was written before it, leaves first, unless a write is stuck.
+func (c *corked) Close() error {
+	if c.mu.TryLock() {
+		if c.buf != nil {
+			_ = c.buf.Flush()
+		}
+		c.mu.Unlock()
+	}
+	return c.Conn.Close()
+}
+
+// part ends this side of the connection and gives the reader a moment until the
+// peer's side ends as well; the reader then closes. It reports whether it could.
+func (c *corked) part() bool {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	return ok && half.CloseWrite() == nil && c.in.parting()
 }
 
 // Write implements net.Conn.

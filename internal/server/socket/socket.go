@@ -10,6 +10,7 @@ import (
 	"github.com/lxzan/gws"
 
 	"github.com/byre-messenger/byre/internal/relay"
+	"github.com/byre-messenger/byre/internal/server/gate"
 )
 
 const (
@@ -32,6 +33,7 @@ func Handler(r *relay.Relay, log *slog.Logger) http.Handler {
 		Logger:             quiet{},
 		Recovery:           gws.Recovery,
 	})
+	all := &underWay{}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		hijacker, ok := w.(http.Hijacker)
 		if !ok {
@@ -43,7 +45,8 @@ func Handler(r *relay.Relay, log *slog.Logger) http.Handler {
 			log.DebugContext(req.Context(), "no websocket", slog.Any("err", err))
 			return
 		}
-		ws, err := up.UpgradeFromConn(&corked{Conn: conn}, bufio.NewReaderSize(conn, readBuffer), req)
+		in := &gauge{Conn: conn, all: all, early: true}
+		ws, err := up.UpgradeFromConn(&corked{Conn: conn, in: in}, bufio.NewReaderSize(in, readBuffer), req)
 		if err != nil { // the library has answered and closed
 			log.DebugContext(req.Context(), "no websocket", slog.Any("err", err))
 			return
@@ -63,48 +66,70 @@ const sessionKey = "s"
 
 // OnOpen implements gws.Event.
 func (e *events) OnOpen(ws *gws.Conn) {
-	alive(ws)
 	out, ok := ws.NetConn().(*corked)
 	if !ok {
 		_ = ws.NetConn().Close()
 		return
 	}
+	out.in.alive()
 	l := &link{ws: ws, out: out}
+	out.in.link = l
 	ws.Session().Store(sessionKey, e.relay.Open(l))
 }
 
 // OnMessage implements gws.Event.
 func (e *events) OnMessage(ws *gws.Conn, m *gws.Message) {
-	alive(ws)
-	s, ok := session(ws)
-	if !ok || m.Opcode != gws.OpcodeBinary {
-		_ = ws.NetConn().Close()
+	s, in := session(ws), gaugeOf(ws)
+	if s == nil || in == nil || m.Opcode != gws.OpcodeBinary {
+		_ = ws.WriteClose(1003, []byte("frames are binary messages"))
 		return
 	}
+	in.alive()
 	s.Handle(m.Bytes()) // does not keep the bytes
 	_ = m.Close()
+	if in.early && s.SignedIn() {
+		in.early = false
+		if c := gate.Of(in.Conn); c != nil {
+			c.SignedIn()
+		}
+	}
 }
 
 // OnPing implements gws.Event.
 func (e *events) OnPing(ws *gws.Conn, payload []byte) {
-	alive(ws)
+	if in := gaugeOf(ws); in != nil {
+		in.alive()
+	}
+	// A peer that pings and does not read must not hold the reader for ever.
+	_ = ws.SetWriteDeadline(deadlines.Now().Add(writeTimeout))
 	_ = ws.WritePong(bytes.Clone(payload))
 }
 
 // OnClose implements gws.Event.
 func (e *events) OnClose(ws *gws.Conn, _ error) {
-	if s, ok := session(ws); ok {
+	if in := gaugeOf(ws); in != nil {
+		in.release()
+	}
+	if s := session(ws); s != nil {
 		s.Closed()
 	}
 }
 
-func session(ws *gws.Conn) (*relay.Session, bool) {
+// session returns the connection's session, nil before it is there.
+func session(ws *gws.Conn) *relay.Session {
 	v, _ := ws.Session().Load(sessionKey)
-	s, ok := v.(*relay.Session)
-	return s, ok
+	s, _ := v.(*relay.Session)
+	return s
 }
 
-func alive(ws *gws.Conn) { _ = ws.SetReadDeadline(deadlines.Now().Add(silence)) }
+// gaugeOf returns what the connection is read through.
+func gaugeOf(ws *gws.Conn) *gauge {
+	out, _ := ws.NetConn().(*corked)
+	if out == nil {
+		return nil
+	}
+	return out.in
+}
 
 // quiet drops what the library would print: it may hold an address.
 type quiet struct{}
