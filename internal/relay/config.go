@@ -48,6 +48,11 @@ type Config struct {
 	// MaxRetention; 0 means MaxRetention.
 	Retention    time.Duration
 	Registration Registration
+	// Full, unless nil, reports that the disk has no room for what is new:
+	// nothing is stored for anybody then and nothing made, while devices still
+	// sign in, confirm, and are live to each other. It is called for each
+	// request and must be quick.
+	Full func() bool
 	// RegisterWork is how many bits of work an account costs where registration
 	// is open, from 0 (none) to MaxRegisterWork; more under a rush.
 	RegisterWork int
@@ -103,6 +108,9 @@ func (c *Config) check() error {
 	}
 	if c.Sealer == nil {
 		c.Sealer = sealer.NewPlain(c.Keys)
+	}
+	if c.Full == nil {
+		c.Full = func() bool { return false }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -162,7 +162,8 @@ func (s *Session) send(id uint64, m *wire.Send) {
 func (s *Session) arrival(envelope []byte, c wire.Class) mailbox.Arrival {
 	return mailbox.Arrival{
 		Envelope: bytes.Clone(envelope), Class: c, Sender: s.sender,
-		Tight: s.relay.memory.Load() > int64(s.relay.cfg.Limits.Memory),
+		Tight:  s.relay.memory.Load() > int64(s.relay.cfg.Limits.Memory),
+		NoRoom: s.relay.cfg.Full(),
 	}
 }
 

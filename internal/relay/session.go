@@ -118,6 +118,10 @@ func (s *Session) handle(req *wire.Request) {
 		s.fail(req.Id, wire.FailureUnavailable, "the server is going down, connect again")
 		return
 	}
+	if grows(req.Body) && s.relay.cfg.Full() {
+		s.fail(req.Id, wire.FailureUnavailable, "the server's disk is full, try again later")
+		return
+	}
 	switch m := req.Body.(type) {
 	case *wire.Register:
 		s.register(req.Id, m)
@@ -157,6 +161,18 @@ func (s *Session) handle(req *wire.Request) {
 		s.readHeld(req.Id)
 	case nil, *wire.Register, *wire.LookUp, *wire.SignIn, *wire.Ack:
 		s.fail(req.Id, wire.FailureMalformed, "the server does not know this request; it may be older than this device")
+	}
+}
+
+// grows reports whether a request leaves more in the store than it finds there.
+// What Send brings is refused by each mailbox for itself; a sign-in writes over
+// what it wrote before, and everything else makes room.
+func grows(body wire.RequestBody) bool {
+	switch body.(type) {
+	case *wire.Register, *wire.AppendChain, *wire.PublishKeyPackages, *wire.AppendEpoch:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -51,6 +51,9 @@ type Arrival struct {
 	Ticket Ticket
 	// Tight asks to hold nothing more in memory: what could be live is stored.
 	Tight bool
+	// NoRoom says that the disk is full: what would be stored is refused, and
+	// counts into the gap.
+	NoRoom bool
 	// Elsewhere says that the caller stores the envelope in a commit of its own
 	// and tells the outcome by Stored.
 	Elsewhere bool
@@ -179,11 +182,12 @@ type usage struct {
 // Arrive takes an envelope in. It returns its flight where the caller stores it
 // (Elsewhere), and nil if the answer was given already.
 func (m *Mailbox) Arrive(now time.Time, a Arrival, fx Effects) *Flight {
+	store := a.Class == wire.ClassHandshake || !m.connected || m.slow || m.stopping || a.Tight
 	switch {
 	case m.removed, a.LiveOnly && (!m.connected || m.slow || m.stopping || a.Tight):
 		fx.Answer(a.Ticket, wire.OutcomeGone)
 		return nil
-	case !m.room(a):
+	case !m.room(a), store && a.NoRoom:
 		fx.Answer(a.Ticket, wire.OutcomeFull)
 		if !a.LiveOnly {
 			m.missed(now, fx)
@@ -195,7 +199,7 @@ func (m *Mailbox) Arrive(now time.Time, a Arrival, fx Effects) *Flight {
 	f := &Flight{N: m.nextN, Arrived: m.lastMs, Class: a.Class, Envelope: a.Envelope, liveOnly: a.LiveOnly, ticket: a.Ticket}
 	m.nextN++
 	m.push(item{n: f.N, arrived: f.Arrived, sender: a.Sender, size: uint32(len(a.Envelope)), flight: f}) //nolint:gosec // a frame has at most 1 MiB
-	if a.Class == wire.ClassHandshake || !m.connected || m.slow || m.stopping || a.Tight {
+	if store {
 		m.items[len(m.items)-1].state = storing
 		m.onDisk++
 		if !a.Elsewhere {
