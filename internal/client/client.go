@@ -37,6 +37,9 @@ type Config struct {
 	Passphrase func() (secret.Bytes, error)
 	// Keyring may be nil.
 	Keyring home.Keyring
+	// Key and Opened: see [home.Options].
+	Key    secret.Bytes
+	Opened func(key secret.Bytes)
 	// Connect returns the transport to a server. It is called once, when the
 	// client opens.
 	Connect func(Server) (Transport, error)
@@ -114,6 +117,9 @@ func (c *Client) Sync(ctx context.Context) error { return c.e.sync(ctx) }
 type SendOptions struct {
 	// ReplyTo is the message answered, or zero.
 	ReplyTo ident.MessageID
+	// ID, unless zero, is the message's; it must be random. Sending again under
+	// it is no second message: the first is returned.
+	ID ident.MessageID
 }
 
 // Send writes a message to a person, by name, or to a room, by id. It is
@@ -147,8 +153,19 @@ func (c *Client) Message(ctx context.Context, id ident.MessageID) (Message, erro
 // History returns the messages with a person (a name) or of a room (an id) that
 // were read or written here since a time, in the order in which they stand.
 func (c *Client) History(ctx context.Context, to string, since time.Time) ([]Message, error) {
-	return c.e.history(ctx, to, since)
+	list, _, err := c.e.page(ctx, to, 0, 0, since)
+	return list, err
 }
+
+// Page returns at most limit messages of a conversation from the one at a
+// position on, and how many it has.
+func (c *Client) Page(ctx context.Context, to string, from uint64, limit int) (list []Message, total uint64, err error) {
+	return c.e.page(ctx, to, from, limit, time.Time{})
+}
+
+// Home returns the open home, where user interfaces keep values of their own:
+// see [home.Home.LocalValue].
+func (c *Client) Home() *home.Home { return c.e.home }
 
 // Outbox returns what is not confirmed yet, oldest first.
 func (c *Client) Outbox(ctx context.Context) ([]Message, error) { return c.e.outboxMessages(ctx) }

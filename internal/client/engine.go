@@ -9,6 +9,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/alarm"
+	"github.com/byre-messenger/byre/internal/client/bell"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/client/requests"
@@ -35,7 +36,7 @@ type engine struct {
 	stopped chan struct{}
 	once    sync.Once
 	failure error // why the loop stopped; read after stopped
-	bell    bell
+	bell    bell.Bell
 	link    link // the one connection, shared by those who need it
 
 	// Owned by the loop.
@@ -191,7 +192,7 @@ func (e *engine) apply(batch []step) error {
 		}
 	}
 	if ring {
-		e.bell.ring()
+		e.bell.Ring()
 	}
 	return err
 }
@@ -233,29 +234,4 @@ func firstError(errs ...error) error {
 		}
 	}
 	return nil
-}
-
-// bell wakes those who wait for the state to change.
-type bell struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-// next returns a channel that is closed at the next ring.
-func (b *bell) next() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch == nil {
-		b.ch = make(chan struct{})
-	}
-	return b.ch
-}
-
-func (b *bell) ring() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch != nil {
-		close(b.ch)
-		b.ch = nil
-	}
 }

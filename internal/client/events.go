@@ -42,7 +42,7 @@ func (tx *txn) problem(room ident.RoomID, id ident.MessageID, text string) {
 func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, error) bool) {
 	return func(yield func(Event, error) bool) {
 		for {
-			rung := e.bell.next()
+			rung := e.bell.Next()
 			list, err := e.takeEvents(ctx, wait)
 			for i, ev := range list {
 				if !yield(ev.event, nil) {
@@ -111,7 +111,7 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 				return err
 			}
 			if m, ok := ev.(MessageRead); ok && patient && tx.pinnedName(m.Message.From) == "" && tx.now.Sub(time.UnixMilli(rec.At)) < nameWait {
-				e.cfg.Clock.AfterFunc(nameWait, e.bell.ring)
+				e.cfg.Clock.AfterFunc(nameWait, e.bell.Ring)
 				return nil
 			}
 			if ev != nil {

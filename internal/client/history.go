@@ -185,7 +185,9 @@ func (tx *txn) messageFrom(at *wire.IndexRecord) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	return tx.messageOf(rec, c)
+	m, err := tx.messageOf(rec, c)
+	m.Position = at.Position
+	return m, err
 }
 
 func (e *engine) message(ctx context.Context, id ident.MessageID) (m Message, err error) {
@@ -198,7 +200,7 @@ func (e *engine) message(ctx context.Context, id ident.MessageID) (m Message, er
 
 func (e *engine) waitFor(ctx context.Context, id ident.MessageID, cond func(Message) bool) (Message, error) {
 	for {
-		rung := e.bell.next()
+		rung := e.bell.Next()
 		m, err := e.message(ctx, id)
 		if err != nil || cond(m) {
 			return m, err
@@ -213,13 +215,14 @@ func (e *engine) waitFor(ctx context.Context, id ident.MessageID, cond func(Mess
 	}
 }
 
-func (e *engine) history(ctx context.Context, to string, since time.Time) (out []Message, err error) {
+func (e *engine) page(ctx context.Context, to string, from uint64, limit int, since time.Time) (out []Message, total uint64, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		t, ok := tx.known(to)
 		if !ok {
 			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
 		}
-		for it, err := range tx.home.From(tx.ctx, tx.home.Key(home.Message, t.ID[:]), 0, 0) {
+		total = t.next
+		for it, err := range tx.home.From(tx.ctx, tx.home.Key(home.Message, t.ID[:]), from, limit) {
 			if err != nil {
 				return err
 			}
@@ -232,6 +235,7 @@ func (e *engine) history(ctx context.Context, to string, since time.Time) (out [
 				continue
 			}
 			m, err := tx.messageOf(&rec, &c)
+			m.Position = it.N
 			if err != nil {
 				return err
 			}
@@ -239,7 +243,7 @@ func (e *engine) history(ctx context.Context, to string, since time.Time) (out [
 		}
 		return nil
 	})
-	return out, err
+	return out, total, err
 }
 
 // known finds a conversation without beginning one.

@@ -179,7 +179,7 @@ func (e *engine) with(ctx context.Context, fn func(*session) error) error {
 // sent is answered.
 func (s *session) settle(ctx context.Context) error {
 	for {
-		rung := s.bell.next()
+		rung := s.bell.Next()
 		var settled bool
 		if err := s.look(ctx, func(*txn) error {
 			if s.gone {

@@ -45,13 +45,21 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 	if o.ReplyTo != (ident.MessageID{}) {
 		body.ReplyTo = o.ReplyTo[:]
 	}
-	id := ident.NewMessageID()
+	id, again := o.ID, o.ID != (ident.MessageID{})
+	if !again {
+		id = ident.NewMessageID()
+	}
 	// O1: the message is in the outbox, with its number where the receiver is
 	// known, and in the history. A crash before this commit leaves nothing, one
 	// after it a message that goes at the next connection.
 	err = e.do(ctx, func(tx *txn) error {
 		if tx.signIn.OldCopy {
 			return ErrOldCopy
+		}
+		if again {
+			if _, err := tx.find(id); !errors.Is(err, ErrUnknownMessage) {
+				return err // it is there already
+			}
 		}
 		content := &wire.Content{Id: id[:], SentAt: tx.now.UnixMilli(), Body: body}
 		if t, ok := tx.talkTo(to); ok {

@@ -59,6 +59,11 @@ type Options struct {
 	Passphrase func() (secret.Bytes, error)
 	// Keyring may be nil.
 	Keyring Keyring
+	// Key is one that opened the home before, or was added; it is tried first.
+	Key secret.Bytes
+	// Opened, unless nil, is given a copy of the key that opened the home, or of
+	// the passphrase's when it is made: whoever holds it opens the home again.
+	Opened func(key secret.Bytes)
 	// Cost of deriving a key from the passphrase of a new home. The zero value
 	// is the default.
 	Cost Cost
@@ -101,6 +106,7 @@ func Create(ctx context.Context, s store.Store, o Options) (*Home, error) {
 		return nil, err
 	}
 	defer key.Wipe()
+	o.opened(key)
 	h.ByPassphrase = wrap(key, root, h)
 	if o.Keyring != nil {
 		byKeyring := random(rootSize)
@@ -120,35 +126,31 @@ func Create(ctx context.Context, s store.Store, o Options) (*Home, error) {
 	return newHome(s, root)
 }
 
-// Open opens a home by the keyring or else by the passphrase.
+// Open opens a home by a key, by the keyring or else by the passphrase.
 func Open(ctx context.Context, s store.Store, o Options) (*Home, error) {
 	h, err := readHeader(ctx, s)
 	if err != nil {
 		return nil, err
 	}
+	if root, ok := byKey(o, h); ok {
+		o.opened(o.Key)
+		return newHome(s, root)
+	}
 	if o.Keyring != nil && len(h.ByKeyring) > 0 {
 		if key, err := o.Keyring.Get(ctx, keyringName(h)); err == nil {
-			root, err := unwrap(key, h.ByKeyring, h)
-			key.Wipe()
-			if err == nil {
+			defer key.Wipe()
+			if root, err := unwrap(key, h.ByKeyring, h); err == nil {
+				o.opened(key)
 				return newHome(s, root)
 			}
 		}
 	}
-	passphrase, err := o.Passphrase()
-	if err != nil {
-		return nil, err
-	}
-	defer passphrase.Wipe()
-	key, err := passphraseKey(h, passphrase)
+	root, key, err := byPassphrase(o.Passphrase, h)
 	if err != nil {
 		return nil, err
 	}
 	defer key.Wipe()
-	root, err := unwrap(key, h.ByPassphrase, h)
-	if err != nil {
-		return nil, ErrPassphrase
-	}
+	o.opened(key)
 	return newHome(s, root)
 }
 

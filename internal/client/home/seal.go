@@ -37,6 +37,7 @@ const (
 	Waiting                    // WaitingRecord, at order
 	Settings                   // SettingsRecord, one
 	Request                    // RequestRecord, by account
+	Local                      // bytes of a user interface, by its own name
 	kinds
 )
 

@@ -64,7 +64,9 @@ type DeviceOutcome struct {
 type Message struct {
 	ID   ident.MessageID
 	Room ident.RoomID // zero while the receiver's name is not looked up
-	To   string       // the name it was addressed to, or that of the room
+	// Position is its place in the room, from 0, once it has one.
+	Position uint64
+	To       string // the name it was addressed to, or that of the room
 	// From is the account that wrote it, FromName its name where it is known.
 	From     ident.AccountID
 	FromName string
