@@ -2,11 +2,8 @@ package ciphersuite
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -138,53 +135,4 @@ func (ed25519Scheme) check(pub []byte) error {
 
 func (ed25519Scheme) verify(pub, message, signature []byte) bool {
 	return len(pub) == ed25519.PublicKeySize && ed25519.Verify(pub, message, signature)
-}
-
-type p256Scheme struct{}
-
-func (p p256Scheme) generate() (signingKey, error) {
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return signingKey{}, fmt.Errorf("signature key: %w", err)
-	}
-	return p.wrap(k)
-}
-
-func (p256Scheme) wrap(k *ecdsa.PrivateKey) (signingKey, error) {
-	raw, err := k.Bytes()
-	if err != nil {
-		return signingKey{}, ErrKey
-	}
-	pub, err := k.PublicKey.Bytes()
-	if err != nil {
-		return signingKey{}, ErrKey
-	}
-	return signingKey{signer: k, raw: raw, pub: pub, digest: func(m []byte) ([]byte, crypto.Hash) {
-		h := sha256.Sum256(m)
-		return h[:], crypto.SHA256
-	}}, nil
-}
-
-func (p p256Scheme) parse(raw []byte) (signingKey, error) {
-	k, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), raw)
-	if err != nil {
-		return signingKey{}, ErrKey
-	}
-	return p.wrap(k)
-}
-
-func (p256Scheme) check(pub []byte) error {
-	if _, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), pub); err != nil {
-		return fmt.Errorf("%w: malformed signature key", ErrKey)
-	}
-	return nil
-}
-
-func (p256Scheme) verify(pub, message, signature []byte) bool {
-	k, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), pub)
-	if err != nil {
-		return false
-	}
-	h := sha256.Sum256(message)
-	return ecdsa.VerifyASN1(k, h[:], signature)
 }

@@ -26,7 +26,7 @@ type ID uint16
 const (
 	// X25519_AES128GCM_SHA256_Ed25519 is RFC 9420's mandatory suite.
 	X25519_AES128GCM_SHA256_Ed25519 ID = 0x0001
-	// P256_AES128GCM_SHA256_P256 serves interoperation.
+	// P256_AES128GCM_SHA256_P256 serves interoperation. Browsers go without it.
 	P256_AES128GCM_SHA256_P256 ID = 0x0002
 	// X25519_CHACHA20POLY1305_SHA256_Ed25519 is there once [UseChaCha20Poly1305] was
 	// called, which package chacha does: Go's standard library keeps that AEAD to
@@ -75,18 +75,12 @@ type params struct {
 
 const nonceSize = 12 // Nn of every AEAD here
 
-var suites = [...]*params{
+var suites = append([]*params{
 	{
 		id: X25519_AES128GCM_SHA256_Ed25519, name: "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
 		newHash: sha256.New, hash: sum256, hashSize: sha256.Size, keySize: 16, aead: gcm,
 		kem:        hpkeKEM{hpke.DHKEM(ecdh.X25519()), hpke.HKDFSHA256(), hpke.AES128GCM(), 32, 32, 32},
 		signatures: ed25519Scheme{},
-	},
-	{
-		id: P256_AES128GCM_SHA256_P256, name: "MLS_128_DHKEMP256_AES128GCM_SHA256_P256",
-		newHash: sha256.New, hash: sum256, hashSize: sha256.Size, keySize: 16, aead: gcm,
-		kem:        hpkeKEM{hpke.DHKEM(ecdh.P256()), hpke.HKDFSHA256(), hpke.AES128GCM(), 65, 65, 32},
-		signatures: p256Scheme{},
 	},
 	{
 		id: X25519_CHACHA20POLY1305_SHA256_Ed25519, name: "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
@@ -100,7 +94,7 @@ var suites = [...]*params{
 		kem:        hpkeKEM{hpke.MLKEM768X25519(), hpke.HKDFSHA384(), hpke.AES256GCM(), 1216, 1120, 32},
 		signatures: ed25519Scheme{},
 	},
-}
+}, interop...)
 
 func sum256(b []byte) []byte { h := sha256.Sum256(b); return h[:] }
 func sum384(b []byte) []byte { h := sha512.Sum384(b); return h[:] }
