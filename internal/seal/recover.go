@@ -1,0 +1,230 @@
+package seal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/secret"
+)
+
+// Held is a record that the engine holds.
+type Held struct {
+	Owner  Owner
+	Handle Handle
+}
+
+// ReadMark returns the mark of a snapshot, for [Mark.Resume]; the zero Mark if
+// there is no snapshot.
+func ReadMark(state secret.Bytes) (Mark, error) {
+	if state.Len() == 0 {
+		return Mark{}, nil
+	}
+	r := reader{b: state.Reveal()}
+	m := r.head()
+	if r.bad {
+		return Mark{}, errSnapshot
+	}
+	return m, nil
+}
+
+var errSnapshot = errors.New("a snapshot of keys does not parse")
+
+// Recover returns the keys of a snapshot at now: those of records that are held,
+// and no others. Without a snapshot (no bytes) there are none. The chains of
+// earlier processes open and never seal; before anything can be sealed a first
+// [Keys.Snapshot] has to be durable and adopted. A held record whose key is gone
+// answers [ErrForgotten]. The order of held does not matter.
+//
+// What is due at now is dropped first.
+func Recover(retention time.Duration, state secret.Bytes, now Mark, held iter.Seq2[Held, error]) (*Keys, error) {
+	if retention < MinRetention || retention > MaxRetention {
+		return nil, fmt.Errorf("retention is %v: choose between %v and %v", retention, MinRetention, MaxRetention)
+	}
+	k := &Keys{retention: retention}
+	k.roots.segments, k.roots.nextID = map[uint32]*segment{}, 1
+	for i := range k.shards {
+		k.shards[i].owners = map[Owner][]*chain{}
+	}
+	var err error
+	secret.Do(func() {
+		if err = k.decode(state); err != nil {
+			return
+		}
+		k.tick(now)
+		k.roots.mark = now
+		err = k.keep(held)
+		for _, s := range k.roots.segments {
+			s.dry()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	k.changes.Add(1) // what was not kept still opens with the snapshot
+	return k, nil
+}
+
+// keep destroys every key but those of records that are held, and derives those
+// of chains that began after the snapshot.
+func (k *Keys) keep(held iter.Seq2[Held, error]) error {
+	type place struct {
+		owner Owner
+		born  birth
+	}
+	kept := map[place][]uint16{}
+	for h, err := range held {
+		if err != nil {
+			return fmt.Errorf("read what is held: %w", err)
+		}
+		born := h.Handle.born()
+		// Also when the key is gone no handle may be given twice.
+		k.roots.nextID = max(k.roots.nextID, born.segment+1)
+		at := place{h.Owner, born}
+		kept[at] = append(kept[at], h.Handle.n())
+	}
+	newest := uint32(0)
+	for id := range k.roots.segments {
+		newest = max(newest, id)
+	}
+	for at, ns := range kept {
+		s := &k.shards[at.owner[0]]
+		c := s.chain(at.owner, at.born)
+		if c == nil {
+			if c = k.roots.begin(at.owner, at.born); c == nil {
+				continue
+			}
+			s.owners[at.owner] = append(s.owners[at.owner], c)
+		}
+		if c.sealing {
+			c.last = newest // it went on, nobody knows until when
+		}
+		slices.Sort(ns)
+		c.keep(slices.Compact(ns))
+	}
+	for i := range k.shards {
+		s := &k.shards[i]
+		for owner, chains := range s.owners {
+			for _, c := range slices.Clone(chains) {
+				if _, ok := kept[place{owner, c.born}]; !ok || c.empty() {
+					s.drop(owner, c)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// begin derives a chain that began after the snapshot was taken, or returns nil.
+func (r *roots) begin(owner Owner, born birth) *chain {
+	s, ok := r.segments[born.segment]
+	if !ok || s.source == nil || born.step < s.step {
+		return nil
+	}
+	c := *s.source
+	for range born.step - s.step {
+		derive(&c, &c, labelTurn, nil)
+	}
+	derive(&c, &c, labelChain, owner[:])
+	begun := newChain(born, &c)
+	clear(c[:])
+	return begun
+}
+
+// decode reads a snapshot into empty keys.
+func (k *Keys) decode(state secret.Bytes) error {
+	if state.Len() == 0 {
+		return nil
+	}
+	r := reader{b: state.Reveal()}
+	k.roots.mark = r.head()
+	k.roots.nextID = max(k.roots.nextID, r.u32())
+	for n := r.u32(); n > 0 && !r.bad; n-- {
+		s := &segment{id: r.u32(), opened: r.ms()}
+		r.key(&s.secret)
+		if r.u8()&hasSource != 0 {
+			s.step, s.source = r.u16(), new(key)
+			r.key(s.source)
+		}
+		k.roots.segments[s.id] = s
+	}
+	for len(r.b) > 0 && !r.bad {
+		owner, c := r.chain()
+		s := &k.shards[owner[0]]
+		if s.chain(owner, c.born) != nil || c.tail > c.head || c.head > MaxChain {
+			r.bad = true
+		}
+		s.owners[owner] = append(s.owners[owner], c)
+	}
+	if r.bad {
+		return errSnapshot
+	}
+	return nil
+}
+
+// reader takes a snapshot apart. Past the end it is bad, and reads zeros.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) head() Mark {
+	if r.u8() != version {
+		r.bad = true
+	}
+	return Mark{Elapsed: r.ms(), Wall: time.UnixMilli(int64(r.u64()))} //nolint:gosec // written from an int64
+}
+
+func (r *reader) chain() (owner Owner, c *chain) {
+	copy(owner[:], r.take(OwnerSize))
+	c = &chain{born: birth{r.u32(), r.u16()}, last: r.u32()}
+	flags := r.u8()
+	c.sealing = flags&isOpen != 0
+	if flags&hasTail != 0 {
+		c.tail = r.u32()
+		if c.head = c.tail; !c.sealing {
+			c.head = r.u32()
+		}
+		r.key(&c.atTail)
+		c.near, c.atNear = c.tail, c.atTail
+	}
+	n := int(r.u32())
+	if n > len(r.b)/skippedSize {
+		r.bad = true
+		return owner, c
+	}
+	c.skipped = make([]skipped, n)
+	for i := range c.skipped {
+		c.skipped[i].n = r.u16()
+		r.key(&c.skipped[i].key)
+		if i > 0 && c.skipped[i].n <= c.skipped[i-1].n {
+			r.bad = true
+		}
+	}
+	if c.tail == c.head && !c.sealing {
+		c.tail, c.head = MaxChain, MaxChain // it has skipped keys alone
+	}
+	return owner, c
+}
+
+func (r *reader) take(n int) []byte {
+	if len(r.b) < n {
+		r.b, r.bad = nil, true
+		return make([]byte, n)
+	}
+	got := r.b[:n]
+	r.b = r.b[n:]
+	return got
+}
+
+func (r *reader) u8() byte    { return r.take(1)[0] }
+func (r *reader) u16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }
+func (r *reader) u32() uint32 { return binary.BigEndian.Uint32(r.take(4)) }
+func (r *reader) u64() uint64 { return binary.BigEndian.Uint64(r.take(8)) }
+func (r *reader) key(k *key)  { copy(k[:], r.take(len(k))) }
+func (r *reader) ms() time.Duration {
+	return time.Duration(r.u64()) * time.Millisecond //nolint:gosec // written from a Duration
+}

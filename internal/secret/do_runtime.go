@@ -1,0 +1,11 @@
+//go:build goexperiment.runtimesecret
+
+package secret
+
+import "runtime/secret"
+
+// Do calls f and then erases the registers and the stack that f used; what f
+// allocated is erased when the garbage collector frees it. What f returns by
+// writing it elsewhere stays. Without GOEXPERIMENT=runtimesecret, and elsewhere
+// than on linux on amd64 and arm64, it calls f and erases nothing.
+func Do(f func()) { secret.Do(f) }
