@@ -94,6 +94,8 @@ func (d Dialer) Dial(ctx context.Context) (*Conn, error) {
 			},
 			TLSHandshakeTimeout:    dialTimeout,
 			MaxResponseHeaderBytes: maxAnswer,
+			// What answers and is no byre server must not stay connected.
+			DisableKeepAlives: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
