@@ -182,7 +182,7 @@ func TestMarks(t *testing.T) {
 	}{
 		{"a restart", time.Minute, false, 100*h + time.Minute, Going},
 		{"a week off", MaxJump, false, 100*h + MaxJump, Going},
-		{"set back a day", -24 * h, false, 100 * h, Behind},
+		{"set back a day", -24 * h, false, 100*h + MarkTime, Behind},
 		{"far ahead", MaxJump + 1, false, 100 * h, Confirm},
 		{"far ahead, and right", MaxJump + 1, true, 100*h + MaxJump + 1, Going},
 	} {

@@ -16,6 +16,9 @@ const (
 	// MaxJump is how far the clock may be ahead of what was last seen before
 	// somebody has to confirm it.
 	MaxJump = 7 * 24 * time.Hour
+	// MarkTime is how often a mark has to become durable, so that a clock that
+	// is behind at a start hides no more than that of the time before it.
+	MarkTime = time.Minute
 	// asleep is how much more than running time the clock must show for the
 	// rest to count as sleep.
 	asleep = time.Minute
@@ -35,7 +38,7 @@ type Verdict uint8
 // The verdicts.
 const (
 	Going   Verdict = iota // the clock goes on from where it was
-	Behind                 // the clock is behind what was seen: no time is counted
+	Behind                 // the clock is behind what was seen: MarkTime is counted
 	Confirm                // the clock is more than MaxJump ahead: nothing is decided
 )
 
@@ -62,7 +65,7 @@ func (m Mark) Resume(wall time.Time, confirmed bool) (Mark, Verdict) {
 	}
 	switch gone := wall.Sub(m.Wall); {
 	case gone < 0:
-		return Mark{m.Elapsed, wall}, Behind
+		return Mark{m.Elapsed + MarkTime, wall}, Behind
 	case gone > MaxJump && !confirmed:
 		return m, Confirm
 	default:

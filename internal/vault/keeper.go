@@ -43,6 +43,8 @@ type Keeper struct {
 	checkpoints Checkpoints
 	keys        *seal.Keys
 	generation  uint64 // of the last whole checkpoint, 0: none
+	size        int    // of its bytes
+	mark        seal.Mark
 
 	newKey func() secret.Bytes // [seal.NewKey], but in tests of what a bad one would do
 }
@@ -130,10 +132,6 @@ func (k *Keeper) latest(discard bool) (secret.Bytes, error) {
 func (k *Keeper) Checkpoint(now seal.Mark) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.checkpoint(now)
-}
-
-func (k *Keeper) checkpoint(now seal.Mark) error {
 	// 1. The snapshot is taken; the source steps. A crash here leaves t, from
 	// which everything opens that was sealed since: the source of t derives
 	// those after it.
@@ -162,7 +160,7 @@ func (k *Keeper) checkpoint(now seal.Mark) error {
 	if there, err := k.checkpoints.Read(next.Generation); err != nil || !bytes.Equal(there, sealed) {
 		return fmt.Errorf("write checkpoint: what was written is not what is read (%w)", errors.Join(err, seal.ErrDamaged))
 	}
-	k.generation = next.Generation
+	k.generation, k.size, k.mark = next.Generation, len(sealed), now
 	// 4. Slot t is erased. A crash after it leaves t+1 alone. If it fails, the
 	// next checkpoint overwrites it.
 	if err := k.vault.Erase(t); err != nil {
@@ -171,6 +169,20 @@ func (k *Keeper) checkpoint(now seal.Mark) error {
 	// 5. Segment and source of t+1 may be used.
 	k.keys.Adopt()
 	return nil
+}
+
+// Mark is the mark of the last checkpoint.
+func (k *Keeper) Mark() seal.Mark {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mark
+}
+
+// Size is how many bytes the last checkpoint has.
+func (k *Keeper) Size() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.size
 }
 
 // Close ends the sealing and makes a last checkpoint.
