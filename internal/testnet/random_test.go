@@ -116,13 +116,14 @@ func (v *village) pass(d time.Duration) { time.Sleep(max(0, min(d, lasts-time.Si
 
 // step lets one thing happen.
 func (v *village) step() {
-	v.t.Helper()
 	sum := 0
 	for _, x := range deeds {
 		sum += x.weight
 	}
 	d, n := v.any(), v.rnd.IntN(sum)
-	v.up(d)
+	if !v.up(d) {
+		return
+	}
 	for _, x := range deeds {
 		if n -= x.weight; n < 0 {
 			x.do(v, d)
@@ -135,25 +136,21 @@ func (v *village) step() {
 }
 
 // schedule plays the random schedule of a seed and returns what the witness
-// finds. The seed repeats what is done, not what goroutines make of it.
-func schedule(t *testing.T, seed uint64, o testnet.Options) (wrong []string) {
+// finds, and a diary. The seed repeats what is done, not what goroutines make of it.
+func schedule(t *testing.T, seed uint64, o testnet.Options) (wrong []string, diary string) {
 	t.Helper()
 	v := &village{rnd: rand.New(rand.NewPCG(seed, 2)), names: map[ident.DeviceID]witness.Device{}}
 	synctest.Test(t, func(t *testing.T) {
 		v.t, v.net = t, testnet.New(t, o)
 		defer v.net.Close()
 		v.populate()
-		for range 25 + v.rnd.IntN(45) {
+		for n := 25 + v.rnd.IntN(45); n > 0 && len(v.wrong) == 0; n-- {
 			v.step()
 		}
 		v.rest()
 		wrong = v.judge()
 	})
-	wrong = append(wrong, v.net.Trace.Check()...)
-	if len(wrong) > 0 || t.Failed() {
-		t.Logf("seed %d:\n%s", seed, v.told())
-	}
-	return wrong
+	return append(wrong, v.net.Trace.Check()...), v.told()
 }
 
 // seeds are those that the tests play: 500, 10,000 with BYRE_LONG, those of
@@ -186,8 +183,9 @@ func TestRandomFaultSchedules(t *testing.T) {
 	for seed := from; seed < to; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			if wrong := schedule(t, seed, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519}); len(wrong) > 0 {
-				t.Errorf("seed %d:\n%s", seed, strings.Join(wrong, "\n"))
+			wrong, diary := schedule(t, seed, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519})
+			if len(wrong) > 0 {
+				t.Errorf("seed %d: BYRE_SEEDS=%d-%d repeats what was done\n%s\n%s", seed, seed, seed+1, strings.Join(wrong, "\n"), diary)
 			}
 		})
 	}

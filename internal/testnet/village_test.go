@@ -27,6 +27,7 @@ type village struct {
 	names   map[ident.DeviceID]witness.Device
 	history witness.History
 	said    int
+	wrong   []string
 	began   time.Time
 	diary   []string
 }
@@ -67,39 +68,42 @@ func (v *village) note(format string, args ...any) {
 	v.diary = append(v.diary, fmt.Sprintf("%v ", time.Since(v.began).Round(time.Millisecond))+fmt.Sprintf(format, args...))
 }
 
+// fail notes that something went wrong that must not.
+func (v *village) fail(format string, args ...any) {
+	v.wrong = append(v.wrong, fmt.Sprintf(format, args...))
+}
+
 func (v *village) any() *dweller { return v.all[v.rnd.IntN(len(v.all))] }
 
 func (v *village) faults() storetest.Fault {
 	return []storetest.Fault{storetest.FailBefore, storetest.FailAfter, storetest.CrashBefore, storetest.CrashAfter}[v.rnd.IntN(4)]
 }
 
-// up switches a device on that lost its power.
-func (v *village) up(d *dweller) {
-	v.t.Helper()
+// up switches a device on that lost its power, and reports whether it is on.
+func (v *village) up(d *dweller) bool {
 	for tries := 0; d.Client == nil; tries++ {
 		err := d.Open()
-		if err == nil {
-			return
+		if err != nil {
+			v.note("%s comes up: %v", d.Name, err)
 		}
-		v.note("%s comes up: %v", d.Name, err)
 		if tries > 3 {
-			v.t.Fatalf("%s does not come up: %v", d.Name, err)
+			v.fail("dead: %s does not come up: %v", d.Name, err)
+			return false
 		}
 	}
+	return true
 }
 
 // restart takes a device's power and switches it on again.
 func (v *village) restart(d *dweller) {
-	v.t.Helper()
 	if err := d.Crash(); err != nil {
-		v.t.Fatalf("%s does not come up: %v", d.Name, err)
+		v.fail("dead: %s does not come up: %v", d.Name, err)
 	}
 }
 
 // heal restarts what stopped: a device whose home failed, a server whose disk
 // lost its power.
 func (v *village) heal() {
-	v.t.Helper()
 	for _, d := range v.all {
 		if d.Client != nil && d.Stopped() {
 			v.note("%s had stopped", d.Name)
@@ -139,16 +143,18 @@ func (v *village) sync(d *dweller) error {
 
 // rush has several devices sync at the same time, on lines of different speed.
 func (v *village) rush() {
-	v.t.Helper()
 	var wg sync.WaitGroup
 	results := make([]error, len(v.all))
 	for i, d := range v.all {
 		if v.rnd.IntN(3) == 0 {
 			continue
 		}
-		v.up(d)
-		if v.rnd.IntN(2) == 0 {
+		on := v.up(d)
+		if on && v.rnd.IntN(2) == 0 {
 			v.say(d)
+		}
+		if d.Client == nil {
+			continue
 		}
 		d.Switch.Delay(time.Duration(v.rnd.IntN(50)) * time.Millisecond)
 		wg.Go(func() { results[i] = v.sync(d) })
@@ -162,7 +168,12 @@ func (v *village) rush() {
 
 // listen takes a device's events.
 func (v *village) listen(d *dweller) {
+	events := 0
 	for ev, err := range d.Events(v.t.Context(), false) {
+		if events++; events > 10_000 {
+			v.fail("twice: %s tells the same again and again", d.Name)
+			return
+		}
 		if err != nil {
 			v.note("%s listens: %v", d.Name, err)
 			return
@@ -229,7 +240,6 @@ func (v *village) tells(m client.Message) {
 
 // rest repairs everything and lets everybody finish.
 func (v *village) rest() {
-	v.t.Helper()
 	v.note("everything is repaired")
 	v.net.Store.Clear()
 	v.heal()
@@ -237,17 +247,22 @@ func (v *village) rest() {
 		d.Switch.Break(true, 0, false)
 		d.Switch.Break(false, 0, false)
 		d.Switch.Delay(0)
-		v.up(d)
-		v.restart(d) // no fault is planned any more
+		if v.up(d) {
+			v.restart(d) // no fault is planned any more
+		}
+	}
+	if len(v.wrong) > 0 {
+		return
 	}
 	quiet := 0
 	for range 12 {
 		for _, d := range v.all {
 			if err := v.sync(d); err != nil {
-				v.t.Errorf("%s syncs at the end: %v", d.Name, err)
+				v.fail("stuck: %s syncs at the end: %v", d.Name, err)
 			}
 			if err := d.Retry(v.t.Context()); err != nil {
-				v.t.Errorf("%s: %v", d.Name, err)
+				v.fail("stuck: %s: %v", d.Name, err)
+				return
 			}
 		}
 		time.Sleep(2 * time.Minute)
@@ -270,44 +285,54 @@ func (v *village) idle() bool {
 	return v.net.Status().Waiting == 0
 }
 
-// judge hands the end to the witness, and reports what the witness finds.
+// judge hands the end to the witness, and returns what the witness finds.
 func (v *village) judge() []string {
-	v.t.Helper()
 	for _, d := range v.all {
+		if d.Client == nil {
+			return v.wrong
+		}
 		v.listen(d)
-		var kept []witness.Entry
-		rooms, err := d.Rooms(v.t.Context())
-		if err != nil {
-			v.t.Fatal(err)
+		if err := v.leave(d); err != nil {
+			v.fail("stuck: %s: %v", d.Name, err)
+			return v.wrong
 		}
-		for _, r := range rooms {
-			list, err := d.History(v.t.Context(), r.ID.String(), time.Time{})
-			if err != nil {
-				v.t.Fatal(err)
-			}
-			for _, m := range list {
-				if m.Own {
-					v.tells(m)
-				} else {
-					kept = append(kept, v.entry(m))
-				}
-			}
-		}
-		left, err := d.Outbox(v.t.Context())
-		if err != nil {
-			v.t.Fatal(err)
-		}
-		var waiting []string
-		for _, m := range left {
-			waiting = append(waiting, m.Text+" ("+m.Problem+")")
-		}
-		v.history.Keeps(d.id, kept, waiting)
 	}
-	wrong := v.history.Check()
 	if s := v.net.Status(); s.Waiting != 0 {
-		wrong = append(wrong, fmt.Sprintf("left over: the server still holds %+v", s))
+		v.fail("left over: the server still holds %+v", s)
 	}
-	return wrong
+	return append(v.wrong, v.history.Check()...)
+}
+
+// leave records what stands on a device at the end.
+func (v *village) leave(d *dweller) error {
+	rooms, err := d.Rooms(v.t.Context())
+	if err != nil {
+		return err
+	}
+	var kept []witness.Entry
+	for _, r := range rooms {
+		list, err := d.History(v.t.Context(), r.ID.String(), time.Time{})
+		if err != nil {
+			return err
+		}
+		for _, m := range list {
+			if m.Own {
+				v.tells(m)
+			} else {
+				kept = append(kept, v.entry(m))
+			}
+		}
+	}
+	left, err := d.Outbox(v.t.Context())
+	if err != nil {
+		return err
+	}
+	var waiting []string
+	for _, m := range left {
+		waiting = append(waiting, m.Text+" ("+m.Problem+")")
+	}
+	v.history.Keeps(d.id, kept, waiting)
+	return nil
 }
 
 // told is what happened, for whoever looks for the reason.

@@ -223,7 +223,12 @@ func (c *cable) carry() {
 func (c *cable) pass(up bool, b []byte) [][]byte {
 	delay, tap := c.s.now(up)
 	if delay > 0 {
-		time.Sleep(delay) //nolint:forbidigo // a network takes its time
+		arrived := time.NewTimer(delay) //nolint:forbidigo // a network takes its time
+		defer arrived.Stop()
+		select {
+		case <-arrived.C:
+		case <-c.gone:
+		}
 	}
 	if tap == nil {
 		return [][]byte{b}
