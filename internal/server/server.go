@@ -21,12 +21,14 @@ import (
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
+	"github.com/byre-messenger/byre/internal/server/acme"
 	"github.com/byre-messenger/byre/internal/server/backup"
 	"github.com/byre-messenger/byre/internal/server/cert"
 	"github.com/byre-messenger/byre/internal/server/config"
 	"github.com/byre-messenger/byre/internal/server/control"
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/gate"
+	"github.com/byre-messenger/byre/internal/server/metrics"
 	"github.com/byre-messenger/byre/internal/server/socket"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 )
@@ -53,6 +55,10 @@ type Status struct {
 	Retention string `json:"retention"`
 	Vault     string `json:"vault"`
 	Version   string `json:"version"`
+	// DiskFull: what is new is refused until there is room.
+	DiskFull       bool      `json:"disk_full"`
+	DiskFree       uint64    `json:"disk_free_bytes"`
+	CertificateEnd time.Time `json:"certificate_end"`
 }
 
 // Run serves until ctx ends, then drains and returns. It writes the ready line
@@ -71,6 +77,11 @@ func run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 		return err
 	}
 	defer closing(&err, dir.Close)
+	ops, err := operate(ctx, cfg, clk, log, dir)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, ops.close)
 	host, _, _ := net.SplitHostPort(cfg.Listen) // Check has seen to it
 	certs, err := cert.Open(cfg.Data, clk, append([]string{"localhost", "127.0.0.1", "::1", host}, cfg.Names...))
 	if err != nil {
@@ -95,19 +106,20 @@ func run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 		mode = relay.RegistrationClosed
 	}
 	r, err := relay.New(ctx, relay.Config{
-		Store: st, Clock: clk, ServerKey: dir.Identity, Keys: keys,
+		Store: ops.measure(st), Clock: clk, ServerKey: dir.Identity, Keys: keys, Full: ops.ballast.Full,
 		Retention: time.Duration(cfg.Retention), Registration: mode, Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	s := &server{
-		cfg: cfg, relay: r, certs: certs, log: log, dir: dir, gate: gate.New(clk, gate.Limits{}), broken: broken,
+		cfg: cfg, relay: r, certs: certs, ops: ops, log: log, dir: dir, gate: gate.New(clk, gate.Limits{}), broken: broken,
 		backup: func(ctx context.Context, w io.Writer) error {
 			_, err := backup.Write(ctx, w, backup.Source{Path: dir.Path, Store: st, Keys: keys}, clk.Now())
 			return err
 		},
 	}
+	s.attach()
 	return s.serve(ctx, out)
 }
 
@@ -116,6 +128,7 @@ type server struct {
 	cfg   config.Config
 	relay *relay.Relay
 	certs *cert.Local
+	ops   *operation
 	log   *slog.Logger
 	dir   *datadir.Dir
 	gate  *gate.Gate
@@ -151,15 +164,19 @@ func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
 	var running sync.WaitGroup
 	running.Go(func() { ctl.Serve(alive) })
 	running.Go(func() { s.relay.Run(alive) })
+	s.ops.run(alive, &running)
 	failed := make(chan error, 1)
 	go func() { failed <- devices.Serve(tls.NewListener(s.gate.Listen(ln), s.tlsConfig())) }()
+	s.ops.health.Set(metrics.Serving)
 	_, _ = fmt.Fprintf(out, "ready https://%s ca=%s\n", ln.Addr(), s.dir.Path(cert.CAFile))
 
 	patience := drainTime
 	select {
 	case <-ctx.Done():
+		s.ops.health.Set(metrics.Draining)
 	case err = <-failed:
 	case err = <-s.broken:
+		s.ops.health.Set(metrics.Broken)
 		err = brokenStore(err)
 		patience = brokenTime // nothing more becomes durable: there is nothing to wait for
 	}
@@ -208,9 +225,9 @@ func (s *server) httpServer(ctx context.Context) *http.Server {
 func (s *server) tlsConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:       tls.VersionTLS13,
-		GetCertificate:   s.certs.Certificate,
+		GetCertificate:   s.certificate,
 		CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.X25519},
-		NextProtos:       []string{"http/1.1"},
+		NextProtos:       []string{"http/1.1", acme.Protocol},
 	}
 }
 
@@ -220,6 +237,8 @@ func (s *server) status() Status {
 		Retention: time.Duration(s.cfg.Retention).String(),
 		Vault:     "none",
 		Version:   Version,
+
+		DiskFull: s.ops.ballast.Full(), DiskFree: s.ops.ballast.Free(), CertificateEnd: s.certificateEnd().UTC(),
 	}
 }
 

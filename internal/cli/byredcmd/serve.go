@@ -4,8 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
-	"log/slog"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -13,6 +11,7 @@ import (
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/server"
 	"github.com/byre-messenger/byre/internal/server/config"
+	"github.com/byre-messenger/byre/internal/server/logs"
 )
 
 func serve() *cli.Command {
@@ -33,6 +32,7 @@ func serve() *cli.Command {
 			flags.TextVar(&c.Retention, "retention", c.Retention, "how long what waits may wait, 48h to 72h")
 			flags.StringVar(&c.Registration, "registration", c.Registration, "who may make an account: open or closed")
 			flags.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
+			operations(flags, &c)
 			clock := clockFlag(flags)
 			return func(ctx context.Context, env *cli.Env, args []string) error {
 				if len(args) > 0 {
@@ -48,20 +48,35 @@ func serve() *cli.Command {
 				}
 				ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 				defer stop()
+				// The first signal drains; a second one ends byred at once.
+				context.AfterFunc(ctx, stop)
 				clk, err := clock(ctx)
 				if err != nil {
 					return err
 				}
-				return server.Run(ctx, c, clk, logger(env.Stderr, c.LogFormat), env.Stderr)
+				return server.Run(ctx, c, clk, logs.New(env.Stderr, c.LogFormat == "json"), env.Stderr)
 			}
 		},
 	}
 }
 
+// operations declares the flags of what operators run.
+func operations(flags *flag.FlagSet, c *config.Config) {
+	flags.Func("domain", "public host `NAME` of the server; certificates then come by ACME (may be repeated)", func(s string) error {
+		c.Domains = append(c.Domains, s)
+		return nil
+	})
+	flags.StringVar(&c.ACME, "acme", c.ACME, "`URL` of the ACME authority's directory")
+	flags.StringVar(&c.ACMEEmail, "acme-email", c.ACMEEmail, "mail `ADDRESS` that the authority may write to")
+	flags.StringVar(&c.ACMECA, "acme-ca", c.ACMECA, "PEM `FILE` that the authority's address is trusted by")
+	flags.StringVar(&c.Metrics, "metrics", c.Metrics, "loopback `HOST:PORT` of /metrics, /healthz and /readyz, or off")
+	flags.TextVar(&c.Ballast, "ballast", c.Ballast, "room of this `SIZE` that is given up when the disk is full, or off")
+}
+
 // layer puts the file under the flags that were given.
 func layer(c *config.Config, file string, flags *flag.FlagSet) error {
 	given := map[string]string{}
-	names := c.Names
+	names, domains := c.Names, c.Domains
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = f.Value.String() })
 	fresh := config.Default()
 	if err := fresh.Load(file); err != nil {
@@ -69,7 +84,7 @@ func layer(c *config.Config, file string, flags *flag.FlagSet) error {
 	}
 	*c = fresh
 	for name, value := range given {
-		if name == "config" || name == "name" || name == devClockFlag {
+		if name == "config" || name == "name" || name == "domain" || name == devClockFlag {
 			continue
 		}
 		if err := flags.Set(name, value); err != nil {
@@ -79,15 +94,11 @@ func layer(c *config.Config, file string, flags *flag.FlagSet) error {
 	if len(names) > 0 {
 		c.Names = names
 	}
+	if len(domains) > 0 {
+		c.Domains = domains
+	}
 	return nil
 }
 
 // devClockFlag moves the server's time in test builds.
 const devClockFlag = "dev-clock"
-
-func logger(w io.Writer, format string) *slog.Logger {
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, nil))
-	}
-	return slog.New(slog.NewTextHandler(w, nil))
-}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"time"
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/server"
@@ -46,6 +47,9 @@ func status() *cli.Command {
 					{"acknowledged", s.Acked},
 					{"expired", s.Expired},
 					{"kept for at most", s.Retention},
+					{"disk free, MiB", s.DiskFree >> 20},
+					{"disk full", s.DiskFull},
+					{"certificate until", s.CertificateEnd.Format(time.DateOnly)},
 				} {
 					if _, err := fmt.Fprintf(env.Stdout, "%-26s%v\n", row.name, row.value); err != nil {
 						return err
