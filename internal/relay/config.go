@@ -64,28 +64,28 @@ type Config struct {
 }
 
 // Limits bound what one session or account may ask of the relay. The numbers
-// of docs/spec/relay.md that clients rely on are not here.
+// of docs/spec/relay.md that clients rely on are not here; the defaults are in
+// limits.go.
 type Limits struct {
-	// OpenRequests is how many Sends of one session may be unanswered (256).
+	// OpenRequests is how many Sends of one session may be unanswered.
 	OpenRequests int
-	// OpenBytes is how many bytes of envelopes they may hold (16 MiB).
+	// OpenBytes is how many bytes of envelopes they may hold.
 	OpenBytes int
-	// Targets is how many mailboxes one Send or AppendEpoch may name (5,000).
+	// Targets is how many mailboxes one Send or AppendEpoch may name.
 	Targets int
-	// AudienceTargets is how many targets all sets of a connection may have
-	// (10,000).
+	// AudienceTargets is how many targets all sets of a connection may have.
 	AudienceTargets int
 	// SendBytes and SendBytesPerSecond are the bucket of an account for bytes x
-	// targets (256 MiB, 32 MiB).
+	// targets, at once and a second.
 	SendBytes, SendBytesPerSecond int
 	// Asks and AsksPerSecond are the bucket of one connection for requests of
-	// the directory (200, 10).
+	// the directory, at once and a second.
 	Asks, AsksPerSecond int
 	// CommitBytes is how many bytes of commits an account may append at once, and
-	// again in each retention time (64 MiB).
+	// again in each retention time.
 	CommitBytes int
 	// Memory is how many bytes of envelopes may wait in memory for devices to
-	// confirm, in all (256 MiB); past it, what comes is stored.
+	// confirm, in all; past it, what comes is stored.
 	Memory int
 }
 
@@ -120,16 +120,16 @@ func (c *Config) check() error {
 		field *int
 		value int
 	}{
-		{&l.OpenRequests, 256},
-		{&l.OpenBytes, 16 << 20},
-		{&l.Targets, 5_000},
-		{&l.AudienceTargets, 10_000},
-		{&l.SendBytes, 256 << 20},
-		{&l.SendBytesPerSecond, 32 << 20},
-		{&l.Asks, 200},
-		{&l.AsksPerSecond, 10},
-		{&l.CommitBytes, 64 << 20},
-		{&l.Memory, 256 << 20},
+		{&l.OpenRequests, maxOpenRequests},
+		{&l.OpenBytes, maxOpenBytes},
+		{&l.Targets, maxTargets},
+		{&l.AudienceTargets, maxAudienceTargets},
+		{&l.SendBytes, sendBurst},
+		{&l.SendBytesPerSecond, sendRate},
+		{&l.Asks, askBurst},
+		{&l.AsksPerSecond, askRate},
+		{&l.CommitBytes, maxCommitShare},
+		{&l.Memory, maxMemory},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
