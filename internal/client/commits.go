@@ -8,6 +8,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/groups"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -117,9 +118,15 @@ func (s *session) appendPending(ctx context.Context, g *groupState) error {
 			// this commit leaves G1; reading the log then tells that it won.
 			m, err = g.Confirm(tx.Tx, tx.now)
 		case *wire.EpochLog:
+			if !body.Over && len(body.Entries) == 0 {
+				// The log is said to be shorter than what was read of it.
+				g.Again()
+				tx.moved[g] = true
+				return nil
+			}
 			m, err = g.Follow(tx.Tx, body, tx.now)
 		default:
-			err = ErrProtocol
+			err = line.ErrAnswer
 		}
 		if err != nil {
 			return err
@@ -133,14 +140,20 @@ func (s *session) catchUpJob(g *groupState) *job {
 	return &job{
 		run: func(ctx context.Context) error { return s.catchUp(ctx, g) },
 		failed: func(tx *txn, err error) {
-			g.pause = g.pause.longer(tx.now, retryAfter(err))
+			g.pause = g.pause.Longer(tx.now, retryAfter(err))
 			tx.wakeAt(g.pause)
 		},
 	}
 }
 
 func (s *session) catchUp(ctx context.Context, g *groupState) error {
+	epoch, idle := g.Rec.Epoch, 0
 	for {
+		if idle++; g.Rec.Epoch != epoch {
+			epoch, idle = g.Rec.Epoch, 0
+		} else if idle > maxIdle {
+			return errEndless
+		}
 		if err := s.welcomeAgain(ctx, g); err != nil {
 			return err
 		}
@@ -159,7 +172,7 @@ func (s *session) catchUp(ctx context.Context, g *groupState) error {
 		}
 		log, ok := body.(*wire.EpochLog)
 		if !ok {
-			return ErrProtocol
+			return line.ErrAnswer
 		}
 		var offer bool
 		// G3: an entry of the log takes effect. A crash before this commit leaves
@@ -231,6 +244,12 @@ func (s *session) welcomeAgain(ctx context.Context, g *groupState) error {
 
 // errUnwelcomed says that the relay does not answer for a Welcome.
 var errUnwelcomed = errors.New("the server could not promise to tell a new device of the conversation: it is tried again")
+
+// maxIdle is how often a log is asked for without coming to another epoch, and
+// errEndless what is told then.
+const maxIdle = 100
+
+var errEndless = errors.New("the server shows a conversation's log that comes to no end: the message waits; tell the server's operator")
 
 // retryAfter is how long the relay asked to wait.
 func retryAfter(err error) time.Duration {

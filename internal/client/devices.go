@@ -7,7 +7,8 @@ import (
 	"fmt"
 
 	"github.com/byre-messenger/byre/internal/client/account"
-	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/enroll"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -15,6 +16,8 @@ import (
 
 // ErrNoDevice says that the account has no such device.
 var ErrNoDevice = errors.New("the account has no device with this id: see the list of devices")
+
+var errDone = errors.New("done already")
 
 // ErrForked says that the own device list is contradicted by another one.
 var ErrForked = errors.New("two device lists of your account contradict each other: nobody would believe a new device; recover the account with its phrase first")
@@ -40,37 +43,7 @@ func (c *Client) Invite(ctx context.Context) (inv Invitation, err error) {
 // Ask makes the home of a new device of an account and returns the new device's
 // request, for [Client.AddDevice] on another one. Then the home can be opened.
 func Ask(ctx context.Context, cfg Config, inv Invitation) (*wire.AddDevice, error) {
-	chain, err := devchain.Verify(inv.Chain)
-	if err != nil {
-		return nil, err
-	}
-	name, err := ident.ParseName(inv.Name)
-	if err != nil {
-		return nil, err
-	}
-	h, err := home.Create(ctx, cfg.Store, cfg.homeOptions())
-	if err != nil {
-		return nil, err
-	}
-	me, request, err := account.Join(chain, cfg.Web)
-	if err != nil {
-		return nil, err
-	}
-	dev := &wire.DeviceRecord{Name: name.String(), Server: cfg.Server.URL, ServerCa: cfg.Server.CA, ServerKey: inv.ServerKey, Registered: true}
-	if err := me.Fill(dev); err != nil {
-		return nil, err
-	}
-	pin := account.NewPin(chain)
-	pin.Record.Name = name.String()
-	// A1: the keys are durable before anybody vouches for them. A crash after
-	// this commit leaves a device that nobody knows.
-	tx := h.Begin()
-	tx.Put(h.Key(home.Device), dev)
-	tx.Put(h.Key(home.Pin, dev.Account), &pin.Record)
-	if err := tx.Commit(ctx); err != nil {
-		return nil, err
-	}
-	return request, nil
+	return enroll.Ask(ctx, cfg.enroll(nil), inv.Name, inv.ServerKey, inv.Chain)
 }
 
 // AddDevice lets a device that asked for it speak for the account.
@@ -81,12 +54,21 @@ func (c *Client) AddDevice(ctx context.Context, request *wire.AddDevice) error {
 // RemoveDevice ends a device of the account for good. The server forgets it at
 // once; the others leave it out of each conversation before their next message.
 func (c *Client) RemoveDevice(ctx context.Context, id ident.DeviceID) error {
-	return c.e.extend(ctx, func(chain devchain.Chain) (wire.ChainEntryAction, error) {
-		if d, ok := chain.Device(id); !ok || !d.Active {
+	signed := false
+	err := c.e.extend(ctx, func(chain devchain.Chain) (wire.ChainEntryAction, error) {
+		switch d, ok := chain.Device(id); {
+		case ok && !d.Active && signed:
+			return nil, errDone // the answer was lost
+		case !ok || !d.Active:
 			return nil, ErrNoDevice
 		}
+		signed = true
 		return &wire.RemoveDevice{Device: id[:]}, nil
 	})
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
 }
 
 // extend signs one more step of the own chain and presents it to the server.
@@ -166,7 +148,7 @@ func (s *session) offer(ctx context.Context, next devchain.Chain) error {
 	}
 	shown, ok := body.(*wire.Account)
 	if !ok {
-		return ErrProtocol
+		return line.ErrAnswer
 	}
 	chain, err := account.ReadChain(shown)
 	if err != nil {

@@ -123,7 +123,7 @@ func (tx *txn) suspect(s *session) {
 	}
 	for _, g := range tx.groups {
 		if !g.Rec.Over {
-			g.Rec.ReadLog = true
+			g.Again() // from its beginning: what was skipped may not have been there
 			tx.moved[g] = true
 		}
 	}

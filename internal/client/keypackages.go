@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -45,7 +46,7 @@ func (s *session) replenishJob() *job {
 			}
 			held, ok := body.(*wire.Held)
 			if !ok {
-				return ErrProtocol
+				return line.ErrAnswer
 			}
 			var at shelf.Published
 			for _, it := range held.Items {

@@ -6,24 +6,34 @@ import (
 )
 
 type (
-	// Message and the others are what the owner is told: see package told. A
-	// Request is a stranger's who asks to talk: see package requests.
-	Message       = told.Message
-	Outcome       = told.Outcome
+	// Message is one message: see package told.
+	Message = told.Message
+	// Outcome is what became of it for one device: see package told.
+	Outcome = told.Outcome
+	// DeviceOutcome is for which device: see package told.
 	DeviceOutcome = told.DeviceOutcome
-
-	Event         = told.Event
-	MessageRead   = told.MessageRead
-	Delivered     = told.Delivered
-	Expired       = told.Expired
-	KeyChanged    = told.KeyChanged
+	// Event is one of those below: see package told.
+	Event = told.Event
+	// MessageRead is a message came: see package told.
+	MessageRead = told.MessageRead
+	// Delivered is an own one was read: see package told.
+	Delivered = told.Delivered
+	// Expired is some were lost: see package told.
+	Expired = told.Expired
+	// KeyChanged is what was pinned does not fit: see package told.
+	KeyChanged = told.KeyChanged
+	// DeviceChanged is somebody's devices: see package told.
 	DeviceChanged = told.DeviceChanged
-	Notice        = told.Notice
-	Problem       = told.Problem
-	RequestCame   = told.RequestCame
-
-	Request = requests.Request
+	// Notice is something to know: see package told.
+	Notice = told.Notice
+	// Problem is something that did not work: see package told.
+	Problem = told.Problem
+	// RequestCame is a stranger asks to talk: see package told.
+	RequestCame = told.RequestCame
 )
+
+// Request is a stranger who asks to talk: see [Client.AskFirst].
+type Request = requests.Request
 
 // The outcomes: see package told.
 const (

@@ -10,19 +10,20 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// errMoved says that the server leads a pinned name to another account.
-var errMoved = errors.New("the server leads this name to another person than before: nothing was sent; ask the person in another way, and tell the server's operator")
+// ErrMoved says that the server leads a pinned name to another account.
+var ErrMoved = errors.New("the server leads this name to another person than before: nothing was sent; ask the person in another way, and tell the server's operator")
 
-// errTwoNames says that the server gives a pinned account a second name.
-var errTwoNames = errors.New("the server leads this name to somebody whom you know by another name: nothing was sent; ask the person in another way, and tell the server's operator")
+// ErrTwoNames says that the server gives a pinned account a second name.
+var ErrTwoNames = errors.New("the server leads this name to somebody whom you know by another name: nothing was sent; ask the person in another way, and tell the server's operator")
 
-// errSelf says that a message has no receiver.
-var errSelf = errors.New("this is your own name: write to somebody else")
+// ErrSelf says that a message has no receiver.
+var ErrSelf = errors.New("this is your own name: write to somebody else")
 
 // putPin writes a pin.
 func (tx *txn) putPin(p *account.Pin) {
@@ -74,7 +75,7 @@ func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
 	}
 	answer, ok := body.(*wire.Account)
 	if !ok {
-		return ErrProtocol
+		return line.ErrAnswer
 	}
 	chain, err := account.ReadChain(answer)
 	if err != nil {
@@ -114,7 +115,7 @@ func (s *session) lookUp(ctx context.Context, name ident.Name) (ident.AccountID,
 	}
 	answer, ok := body.(*wire.Account)
 	if !ok {
-		return ident.AccountID{}, ErrProtocol
+		return ident.AccountID{}, line.ErrAnswer
 	}
 	chain, err := account.ReadChain(answer)
 	if err != nil {
@@ -130,14 +131,14 @@ func (s *session) lookUp(ctx context.Context, name ident.Name) (ident.AccountID,
 func (tx *txn) pinName(name ident.Name, chain devchain.Chain) error {
 	id := chain.ID()
 	if pinned, ok := tx.names[string(name.Key())]; ok && pinned != id {
-		tx.tell(&wire.KeyChangedEvent{Account: pinned[:], Name: name.String(), Text: fmt.Sprintf("%s: %v", name, errMoved)})
+		tx.tell(&wire.KeyChangedEvent{Account: pinned[:], Name: name.String(), Text: fmt.Sprintf("%s: %v", name, ErrMoved)})
 		return nil // the caller sees whom the name is pinned to
 	}
 	p := *tx.seeChain(chain)
 	if known, err := ident.ParseName(p.Record.Name); err == nil && !bytes.Equal(known.Key(), name.Key()) {
 		// An account has one name for good: else the server could show somebody
 		// under another's name, and give the pinned name away.
-		tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: known.String(), Text: fmt.Sprintf("%s: %v", name, errTwoNames)})
+		tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: known.String(), Text: fmt.Sprintf("%s: %v", name, ErrTwoNames)})
 		return nil
 	}
 	if p.Record.Name != name.String() || p.Record.Claimed != "" {
@@ -152,9 +153,9 @@ func (tx *txn) pinName(name ident.Name, chain devchain.Chain) error {
 func (tx *txn) leads(name ident.Name, id ident.AccountID) error {
 	switch pinned, ok := tx.names[string(name.Key())]; {
 	case !ok:
-		return errTwoNames
+		return ErrTwoNames
 	case pinned != id:
-		return errMoved
+		return ErrMoved
 	}
 	return nil
 }
@@ -171,7 +172,7 @@ func (tx *txn) resolveAll(name ident.Name, id ident.AccountID) error {
 			continue
 		}
 		if id == tx.me.Account {
-			tx.drop(x, errSelf)
+			tx.drop(x, ErrSelf)
 		} else if err := tx.resolve(x, id); err != nil {
 			return err
 		}
@@ -196,11 +197,11 @@ func (s *session) resolveJob(x *entry) *job {
 			})
 		},
 		failed: func(tx *txn, err error) {
-			if errors.Is(err, ErrNameUnknown) || errors.Is(err, errSelf) || errors.Is(err, errMoved) || errors.Is(err, errTwoNames) {
+			if errors.Is(err, ErrNameUnknown) || errors.Is(err, ErrSelf) || errors.Is(err, ErrMoved) || errors.Is(err, ErrTwoNames) {
 				tx.drop(x, err)
 				return
 			}
-			x.pause = x.pause.longer(tx.now, retryAfter(err))
+			x.pause = x.pause.Longer(tx.now, retryAfter(err))
 			tx.wakeAt(x.pause)
 			tx.entryProblem(x, ident.RoomID{}, fmt.Sprintf("the message to %s waits: %v", x.rec.Name, err))
 		},
@@ -232,7 +233,11 @@ func (s *session) verifyJob(id ident.AccountID, claimed string) *job {
 				return nil
 			})
 		},
-		failed: func(tx *txn, _ error) { settle(tx) }, // it stays without a name
+		failed: func(tx *txn, err error) {
+			if errors.Is(err, ErrNameUnknown) {
+				settle(tx) // it stays without a name
+			} // else the next session asks again
+		},
 	}
 }
 
@@ -315,7 +320,7 @@ func (e *engine) addFriend(ctx context.Context, text string) (f Friend, err erro
 		}
 		return e.do(ctx, func(tx *txn) error {
 			if id == tx.me.Account {
-				return errSelf
+				return ErrSelf
 			}
 			if err := tx.leads(name, id); err != nil {
 				return err

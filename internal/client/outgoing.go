@@ -10,6 +10,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
@@ -76,7 +77,7 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 			return err
 		}
 		if own, err := ident.ParseName(e.device.Name); err == nil && bytes.Equal(own.Key(), name.Key()) {
-			return errSelf
+			return ErrSelf
 		}
 		x := tx.queue(&entry{id: id, rec: wire.OutboxRecord{Name: name.String(), Content: content.Append(nil)}})
 		tx.unresolved = append(tx.unresolved, x)
@@ -187,8 +188,8 @@ func (tx *txn) pump(t *talk) {
 		tx.wake()
 		return
 	}
-	if g.RenewalDue(tx.now) && g.pause.over(tx.now) && len(t.outbox) > 0 {
-		g.pause = g.pause.longer(tx.now, 0)
+	if g.RenewalDue(tx.now) && g.pause.Over(tx.now) && len(t.outbox) > 0 {
+		g.pause = g.pause.Longer(tx.now, 0)
 		t.checked = nil
 		tx.wake()
 		return
@@ -208,7 +209,7 @@ func (tx *txn) pump(t *talk) {
 			case len(m.Token) == 0 && (x.outcomes[d] == wire.OutcomeAccepted || knocks[d] >= maxKnocks):
 				knocks[d]++
 				open = true // the receiver decides first
-			case held[d] || !x.pause.over(tx.now):
+			case held[d] || !x.pause.Over(tx.now):
 				held[d], open = true, true
 			default:
 				knocks[d]++
@@ -271,9 +272,12 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 		delete(x.flying, m.Device)
 	}
 	sent, ok := body.(*wire.Sent)
-	if err != nil || !ok {
+	if err == nil && !ok {
+		err = line.ErrAnswer
+	}
+	if err != nil {
 		if tx.session != nil && err != nil && !errors.Is(err, ErrOffline) { // the relay refused it as a whole
-			x.pause = x.pause.longer(tx.now, retryAfter(err))
+			x.pause = x.pause.Longer(tx.now, retryAfter(err))
 			tx.wakeAt(x.pause)
 			tx.entryProblem(x, t.ID, tx.explain(t, err))
 		}
@@ -288,7 +292,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 	}
 	for _, o := range sent.Outcomes {
 		d, err := ident.DeviceIDFrom(o.Device)
-		if err != nil {
+		if _, asked := x.outcomes[d]; err != nil || !asked {
 			continue
 		}
 		x.outcomes[d] = o.Outcome
@@ -307,7 +311,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 		return err
 	}
 	if worst != wire.OutcomeLive {
-		x.pause = x.pause.longer(tx.now, 0)
+		x.pause = x.pause.Longer(tx.now, 0)
 		tx.wakeAt(x.pause)
 		tx.entryProblem(x, t.ID, problems[told.OutcomeOf(worst)])
 		if worst == wire.OutcomeGone || worst == wire.OutcomeRefused {

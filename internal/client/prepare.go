@@ -7,6 +7,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/groups"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -21,7 +22,7 @@ func (s *session) prepareJob(t *talk) *job {
 	return &job{
 		run: func(ctx context.Context) error { return s.prepare(ctx, t) },
 		failed: func(tx *txn, err error) {
-			t.pause = t.pause.longer(tx.now, retryAfter(err))
+			t.pause = t.pause.Longer(tx.now, retryAfter(err))
 			tx.wakeAt(t.pause)
 			tx.blocked(t, tx.explain(t, err))
 		},
@@ -157,7 +158,7 @@ func (s *session) claim(ctx context.Context, p *plan) ([]*group.KeyPackage, erro
 		}
 		answer, ok := body.(*wire.KeyPackages)
 		if !ok {
-			return nil, ErrProtocol
+			return nil, line.ErrAnswer
 		}
 		var missing []ident.DeviceID
 		if err := s.do(ctx, func(tx *txn) (err error) {

@@ -7,16 +7,21 @@ import (
 	"github.com/byre-messenger/byre/internal/client/enroll"
 )
 
+// enroll is what a home and its account are made with.
+func (cfg Config) enroll(t Transport) enroll.Config {
+	return enroll.Config{
+		Store: cfg.Store, Home: cfg.homeOptions(), Transport: t, Web: cfg.Web,
+		Server: cfg.Server.URL, CA: cfg.Server.CA, Invitation: cfg.Invitation, Progress: cfg.Progress,
+	}
+}
+
 // register makes the home, the account, and the entry at the server.
 func register(ctx context.Context, cfg Config, name string) (*Client, error) {
 	transport, err := cfg.Connect(cfg.Server)
 	if err != nil {
 		return nil, err
 	}
-	h, dev, err := enroll.Register(ctx, enroll.Config{
-		Store: cfg.Store, Home: cfg.homeOptions(), Transport: transport, Web: cfg.Web,
-		Server: cfg.Server.URL, CA: cfg.Server.CA, Invitation: cfg.Invitation, Progress: cfg.Progress,
-	}, name)
+	h, dev, err := enroll.Register(ctx, cfg.enroll(transport), name)
 	if err != nil {
 		return nil, err
 	}

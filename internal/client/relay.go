@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -70,7 +71,7 @@ func (e *engine) held(ctx context.Context) (out []HeldItem, err error) {
 		}
 		answer, ok := body.(*wire.Held)
 		if !ok {
-			return ErrProtocol
+			return line.ErrAnswer
 		}
 		for _, i := range answer.Items {
 			it := HeldItem{Kind: i.Kind, Count: i.Count, Bytes: i.Bytes, Text: i.Text}

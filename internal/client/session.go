@@ -8,6 +8,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -35,10 +36,11 @@ type session struct {
 	open    int    // requests whose answer was not handled
 	gone    bool
 	drained bool
-	gap     bool      // the relay told of a gap at sign-in
-	idle    bool      // the worker found nothing to do
-	shelved time.Time // when the key packages at the relay were looked after
-	puzzled uint64    // the newest unopened envelope when the logs were last read
+	gap     bool                     // the relay told of a gap at sign-in
+	idle    bool                     // the worker found nothing to do
+	shelved time.Time                // when the key packages at the relay were looked after
+	named   map[ident.AccountID]bool // whose names the directory was asked for
+	puzzled uint64                   // the newest unopened envelope when the logs were last read
 }
 
 // answer takes the answer to a request, in the loop.
@@ -92,7 +94,7 @@ func (e *engine) signInOn(ctx context.Context, l *line.Line) (*session, error) {
 	}
 	in, ok := body.(*wire.SignedIn)
 	if !ok {
-		return nil, ErrProtocol
+		return nil, line.ErrAnswer
 	}
 	if account.CheckProof(l.Hello, payload, in.Proof) != nil {
 		return nil, ErrServerKey
@@ -102,7 +104,7 @@ func (e *engine) signInOn(ctx context.Context, l *line.Line) (*session, error) {
 
 // begin makes the session the engine's and starts its goroutines.
 func (e *engine) begin(ctx context.Context, l *line.Line, in *wire.SignedIn) (*session, error) {
-	s := &session{engine: e, line: l, ctx: l.Context(), ended: make(chan struct{}), work: make(chan struct{}, 1)}
+	s := &session{engine: e, line: l, ctx: l.Context(), ended: make(chan struct{}), named: map[ident.AccountID]bool{}, work: make(chan struct{}, 1)}
 	// S2: what the relay told of a gap is noted, and every group must read its
 	// epoch log before it sends, before the relay may forget the gap.
 	err := e.do(ctx, func(tx *txn) error {
@@ -151,6 +153,11 @@ func (s *session) pushed(tx *txn, p wire.PushBody) error {
 	}
 	switch body := p.(type) {
 	case *wire.Deliver:
+		if body.N != s.lastN+1 {
+			// An Ack would confirm what was never given to this device.
+			s.line.End(line.ErrNonsense)
+			return nil
+		}
 		if err := tx.deliver(body); err != nil {
 			s.line.End(err) // not acknowledged: it comes again
 			return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/again"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -46,28 +47,7 @@ type entry struct {
 func (x *entry) confirmed(d ident.DeviceID) bool { return told.OutcomeOf(x.outcomes[d]).Confirmed() }
 
 // pause keeps what failed from being tried again at once.
-type pause struct {
-	until time.Time
-	tries int
-}
-
-// Pauses between tries grow from the first to the last.
-const (
-	firstPause = 5 * time.Second
-	lastPause  = 10 * time.Minute
-)
-
-// over reports whether the pause has ended.
-func (p pause) over(now time.Time) bool { return !now.Before(p.until) }
-
-// longer returns the next pause: each is three times the one before.
-func (p pause) longer(now time.Time, atLeast time.Duration) pause {
-	d := firstPause
-	for range p.tries {
-		d = min(3*d, lastPause)
-	}
-	return pause{now.Add(max(d, atLeast)), p.tries + 1}
-}
+type pause = again.Pause
 
 // talkOf returns the conversation of a room, which it begins if there is none.
 func (tx *txn) talkOf(r account.Room) *talk {

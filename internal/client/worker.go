@@ -87,7 +87,7 @@ func (tx *txn) wakeAt(p pause) {
 		return
 	}
 	tx.then(func() {
-		s.clock.AfterFunc(p.until.Sub(tx.now), func() {
+		s.clock.AfterFunc(p.Until.Sub(tx.now), func() {
 			s.post(func(tx *txn) error {
 				if !s.gone {
 					tx.pumpAll()
@@ -105,7 +105,7 @@ func (tx *txn) job(s *session) *job {
 		return nil
 	}
 	for _, x := range tx.unresolved {
-		if x.pause.over(tx.now) {
+		if x.pause.Over(tx.now) {
 			return s.resolveJob(x)
 		}
 	}
@@ -113,17 +113,18 @@ func (tx *txn) job(s *session) *job {
 		return s.replenishJob()
 	}
 	for _, p := range tx.pins {
-		if p.Record.Claimed != "" {
+		if p.Record.Claimed != "" && !s.named[p.ID()] {
+			s.named[p.ID()] = true
 			return s.verifyJob(p.ID(), p.Record.Claimed)
 		}
 	}
 	for _, g := range tx.groups {
-		if g.Unsure() && !g.Rec.Over && g.pause.over(tx.now) {
+		if g.Unsure() && !g.Rec.Over && g.pause.Over(tx.now) {
 			return s.catchUpJob(g)
 		}
 	}
 	for _, t := range tx.talks {
-		if (len(t.outbox) > 0 || t.broken() || t.mute()) && t.checked != s && t.pause.over(tx.now) && !t.stuck() {
+		if (len(t.outbox) > 0 || t.broken() || t.mute()) && t.checked != s && t.pause.Over(tx.now) && !t.stuck() {
 			return s.prepareJob(t)
 		}
 	}

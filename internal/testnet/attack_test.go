@@ -2,6 +2,7 @@ package testnet_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +146,157 @@ func TestABrokenBoxKeyHarmsNobody(t *testing.T) {
 		}
 		if err := alice.Open(); err != nil {
 			t.Fatalf("alice's home: %v", err)
+		}
+	})
+}
+
+// pushes is a tap that has the server deliver envelopes behind all that waits.
+func pushes(envelopes func() [][]byte) testnet.Tap {
+	n, honest := uint64(0), uint64(0)
+	return func(up bool, f *wire.Frame) []*wire.Frame {
+		if r, ok := f.Body.(*wire.Request); ok && up {
+			if a, ok := r.Body.(*wire.Ack); ok {
+				a.N = min(a.N, honest)
+			}
+		}
+		p, ok := f.Body.(*wire.Push)
+		if !ok {
+			return []*wire.Frame{f}
+		}
+		switch body := p.Body.(type) {
+		case *wire.Deliver:
+			n, honest = body.N, body.N
+		case *wire.Drained:
+			out := []*wire.Frame{}
+			for _, e := range envelopes() {
+				n++
+				out = append(out, &wire.Frame{Body: &wire.Push{Body: &wire.Deliver{N: n, Envelope: e}}})
+			}
+			return append(out, f)
+		}
+		return []*wire.Frame{f}
+	}
+}
+
+// published is a tap that keeps the last-resort key package of a device.
+func published(into *[]byte) testnet.Tap {
+	return func(up bool, f *wire.Frame) []*wire.Frame {
+		if r, ok := f.Body.(*wire.Request); ok && up {
+			if p, ok := r.Body.(*wire.PublishKeyPackages); ok && len(p.LastResort) > 0 {
+				*into = p.LastResort
+			}
+		}
+		return []*wire.Frame{f}
+	}
+}
+
+// TestARemovedDeviceBeginsNothing: a phone that bob removed makes a Welcome, with
+// the chain of before. Alice, who knows of the removal, does not join.
+func TestARemovedDeviceBeginsNothing(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		alice, bob := n.Join("alice"), n.Join("bob")
+		inv, err := bob.Invite(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := devchain.Verify(inv.Chain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		me, request, err := account.Join(before, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bob.AddDevice(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		if inv, err = bob.Invite(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		stolen, err := devchain.Verify(inv.Chain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, removed := range []bool{false, true} {
+			if removed {
+				if err := bob.RemoveDevice(t.Context(), me.Device); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := alice.AddFriend(t.Context(), "bob"); err != nil { // and read his chain
+					t.Fatal(err)
+				}
+			}
+			var last []byte
+			alice.Switch.Tap(published(&last))
+			time.Sleep(25 * time.Hour)
+			alice.Syncs()
+			k, err := group.ParseKeyPackage(last)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begun := thief{me, stolen}.begins(t, alice.Me().Account, k, "send me money")
+			alice.Took()
+			alice.Switch.Tap(pushes(func() [][]byte { return begun }))
+			alice.Syncs()
+			alice.Switch.Tap(nil)
+			rooms, err := alice.Rooms(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := heard(alice.Took())
+			switch {
+			case !removed && (len(rooms) != 1 || rooms[0].Messages != 1): // the control
+				t.Fatalf("a phone that is listed begins nothing: rooms %+v, alice heard %q", rooms, got)
+			case removed && (rooms[0].Messages != 1 || len(got) != 1 || !strings.Contains(got[0], "does not hold: it was refused")):
+				t.Errorf("rooms %+v, alice heard %q", rooms, got)
+			}
+		}
+	})
+}
+
+// TestAnEndlessWelcomeIsRefused: the lists that come with a Welcome have an end.
+func TestAnEndlessWelcomeIsRefused(t *testing.T) {
+	for _, w := range []*wire.WelcomeBox{
+		{Names: make([]wire.Named, 2000)}, {Sent: make([]wire.Received, 2000)}, {Replaces: make([][]byte, 2000)},
+	} {
+		if account.CheckWelcomeBox(w) == nil {
+			t.Errorf("%d names, %d numbers and %d groups are taken", len(w.Names), len(w.Sent), len(w.Replaces))
+		}
+	}
+	if err := account.CheckWelcomeBox(&wire.WelcomeBox{Names: make([]wire.Named, 2), Sent: make([]wire.Received, 40)}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestJunkDoesNotShout: a member of nothing pours envelopes that no key opens,
+// and forged boxes, into alice's mailbox. What bob said in an epoch that alice
+// has yet to reach is read, and she is told few sentences.
+func TestJunkDoesNotShout(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		alice, bob := n.Join("alice"), n.Join("bob")
+		bob.Says(alice, "hello")
+		bob.Syncs()
+		alice.Syncs()
+		hears(t, alice, "bob: hello")
+		time.Sleep(25 * time.Hour) // bob renews his keys: alice must read the log
+		for i := range 300 {
+			bob.Says(alice, fmt.Sprint("news ", i))
+			if i%100 == 99 {
+				bob.Syncs()
+			}
+		}
+		i := 0
+		alice.Switch.Tap(pushes(func() (out [][]byte) {
+			for range 400 {
+				i++
+				junk := bytes.Repeat([]byte{byte(i), byte(i >> 8), 5}, 86)[:256]
+				out = append(out, junk)
+			}
+			return out
+		}))
+		alice.Syncs()
+		if got := heard(alice.Took()); len(got) != 300 || !strings.HasPrefix(got[0], "bob: news") {
+			t.Errorf("alice heard %d of 300, from %q to %q", len(got), got[0], got[len(got)-1])
 		}
 	})
 }

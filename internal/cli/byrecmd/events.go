@@ -74,6 +74,8 @@ func eventObject(ev client.Event) any {
 		return eventJSON{Event: "device", Room: ev.Room.String(), Account: ev.Account.String(), Device: ev.Device.String(), Removed: &ev.Removed, At: utc(ev.At)}
 	case client.Notice:
 		return eventJSON{Event: "notice", Text: ev.Text, At: utc(ev.At)}
+	case client.RequestCame:
+		return eventJSON{Event: "request", From: ev.Name, Account: ev.Account.String(), At: utc(ev.At)}
 	case client.Problem:
 		o := eventJSON{Event: "error", Text: ev.Text, Room: roomText(ev.Room), At: utc(ev.At)}
 		if ev.ID != (ident.MessageID{}) {
@@ -119,6 +121,8 @@ func eventLine(ev client.Event) string {
 		return "* a device joined the conversation"
 	case client.Notice:
 		return "* " + plain(ev.Text)
+	case client.RequestCame:
+		return "* " + requestLine(client.Request{Account: ev.Account, Name: ev.Name, At: ev.At}) + "; 'byre requests' answers"
 	case client.Problem:
 		return "! " + plain(ev.Text)
 	}

@@ -17,11 +17,11 @@ func (p *program) register() *cli.Command {
 	return &cli.Command{
 		Name: "register", Args: "URL NAME",
 		Summary: "Make an account and its first device.",
-		Example: "byre register https://127.0.0.1:8443 alice --ca byre-data/ca.pem",
+		Example: "byre register https://127.0.0.1:8443 alice --ca byre-data/ca.pem\nbyre register https://byre.example.org alice --invite CODE",
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			home := homeFlag(flags)
 			ca := flags.String("ca", "", "`FILE` with the authority of the server's certificate (ca.pem of its data directory)")
-			invite := flags.String("invite", "", "invitation `CODE`")
+			invite := flags.String("invite", "", "invitation `CODE`, where the server asks for one")
 			return func(ctx context.Context, env *cli.Env, args []string) error {
 				if len(args) != 2 {
 					return cli.Usagef("name the server's address and the name you want")
@@ -54,14 +54,37 @@ func register(ctx context.Context, env *cli.Env, d *homeDir, server client.Serve
 	}
 	cfg.Server, cfg.Invitation = server, invite
 	cfg.Passphrase = func() (secret.Bytes, error) { return newPassphrase(env) }
+	progress, done := workLine(env)
+	cfg.Progress = progress
 	stop := env.Slow("registering")
 	c, err := client.Register(ctx, cfg, name)
 	stop()
+	done()
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(env.Stdout, "You are %s at %s.\n", c.Me().Name, server.URL)
 	return errors.Join(err, c.Close())
+}
+
+// workLine tells a person at a terminal how far the work for an account is, as
+// one line that is written over; done takes it away. Luck decides how long it
+// takes, so that the mean is shown as the half.
+func workLine(env *cli.Env) (progress func(tries, about uint64), done func()) {
+	if !env.Terminal {
+		return nil, func() {}
+	}
+	shown := uint64(0)
+	return func(tries, about uint64) {
+			if now := min(99, 50*tries/max(1, about)); now > shown {
+				shown = now
+				_, _ = fmt.Fprintf(env.Stderr, "\rworking for the account, as this server asks: %d %%", now)
+			}
+		}, func() {
+			if shown > 0 {
+				_, _ = fmt.Fprintln(env.Stderr)
+			}
+		}
 }
 
 // newPassphrase asks twice where it asks: a typing error would lock the home

@@ -83,7 +83,7 @@ func Register(ctx context.Context, cfg Config, text string) (*home.Home, *wire.D
 		return nil, nil, sentence(err, cfg.Invitation)
 	}
 	if _, ok := body.(*wire.Done); !ok {
-		return nil, nil, line.ErrProtocol
+		return nil, nil, line.ErrAnswer
 	}
 	// R2: the server has the account and the home knows it. A crash before this
 	// commit leaves R1: registering again with the same name and keys is harmless.

@@ -195,6 +195,10 @@ func (g *Group) Follow(tx *home.Tx, log *wire.EpochLog, now time.Time) (m Moved,
 	return m, nil
 }
 
+// Again has the epoch's log read from its beginning: a server that lied about it
+// may tell the truth now. What is skipped again was garbage.
+func (g *Group) Again() { g.Rec.ReadLog, g.Rec.Skipped = true, 0 }
+
 // Sure notes that the log is read to its end.
 func (g *Group) Sure(now time.Time) { g.Rec.ReadLog, g.Rec.SureAt = false, now.UnixMilli() }
 

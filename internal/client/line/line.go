@@ -46,6 +46,8 @@ var (
 	ErrOffline    = errors.New("not connected to the server")
 	// ErrNonsense may pass: the device comes again.
 	ErrNonsense = errors.New("the server said what byre can't read, so byre hung up and tries again; if it goes on, tell the server's operator")
+	// ErrAnswer may pass as well: the answer is of a kind that was not asked for.
+	ErrAnswer = errors.New("the server answered something that was not asked, which was not believed; it is asked again, and if this goes on, tell the server's operator")
 	// ErrSilent may pass as well.
 	ErrSilent = errors.New("the server is connected and answers nothing, so byre hung up and tries again; if it goes on, tell the server's operator")
 )
@@ -125,6 +127,7 @@ func (l *Line) greet(ctx context.Context, pinned []byte) (*wire.Hello, error) {
 
 // Ask asks one thing before Run and waits for the answer.
 func (l *Line) Ask(ctx context.Context, body wire.RequestBody) (wire.ResponseBody, error) {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
 	l.lastID++
@@ -134,7 +137,9 @@ func (l *Line) Ask(ctx context.Context, body wire.RequestBody) (wire.ResponseBod
 	}
 	for {
 		f, err := l.receive(ctx)
-		if err != nil {
+		if err != nil && ctx.Err() != nil && whole.Err() == nil {
+			return nil, ErrSilent
+		} else if err != nil {
 			return nil, err
 		}
 		if resp, ok := f.Body.(*wire.Response); ok && resp.Id == l.lastID {
