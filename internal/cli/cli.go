@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/byre-messenger/byre/internal/clock"
 )
@@ -199,7 +200,14 @@ func help(w io.Writer, cmd *Command, path []string, flags *flag.FlagSet) {
 	}
 }
 
-// Sentence returns an error as one line.
+// Sentence returns an error as one line, without the characters that move a
+// terminal's cursor or colours: some errors tell what a server said.
 func Sentence(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	line := strings.Join(strings.Fields(err.Error()), " ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, line)
 }

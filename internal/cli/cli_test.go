@@ -101,3 +101,12 @@ func TestSlow(t *testing.T) {
 		})
 	}
 }
+
+// TestNoErrorMovesTheCursor: what a server says is told in one line, and the
+// terminal obeys byre alone.
+func TestNoErrorMovesTheCursor(t *testing.T) {
+	said := errors.New("the server refused: \x1b]0;owned\x07no\u009b2J\r\n\u202emore")
+	if got := cli.Sentence(said); got != "the server refused: ]0;ownedno2J more" {
+		t.Errorf("told %q", got)
+	}
+}

@@ -57,11 +57,19 @@ func openHome(ctx context.Context, env *cli.Env, path string) (*homeDir, error) 
 	if err != nil {
 		return nil, err
 	}
-	st, err := pebblestore.Open(filepath.Join(path, "store"), pebblestore.Options{})
+	st, err := pebblestore.Open(filepath.Join(path, "store"), pebblestore.Options{Fatal: func(err error) { broken(env, err) }})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("home %s: %w", path, err), lock.Close())
 	}
 	return &homeDir{path, lock, st}, nil
+}
+
+// broken ends the process when the home's disk has failed: the store answers
+// nothing more, and calls under way may hang. What was confirmed is durable, and
+// what was not is as after a crash.
+func broken(env *cli.Env, err error) {
+	_, _ = fmt.Fprintf(env.Stderr, "byre: this home can't be written to any more; look at the disk (is it full?), then run byre again: nothing that was confirmed is lost (%s)\n", cli.Sentence(err))
+	os.Exit(cli.ExitRefused)
 }
 
 // takeLock takes the home's lock. Where another byre has it, that one either
