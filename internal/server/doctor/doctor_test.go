@@ -1,13 +1,16 @@
 package doctor_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/server/ballast"
 	"github.com/byre-messenger/byre/internal/server/cert"
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/doctor"
@@ -31,7 +34,10 @@ func TestTheDoctorFinds(t *testing.T) {
 	if _, err := cert.Open(data, clk, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, check := range []string{"directory", "format", "root.key", "server.key", "certificate", "clock"} {
+	if err := os.WriteFile(d.Path(ballast.File), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range []string{"directory", "format", "root.key", "server.key", "ca.key", "certificate", "domain", "ballast", "clock"} {
 		if found(data, clk, check) {
 			t.Errorf("%s: a finding on a fresh directory: %v", check, doctor.Examine(data, clk))
 		}
@@ -42,13 +48,46 @@ func TestTheDoctorFinds(t *testing.T) {
 		"format":      func() error { return os.WriteFile(d.Path("format"), []byte("9"), 0o600) },
 		"certificate": func() error { return os.WriteFile(d.Path(cert.CAFile), []byte("no"), 0o600) },
 		"directory":   func() error { return os.Chmod(data, 0o755) },
-		"clock":       func() error { clk.Advance(-24 * time.Hour); return nil },
+		"ca.key":      func() error { return os.Chmod(d.Path(cert.CAKeyFile), 0o640) },
+		"ballast":     func() error { return os.Remove(d.Path(ballast.File)) },
+		"domain": func() error {
+			dir := d.Path("acme/ca.test")
+			return errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "certificate.pem"), []byte("no"), 0o600))
+		},
+		"clock": func() error { clk.Advance(-24 * time.Hour); return nil },
 	} {
 		if err := spoil(); err != nil {
 			t.Fatal(err)
 		}
 		if !found(data, clk, check) {
 			t.Errorf("%s: not found", check)
+		}
+	}
+}
+
+// TestAClockFarAhead: what waits would expire at the next start.
+func TestAClockFarAhead(t *testing.T) {
+	clk := clock.Shift(clock.System{}, 0)
+	d, err := datadir.Open(filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	clk.Advance(6 * 24 * time.Hour)
+	if found(filepath.Dir(d.Path("x")), clk, "clock") {
+		t.Error("six days off are a finding")
+	}
+	clk.Advance(30 * 24 * time.Hour)
+	if !found(filepath.Dir(d.Path("x")), clk, "clock") {
+		t.Error("a month ahead is none")
+	}
+}
+
+// TestEveryFindingSaysWhatToDo on a directory where nothing is right.
+func TestEveryFindingSaysWhatToDo(t *testing.T) {
+	for _, f := range doctor.Examine(filepath.Join(t.TempDir(), "none"), clock.System{}) {
+		if !f.OK && !strings.ContainsAny(f.Text, ";,") {
+			t.Errorf("%s: %s", f.Check, f.Text)
 		}
 	}
 }
