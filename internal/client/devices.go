@@ -136,7 +136,8 @@ func (s *session) offer(ctx context.Context, next devchain.Chain) error {
 	id, entries := next.ID(), next.Wire().Entries
 	body, err := s.ask(ctx, &wire.AppendChain{Account: id[:], Entries: entries[len(entries)-1:]})
 	if refusal, ok := errors.AsType[*RefusedError](err); ok && refusal.Code == wire.FailureChainRefused {
-		// It was not taken and will not be: what comes next may stand in its place.
+		// A4: it was not taken and will not be, so that what comes next may stand
+		// in its place. A crash before this commit has it offered and refused again.
 		return errors.Join(err, s.do(ctx, func(tx *txn) error {
 			p := *tx.own()
 			p.Record.Offered = nil

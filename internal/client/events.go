@@ -81,6 +81,7 @@ type taken struct {
 // untell records events as not told: whoever took them could not use them. If
 // that fails the history has their messages still.
 func (e *engine) untell(ctx context.Context, events []taken) {
+	// V2: not told. A crash before this commit leaves them told (V1).
 	_ = e.look(ctx, func(tx *txn) error {
 		for _, ev := range events {
 			tx.PutBytes(ev.key, ev.record)

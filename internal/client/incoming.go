@@ -14,10 +14,12 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// deliver reads an envelope. Message, keys, order and what recognises a double
-// are written in one transaction (I1), and acknowledged after it: a crash
-// before it leaves the envelope at the relay, one after it leaves an envelope
-// that is recognised when it comes again.
+// deliver reads an envelope.
+//
+// I1: message, keys, order and what recognises a double are written in one
+// transaction, and acknowledged after it. A crash before this commit leaves the
+// envelope at the relay, one after it an envelope that is recognised when it
+// comes again.
 //
 // What does not open, or says what it must not, is dropped: an error means that
 // the home could not be read, and ends the session.
@@ -175,8 +177,10 @@ func (tx *txn) enter(w *wire.WelcomeBox) (*groups.Group, account.Room, func(*hom
 	return g, r, used, err
 }
 
-// join makes a group this device's own: the key package is erased with the
-// commit that writes the group.
+// join makes a group this device's own.
+//
+// I2: the key package is erased with the commit that writes the group. A crash
+// before it leaves the Welcome at the relay and the key package here.
 func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *wire.WelcomeBox) error {
 	if _, known := tx.groups[string(made.ID)]; known || !made.HasOther() {
 		return nil

@@ -85,6 +85,8 @@ func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
 		return account.ErrChain
 	}
 	var lacks *wire.AppendChain
+	// N3: what the directory shows is pinned. A crash before this commit has it
+	// read again before anything is sent.
 	if err := s.do(ctx, func(tx *txn) error {
 		held := tx.seeChain(chain).Chain
 		if rel := devchain.Relate(chain, held); rel == devchain.Extends || rel == devchain.Recovered {
@@ -367,6 +369,8 @@ func (e *engine) confirmSafety(ctx context.Context, text, number string) error {
 	if !account.SameNumber(s.Number, number) {
 		return ErrSafety
 	}
+	// N4: the number was compared. A crash before this commit leaves it to be
+	// compared again.
 	return e.do(ctx, func(tx *txn) error {
 		id, err := tx.person(text)
 		if err != nil {

@@ -156,6 +156,9 @@ func (tx *txn) resolve(x *entry, to ident.AccountID) error {
 }
 
 // drop takes a message out of the outbox that can never be sent.
+//
+// O4: it is gone, and the owner will be told. A crash before the commit has it
+// looked up again.
 func (tx *txn) drop(x *entry, why error) {
 	tx.unresolved = slices.DeleteFunc(tx.unresolved, func(y *entry) bool { return x == y })
 	tx.dropped[x.id] = why

@@ -85,6 +85,8 @@ func (tx *txn) offer(t *talk) {
 			if !ok {
 				return nil
 			}
+			// P2: the sender has the receipt. A crash before this commit has it
+			// sent once more.
 			for _, o := range sent.Outcomes {
 				if d, err := ident.DeviceIDFrom(o.Device); err == nil && o.Outcome == wire.OutcomeLive {
 					if err := tx.told(t, d, owed); err != nil {

@@ -40,6 +40,8 @@ func (e *engine) signInError(ctx context.Context, err error) error {
 
 // reportServerKey alarms about a server that is not the pinned one.
 func (e *engine) reportServerKey(ctx context.Context) {
+	// C2: the alarm will be told. A crash before this commit has it raised at the
+	// next connection.
 	_ = e.do(ctx, func(tx *txn) error {
 		tx.tell(&wire.KeyChangedEvent{Text: ErrServerKey.Error()})
 		return nil

@@ -79,13 +79,13 @@ func (s *Session) appendChain(id uint64, m *wire.AppendChain) {
 	if !s.ask(id, 5) {
 		return
 	}
-	// 1. Chain, devices and key packages, one commit.
+	// 1. Chain, devices and key packages, one commit (Y3).
 	a, lost, err := s.relay.directory.AppendChain(s.relay.life, account, m.Entries, m.Line)
 	if err != nil {
 		s.refuse(id, err)
 		return
 	}
-	// 2. Sessions and mailboxes of devices that are gone. A crash before it
+	// Y4: sessions and mailboxes of devices that are gone. A crash before it
 	// leaves records that nobody can fetch, until they expire.
 	for _, dev := range lost {
 		b := s.relay.router.find(s.relay.records.Tag(dev[:]))

@@ -236,8 +236,9 @@ func (p *appending) commit(r *Relay) (won bool, err error) {
 			r.records.Put(b, p.places[i].sealed)
 		}
 	}
-	// A crash before this commit leaves nothing of the append; one behind it
-	// leaves all of it, and the caller finds its entry in the log.
+	// L1: entry, fan-out and Welcomes. A crash before this commit leaves nothing
+	// of the append; one behind it leaves all of it, and the caller finds its
+	// entry in the log.
 	for _, d := range append([]time.Duration{0}, patience...) {
 		if d > 0 && r.cfg.Clock.Sleep(r.life, d) != nil {
 			break

@@ -95,7 +95,7 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 		func(tag mailbox.Tag, rec mailbox.Record, size int) { r.restore(tag).Restore(rec, size) },
 		func(tag mailbox.Tag, g mailbox.Gap) { r.restore(tag).RestoreGap(g) })
 	if err == nil {
-		// R2: before it serves, nothing older than the bound is left.
+		// Before it serves, nothing older than the bound is left (R2).
 		if err = r.sweep(ctx); err == nil {
 			err = r.work.Wait(ctx)
 		}

@@ -43,7 +43,7 @@ func (s *Session) signIn(id uint64, m *wire.SignIn) {
 		return
 	}
 	b := s.relay.router.find(s.relay.records.Tag(in.Device[:]))
-	// 2. The counter and the delivery hash become durable. A crash behind this
+	// 2. The counter and the delivery hash become durable (Y2). A crash behind this
 	// leaves a counter that was used for nothing; the device takes the next.
 	now := s.relay.cfg.Clock.Now()
 	var gap mailbox.Gap // what a device missed that is on its chain again (ADR 17)

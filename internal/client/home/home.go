@@ -118,6 +118,8 @@ func Create(ctx context.Context, s store.Store, o Options) (*Home, error) {
 	var b store.Batch
 	b.Require(headerKey, nil)
 	b.Set(headerKey, h.Append(nil))
+	// H1: the home is there, with no account. A crash before this commit leaves
+	// nothing; one after it a home that register goes on with.
 	if err := s.Commit(ctx, &b); errors.Is(err, store.ErrConflict) {
 		return nil, ErrExists
 	} else if err != nil {

@@ -64,6 +64,8 @@ func change(ctx context.Context, s store.Store, fn func(*wire.HomeHeader) error)
 		return err
 	}
 	b.Set(headerKey, h.Append(nil))
+	// H2: a new passphrase, or a key in the keyring, opens the home. A crash
+	// before this commit leaves the old one, one after it the new one.
 	if err := s.Commit(ctx, &b); err != nil {
 		return fmt.Errorf("write the header of the home: %w", err)
 	}

@@ -16,6 +16,7 @@ func (h *Home) LocalValue(ctx context.Context, name string) ([]byte, error) {
 // SetLocalValue keeps a value under a name, sealed like everything else; no
 // bytes remove it.
 func (h *Home) SetLocalValue(ctx context.Context, name string, value []byte) error {
+	// H3: the value is kept or gone; a crash before this commit leaves the old one.
 	tx := h.Begin()
 	if len(value) == 0 {
 		tx.Delete(h.Key(Local, []byte(name)))

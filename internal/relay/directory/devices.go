@@ -49,8 +49,9 @@ func (d Directory) Devices(ctx context.Context, ids []ident.DeviceID) ([]*Device
 // to the commit; it may be called several times.
 func (d Directory) SignIn(ctx context.Context, s session.SignIn, back func(*store.Batch)) (Stock, error) {
 	var stock Stock
-	// One commit: after a crash before it the counter is still unused; after
-	// one behind it the device comes with a higher one.
+	// Y2: the counter, the delivery hash, and what was missed meanwhile. After a
+	// crash before this commit the counter is still unused; after one behind it
+	// the device comes with a higher one.
 	err := d.update(ctx, func(r store.Reader, b *store.Batch) error {
 		key := d.deviceKey(s.Device)
 		var kept wire.KeptDevice
@@ -120,9 +121,8 @@ func (d Directory) retire(r store.Reader, b *store.Batch, id ident.DeviceID) err
 func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, entries, line []wire.SignedEntry) (Account, []ident.DeviceID, error) {
 	var account Account
 	var lost []ident.DeviceID
-	// One commit: a crash leaves the old chain with its devices or the new one
-	// with its own. The mailboxes of lost devices are emptied afterwards; a
-	// crash before that leaves them to expire, and nobody can sign in to them.
+	// Y3: a crash leaves the old chain with its devices or the new one with its
+	// own. The mailboxes of lost devices are emptied afterwards (Y4).
 	err := d.update(ctx, func(r store.Reader, b *store.Batch) (err error) {
 		lost = nil
 		if account, err = d.account(r, id); err != nil {

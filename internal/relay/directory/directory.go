@@ -63,7 +63,8 @@ func (d Directory) Register(ctx context.Context, now time.Time, name ident.Name,
 	}
 	id := chain.ID()
 	nameKey, shapeKey, accountKey := d.nameKey(name), d.shapeKey(name), d.accountKey(id)
-	// One commit: a crash leaves the whole account or nothing of it.
+	// Y1: name, account and mailboxes. A crash before this commit leaves nothing
+	// of the account, one behind it the whole; the device asks again either way.
 	err = d.update(ctx, func(r store.Reader, b *store.Batch) error {
 		fresh = false
 		var owner wire.KeptName

@@ -23,6 +23,8 @@ func ReadCode(s string) []byte {
 func (d Directory) Invite(ctx context.Context, uses int) (string, error) {
 	code := rand.Text()
 	key := d.invitationKey([]byte(code))
+	// Y7: the invitation holds. A crash before this commit leaves none, one
+	// behind it one that nobody was told.
 	err := d.update(ctx, func(_ store.Reader, b *store.Batch) error {
 		d.set(b, key, &wire.KeptInvitation{Uses: uint64(max(uses, 0))})
 		return nil

@@ -51,7 +51,8 @@ func (d Directory) Publish(ctx context.Context, now time.Time, id ident.DeviceID
 	if len(lastResort) > MaxKeyPackage {
 		return ErrKeyPackage
 	}
-	// One commit: the list and what it names, or neither.
+	// Y5: the list and what it names, or neither. A crash behind this commit
+	// leaves key packages that the device does not count on; it makes others.
 	return d.update(ctx, func(r store.Reader, b *store.Batch) error {
 		listKey := d.listKey(id)
 		var list wire.KeptKeyPackages
@@ -92,6 +93,8 @@ func (d Directory) Publish(ctx context.Context, now time.Time, id ident.DeviceID
 // sparing gives out last-resort ones alone.
 func (d Directory) Claim(ctx context.Context, account ident.AccountID, devices []ident.DeviceID, sparing bool) ([]wire.ClaimedKeyPackage, error) {
 	var out []wire.ClaimedKeyPackage
+	// Y6: what is given out is gone. A crash before this commit gives out
+	// nothing, one behind it loses a key package that nobody got.
 	err := d.update(ctx, func(r store.Reader, b *store.Batch) error {
 		out = nil
 		a, err := d.account(r, account)

@@ -110,7 +110,7 @@ func (l Log) Seal(h Handle, after uint64, commit []byte) (Entry, error) {
 // is unknown, and Append may be called again with the same e.
 func (l Log) Append(ctx context.Context, now time.Time, e Entry, also func(*store.Batch)) (won bool, err error) {
 	key := entryKey(e.tag, e.after)
-	// One commit: entry, head and all that also adds, or nothing.
+	// One commit (L1): entry, head and all that also adds, or nothing.
 	err = store.Update(ctx, l.Store, func(r store.Reader, b *store.Batch) error {
 		won = false
 		head, err := l.head(r, e.tag)
@@ -182,8 +182,8 @@ func (l Log) Sweep(ctx context.Context, now time.Time) error {
 // settle does what is due at key: it ends a log, or drops an ended one.
 func (l Log) settle(ctx context.Context, key []byte) error {
 	tag := sealer.Owner(key[dueSize-atrest.TagSize:])
-	// One commit: entries, keys and the next date change together; a crash
-	// leaves the old date, and the next sweep comes again.
+	// L2: entries, keys and the next date change together. A crash before this
+	// commit leaves the old date, and the next sweep comes again.
 	return store.Update(ctx, l.Store, func(r store.Reader, b *store.Batch) error {
 		head, err := l.head(r, tag)
 		if err != nil {
