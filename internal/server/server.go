@@ -29,7 +29,6 @@ import (
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/gate"
 	"github.com/byre-messenger/byre/internal/server/metrics"
-	"github.com/byre-messenger/byre/internal/server/socket"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 )
 
@@ -101,13 +100,10 @@ func run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 	if err != nil {
 		return err
 	}
-	mode := relay.RegistrationOpen
-	if cfg.Registration == "closed" {
-		mode = relay.RegistrationClosed
-	}
+	mode, bits := cfg.WhoMayRegister(len(cfg.Domains) > 0)
 	r, err := relay.New(ctx, relay.Config{
 		Store: ops.measure(st), Clock: clk, ServerKey: dir.Identity, Keys: keys, Full: ops.ballast.Full,
-		Retention: time.Duration(cfg.Retention), Registration: mode, Log: log,
+		Retention: time.Duration(cfg.Retention), Registration: mode, RegisterWork: bits, Log: log,
 	})
 	if err != nil {
 		return err
@@ -125,13 +121,14 @@ func run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 
 // server is what Run puts together.
 type server struct {
-	cfg   config.Config
-	relay *relay.Relay
-	certs *cert.Local
-	ops   *operation
-	log   *slog.Logger
-	dir   *datadir.Dir
-	gate  *gate.Gate
+	cfg     config.Config
+	relay   *relay.Relay
+	certs   *cert.Local
+	ops     *operation
+	log     *slog.Logger
+	dir     *datadir.Dir
+	gate    *gate.Gate
+	sockets sockets
 	// broken gets the error after which the store writes no more.
 	broken <-chan error
 	// backup writes an archive of what must not be lost.
@@ -150,12 +147,13 @@ func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
 		return fmt.Errorf("can't listen on %s; name another HOST:PORT with --listen: %w", s.cfg.Listen, err)
 	}
 	devices := s.httpServer(alive)
-	web, err := s.listenWeb(ctx)
+	web, err := s.listenWeb(ctx, alive)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	ctl, err := control.Listen(ctx, datadir.ControlSocket(s.cfg.Data), control.Ops{
 		"status": func(context.Context, json.RawMessage) (any, error) { return s.status(), nil },
+		"invite": s.invite,
 		"backup": func(context.Context, json.RawMessage) (any, error) { return s.backup, nil },
 	})
 	if err != nil {
@@ -206,10 +204,8 @@ func (s *server) stop(ctx context.Context, patience time.Duration, devices, web 
 }
 
 func (s *server) httpServer(ctx context.Context) *http.Server {
-	mux := http.NewServeMux()
-	mux.Handle(socket.Path, socket.Handler(s.relay, s.log))
 	return &http.Server{
-		Handler:     gate.Handler(mux),
+		Handler:     gate.Handler(s.routes(len(s.cfg.Domains) > 0)),
 		ConnContext: gate.Context,
 		// Also for what follows a request: nobody holds a connection without a
 		// session. A session's connection is hijacked, and has its own deadlines.

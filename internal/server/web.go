@@ -4,30 +4,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"syscall"
+	"time"
 
+	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/server/config"
+	"github.com/byre-messenger/byre/internal/server/socket"
+	"github.com/byre-messenger/byre/internal/webui"
 )
 
-// page is what the browser gets until the web client is built into byred.
-const page = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>byre</title>
-<body style="font:1rem/1.6 system-ui;max-width:36rem;margin:4rem auto;padding:0 1rem">
-<h1>byre</h1>
-<p>This server is running. This version has no web client yet; use the terminal client:</p>
-<pre>byre register https://HOST:PORT NAME --ca ca.pem</pre>
-<p lang="ko">서버가 실행 중입니다. 이 버전에는 아직 웹 클라이언트가 없습니다. 터미널 클라이언트를 사용하세요.</p>
-</body></html>
-`
+// downloadTime is how long one file of the web client may take: the largest
+// comes in time at 15 kB/s.
+const downloadTime = 2 * time.Minute
 
-// listenWeb serves the page to this machine alone. Where nobody asked for an
-// address and the default one is taken, the server runs without it.
-func (s *server) listenWeb(ctx context.Context) (*http.Server, error) {
+// sockets speaks the relay protocol, one for all listeners: they share a bound.
+type sockets struct {
+	once sync.Once
+	http.Handler
+}
+
+func (h *sockets) handler(s *server) http.Handler {
+	h.once.Do(func() { h.Handler = socket.Handler(s.relay, s.log) })
+	return h.Handler
+}
+
+// routes is what a listener serves: the relay protocol, to devices and to pages
+// of this very server, and the web client where it is offered.
+func (s *server) routes(web bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(socket.Path, webui.SameOrigin(s.sockets.handler(s)))
+	if web {
+		ui := webui.Handler()
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			// More than a handshake gets; a server that can't say so sends what
+			// fits into less.
+			_ = http.NewResponseController(w).SetWriteDeadline(clock.System{}.Now().Add(downloadTime))
+			ui.ServeHTTP(w, r)
+		})
+	}
+	return mux
+}
+
+// listenWeb serves the web client to this machine alone. Where nobody asked for
+// an address and the default one is taken, the server runs without it. Sessions
+// live as long as alive.
+func (s *server) listenWeb(ctx, alive context.Context) (*http.Server, error) {
 	if s.cfg.Web == "off" {
 		return nil, nil //nolint:nilnil // no page is what was asked for
 	}
@@ -39,10 +64,12 @@ func (s *server) listenWeb(ctx context.Context) (*http.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("can't serve the page for browsers on %s: %w", s.cfg.Web, err)
 	}
+	next := s.routes(true)
 	web := &http.Server{
-		ReadHeaderTimeout: headerTime,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(discardAddresses{}, slog.LevelDebug),
+		ReadTimeout: headerTime, WriteTimeout: headerTime,
+		MaxHeaderBytes: maxHeader,
+		BaseContext:    func(net.Listener) context.Context { return alive },
+		ErrorLog:       slog.NewLogLogger(discardAddresses{}, slog.LevelDebug),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			// A name that leads here by DNS from another site must not be
 			// served (DNS rebinding).
@@ -54,9 +81,7 @@ func (s *server) listenWeb(ctx context.Context) (*http.Server, error) {
 				http.Error(w, "this page is for this machine alone", http.StatusMisdirectedRequest)
 				return
 			}
-			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-			_, _ = io.WriteString(w, page)
+			next.ServeHTTP(w, r)
 		}),
 	}
 	go func() { _ = web.Serve(ln) }()

@@ -47,6 +47,8 @@ type gauge struct {
 	all  *underWay
 	link *link // of the session, once there is one
 
+	browser bool // the peer is a page: it answers pings and sends none
+
 	early  bool // no sign-in yet
 	frames int  // data frames before it
 

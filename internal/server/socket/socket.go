@@ -18,8 +18,10 @@ const (
 	Path = "/byre/v1"
 	// maxFrame is the longest frame in bytes.
 	maxFrame = 1 << 20
-	// readBuffer is what an idle connection costs for reading, in bytes.
-	readBuffer = 2 << 10
+	// readBuffer is what an idle connection costs for reading, in bytes. It need
+	// hold the head of a frame alone: what follows is read past it, and TLS has
+	// the record in a buffer of its own.
+	readBuffer = 256
 	// silence ends a connection that gave no sign of life.
 	silence = 2 * time.Minute
 )
@@ -32,6 +34,7 @@ func Handler(r *relay.Relay, log *slog.Logger) http.Handler {
 		ReadBufferSize:     readBuffer,
 		Logger:             quiet{},
 		Recovery:           gws.Recovery,
+		NewSession:         func() gws.SessionStorage { return &own{} },
 	})
 	all := &underWay{}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -45,7 +48,7 @@ func Handler(r *relay.Relay, log *slog.Logger) http.Handler {
 			log.DebugContext(req.Context(), "no websocket", slog.Any("err", err))
 			return
 		}
-		in := &gauge{Conn: conn, all: all, early: true}
+		in := &gauge{Conn: conn, all: all, early: true, browser: req.Header.Get("Origin") != ""}
 		ws, err := up.UpgradeFromConn(&corked{Conn: conn, in: in}, bufio.NewReaderSize(in, readBuffer), req)
 		if err != nil { // the library has answered and closed
 			log.DebugContext(req.Context(), "no websocket", slog.Any("err", err))
@@ -62,7 +65,24 @@ type events struct {
 	relay *relay.Relay
 }
 
-const sessionKey = "s"
+// own holds the relay's session of a connection, where the library would make a
+// map for it. Only the connection's reader uses it.
+type own struct{ session *relay.Session }
+
+// Len implements gws.SessionStorage.
+func (o *own) Len() int { return 1 }
+
+// Load implements gws.SessionStorage.
+func (o *own) Load(string) (any, bool) { return o.session, o.session != nil }
+
+// Delete implements gws.SessionStorage.
+func (o *own) Delete(string) { o.session = nil }
+
+// Store implements gws.SessionStorage.
+func (o *own) Store(_ string, v any) { o.session, _ = v.(*relay.Session) }
+
+// Range implements gws.SessionStorage.
+func (o *own) Range(f func(string, any) bool) { f("", o.session) }
 
 // OnOpen implements gws.Event.
 func (e *events) OnOpen(ws *gws.Conn) {
@@ -74,7 +94,10 @@ func (e *events) OnOpen(ws *gws.Conn) {
 	out.in.alive()
 	l := &link{ws: ws, out: out}
 	out.in.link = l
-	ws.Session().Store(sessionKey, e.relay.Open(l))
+	if out.in.browser {
+		l.ping()
+	}
+	ws.Session().Store("", e.relay.Open(l))
 }
 
 // OnMessage implements gws.Event.
@@ -85,7 +108,11 @@ func (e *events) OnMessage(ws *gws.Conn, m *gws.Message) {
 		return
 	}
 	in.alive()
-	s.Handle(m.Bytes()) // does not keep the bytes
+	if in.early {
+		aside(func() { s.Handle(m.Bytes()) })
+	} else {
+		s.Handle(m.Bytes()) // does not keep the bytes
+	}
 	_ = m.Close()
 	if in.early && s.SignedIn() {
 		in.early = false
@@ -93,6 +120,19 @@ func (e *events) OnMessage(ws *gws.Conn, m *gws.Message) {
 			c.SignedIn()
 		}
 	}
+}
+
+// aside runs f on a stack of its own and waits for it. A sign-in goes deep (the
+// store, signatures), and a reader's stack that grew for it would stay as large
+// for as long as the connection stands idle.
+func aside(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer gws.Recovery(quiet{}) // as the library does around OnMessage
+		f()
+	}()
+	<-done
 }
 
 // OnPing implements gws.Event.
@@ -103,6 +143,13 @@ func (e *events) OnPing(ws *gws.Conn, payload []byte) {
 	// A peer that pings and does not read must not hold the reader for ever.
 	_ = ws.SetWriteDeadline(deadlines.Now().Add(writeTimeout))
 	_ = ws.WritePong(bytes.Clone(payload))
+}
+
+// OnPong implements gws.Event.
+func (e *events) OnPong(ws *gws.Conn, _ []byte) {
+	if in := gaugeOf(ws); in != nil {
+		in.alive()
+	}
 }
 
 // OnClose implements gws.Event.
@@ -117,7 +164,7 @@ func (e *events) OnClose(ws *gws.Conn, _ error) {
 
 // session returns the connection's session, nil before it is there.
 func session(ws *gws.Conn) *relay.Session {
-	v, _ := ws.Session().Load(sessionKey)
+	v, _ := ws.Session().Load("")
 	s, _ := v.(*relay.Session)
 	return s
 }
