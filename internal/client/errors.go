@@ -17,7 +17,7 @@ var (
 
 	// ErrOldCopy: the home was restored or cloned. Sending from it would use
 	// keys twice, so it sends nothing.
-	ErrOldCopy = errors.New("this home is an older copy of a device that went on elsewhere, so it reads and sends nothing: use the newest copy, or register this device anew")
+	ErrOldCopy = errors.New("this home is an older copy of a device that went on elsewhere, so it reads and sends nothing: use the newest copy, or register this device anew; what it holds can still be read")
 	// ErrServerKey: the server is not the one that was pinned.
 	ErrServerKey = line.ErrServerKey
 	// ErrDeviceRemoved: another device of the account removed this one.

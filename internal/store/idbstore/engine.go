@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"syscall/js"
 
@@ -35,6 +36,14 @@ type Store struct {
 
 var _ store.Store = (*Store)(nil)
 
+var (
+	// ErrBusy says that another tab or worker owns the database.
+	ErrBusy = errors.New("byre is open in another tab: use that one, or close it first")
+	// ErrFull says that the browser gives the site no more room. The batch was
+	// not written.
+	ErrFull = errors.New("this browser has no more room for byre, so nothing new is kept: free some space on this machine; what was kept before is there")
+)
+
 // Open opens the database called name and makes it if there is none. It fails
 // if another tab or worker has it open.
 func Open(ctx context.Context, name string) (*Store, error) {
@@ -46,7 +55,7 @@ func Open(ctx context.Context, name string) (*Store, error) {
 	}
 	h, err := call("open", name)
 	if err != nil && err.Error() == "busy" {
-		return nil, errors.New("byre is open in another tab: use that one, or close it first")
+		return nil, ErrBusy
 	}
 	if err != nil {
 		return nil, fmt.Errorf("can't open the store of this browser: %w", err)
@@ -73,6 +82,9 @@ func call(name string, args ...any) (result js.Value, err error) {
 
 // failure returns err as what the store answers.
 func (s *Store) failure(err error) error {
+	if strings.HasPrefix(err.Error(), "QuotaExceededError") {
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	}
 	if s.h.Get("dead").Bool() {
 		return fmt.Errorf("%w: the browser closed the database: %w", store.ErrFailed, err)
 	}

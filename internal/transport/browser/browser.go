@@ -216,7 +216,9 @@ func (c *Conn) Close() error {
 // busyError is the failure of a server that asks to come again.
 type busyError struct{ after time.Duration }
 
-func (b busyError) Error() string             { return ErrBusy.Error() + " (come again in " + b.after.String() + ")" }
+func (b busyError) Error() string {
+	return ErrBusy.Error() + " (come again in " + b.after.String() + ")"
+}
 func (b busyError) Unwrap() error             { return ErrBusy }
 func (b busyError) RetryAfter() time.Duration { return b.after }
 

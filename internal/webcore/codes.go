@@ -1,0 +1,92 @@
+// Package webcore gives the device core to the worker of a browser: calls with
+// arguments in JSON, answers and events in JSON. What it offers is the API of
+// web/src/core/api.ts, which documents it. But for this file it is built for
+// js/wasm only.
+package webcore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/requests"
+	"github.com/byre-messenger/byre/internal/ident"
+)
+
+// problem is why something did not work: a code by which a screen finds its own
+// words, and a sentence.
+type problem struct {
+	Code string `json:"code"`
+	Text string `json:"text"`
+}
+
+// Errors of this package; see codes.
+var (
+	errLocked    = errors.New("byre is locked: open it with the passphrase first")
+	errBadCall   = errors.New("the page asked for what its core does not know: reload it")
+	errEmptyPass = errors.New("the passphrase is empty: type at least one character")
+	errCancelled = errors.New("byre was locked meanwhile")
+	errKey       = errors.New("the passkey does not open this home: use the passphrase")
+	errName      = errors.New("this is no name")
+)
+
+// codes are api.ts's, most special first.
+var codes = []struct {
+	err  error
+	code string
+}{
+	{errLocked, "locked"},
+	{errBadCall, "bad_call"},
+	{errEmptyPass, "passphrase_empty"},
+	{errCancelled, "cancelled"},
+	{errKey, "passkey_wrong"},
+	{errName, "name_bad"},
+	{client.ErrNameTaken, "name_taken"},
+	{enroll.ErrNameAlike, "name_alike"},
+	{enroll.ErrNameRefused, "name_refused"},
+	{enroll.ErrInvitation, "invitation_needed"},
+	{enroll.ErrUsed, "invitation_used"},
+	{enroll.ErrClosed, "registration_closed"},
+	{enroll.ErrSlow, "work_slow"},
+	{client.ErrRegistered, "registered"},
+	{client.ErrNotRegistered, "not_registered"},
+	{home.ErrPassphrase, "passphrase"},
+	{home.ErrNewer, "newer_home"},
+	{home.ErrDamaged, "damaged"},
+	{client.ErrNameUnknown, "name_unknown"},
+	{client.ErrMoved, "name_moved"},
+	{client.ErrTwoNames, "name_moved"},
+	{client.ErrSelf, "self"},
+	{client.ErrUnknownRoom, "room_unknown"},
+	{client.ErrUnknownMessage, "message_unknown"},
+	{client.ErrSafety, "safety_differs"},
+	{client.ErrEmpty, "text_empty"},
+	{client.ErrTooLong, "text_long"},
+	{client.ErrNoText, "text_bad"},
+	{requests.ErrNone, "name_unknown"},
+	{ident.ErrBad, "bad_call"},
+	{client.ErrServerKey, "server_key"},
+	{client.ErrOldCopy, "old_copy"},
+	{client.ErrDeviceRemoved, "device_removed"},
+	{client.ErrProtocol, "protocol"},
+	{client.ErrRetention, "retention"},
+	{client.ErrSuperseded, "superseded"},
+	{client.ErrOffline, "offline"},
+	{client.ErrClosed, "cancelled"},
+	{context.Canceled, "cancelled"},
+}
+
+// explain gives an error its code; more are rows that go before the others.
+func explain(err error) problem {
+	for _, c := range append(platform[:len(platform):len(platform)], codes...) {
+		if errors.Is(err, c.err) {
+			return problem{c.code, err.Error()}
+		}
+	}
+	if _, ok := errors.AsType[*client.RefusedError](err); ok {
+		return problem{"refused", err.Error()}
+	}
+	return problem{"other", err.Error()}
+}

@@ -1,0 +1,125 @@
+package webcore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/ident"
+)
+
+// maxUnread is how many unread messages are counted; there may be more.
+const maxUnread = 300
+
+// list remembers what stands in the list of conversations, each until something
+// happens in it: reading it takes some milliseconds.
+type list struct {
+	mu   sync.Mutex
+	rows map[ident.RoomID]conversation
+}
+
+func (l *list) forget(room ident.RoomID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.rows, room)
+}
+
+func (l *list) get(room ident.RoomID) (conversation, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	row, ok := l.rows[room]
+	return row, ok
+}
+
+func (l *list) put(room ident.RoomID, row conversation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rows == nil {
+		l.rows = map[ident.RoomID]conversation{}
+	}
+	l.rows[room] = row
+}
+
+// conversations returns all, the one with the newest message first.
+func (o *opened) conversations(ctx context.Context) ([]conversation, error) {
+	rooms, err := o.client.Rooms(ctx)
+	out := []conversation{}
+	for _, r := range rooms {
+		row, ok := o.list.get(r.ID)
+		if !ok || row.Messages != r.Messages || row.Name != r.Name {
+			if row, err = o.conversation(ctx, r); err != nil {
+				return nil, err
+			}
+			o.list.put(r.ID, row)
+		}
+		out = append(out, row)
+	}
+	newest := func(c conversation) int64 {
+		if c.Last == nil {
+			return 0
+		}
+		return c.Last.ReadAt
+	}
+	slices.SortStableFunc(out, func(a, b conversation) int { return cmp.Compare(newest(b), newest(a)) })
+	return out, err
+}
+
+func (o *opened) conversation(ctx context.Context, r client.Room) (conversation, error) {
+	row := conversation{Room: r.ID.String(), Name: r.Name, Accounts: []string{}, Messages: r.Messages}
+	for _, a := range r.Accounts {
+		row.Accounts = append(row.Accounts, a.String())
+	}
+	if r.Messages == 0 {
+		return row, nil
+	}
+	read, err := o.read(ctx, row.Room)
+	if err != nil {
+		return row, err
+	}
+	from := min(max(read, r.Messages-min(r.Messages, maxUnread)), r.Messages-1)
+	messages, _, err := o.client.Page(ctx, row.Room, from, maxUnread)
+	if err != nil {
+		return row, err
+	}
+	me := o.client.Me().Account
+	for _, m := range messages {
+		if m.Position >= read && m.From != me {
+			row.Unread++
+		}
+	}
+	if len(messages) > 0 {
+		row.Last = messageOf(messages[len(messages)-1])
+	}
+	return row, nil
+}
+
+// read is the position up to which a conversation was read here.
+func (o *opened) read(ctx context.Context, room string) (uint64, error) {
+	b, err := o.client.Home().LocalValue(ctx, "read "+room)
+	if err != nil || len(b) == 0 {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(string(b), 10, 64)
+	if err != nil {
+		return 0, nil //nolint:nilerr // a mark that can't be read marks nothing
+	}
+	return n, nil
+}
+
+// markRead moves the mark of a conversation forward, and reports whether it did.
+func (o *opened) markRead(ctx context.Context, room string, position uint64) (bool, error) {
+	id, err := ident.ParseRoomID(room)
+	if err != nil {
+		return false, err
+	}
+	was, err := o.read(ctx, room)
+	if err != nil || position <= was {
+		return false, err
+	}
+	err = o.client.Home().SetLocalValue(ctx, "read "+room, strconv.AppendUint(nil, position, 10))
+	o.list.forget(id)
+	return err == nil, err
+}

@@ -1,0 +1,187 @@
+package webcore
+
+import (
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/ident"
+)
+
+// The objects of api.ts.
+
+type identity struct {
+	Name    string `json:"name"`
+	Account string `json:"account"`
+	Device  string `json:"device"`
+	Server  string `json:"server"`
+}
+
+func identityOf(id client.Identity) *identity {
+	return &identity{id.Name, id.Account.String(), id.Device.String(), id.Server.URL}
+}
+
+type friend struct {
+	Name      string `json:"name"`
+	Account   string `json:"account"`
+	Room      string `json:"room"`
+	Confirmed bool   `json:"confirmed"`
+	Alarmed   bool   `json:"alarmed"`
+	Devices   int    `json:"devices"`
+}
+
+func friendOf(f client.Friend) friend {
+	return friend{f.Name, f.Account.String(), f.Room.String(), f.Confirmed, f.Alarmed, f.Devices}
+}
+
+type request struct {
+	Account string `json:"account"`
+	Name    string `json:"name"`
+	At      int64  `json:"at"`
+}
+
+type conversation struct {
+	Room     string   `json:"room"`
+	Name     string   `json:"name"`
+	Accounts []string `json:"accounts"`
+	Messages uint64   `json:"messages"`
+	Last     *message `json:"last,omitempty"`
+	Unread   int      `json:"unread"`
+}
+
+type outcome struct {
+	Device    string `json:"device"`
+	Account   string `json:"account"`
+	Outcome   string `json:"outcome"`
+	Delivered bool   `json:"delivered"`
+}
+
+type message struct {
+	ID       string    `json:"id"`
+	Room     string    `json:"room"`
+	Position int64     `json:"position"`
+	To       string    `json:"to"`
+	From     string    `json:"from"`
+	FromName string    `json:"fromName"`
+	Device   string    `json:"device"`
+	Own      bool      `json:"own"`
+	Text     string    `json:"text"`
+	Newer    bool      `json:"newer"`
+	ReplyTo  string    `json:"replyTo"`
+	SentAt   int64     `json:"sentAt"`
+	ReadAt   int64     `json:"readAt"`
+	Path     string    `json:"path"`
+	Waited   int64     `json:"waited"`
+	Devices  []outcome `json:"devices"`
+	Queued   bool      `json:"queued"`
+	Problem  string    `json:"problem"`
+}
+
+func messageOf(m client.Message) *message {
+	out := &message{
+		ID: m.ID.String(), Room: roomText(m.Room), Position: int64(m.Position), To: m.To, //nolint:gosec // no room has 2^63
+		From: m.From.String(), FromName: m.FromName, Device: m.Device.String(), Own: m.Own,
+		Text: m.Text, Newer: m.Newer, ReplyTo: messageText(m.ReplyTo),
+		SentAt: m.SentAt.UnixMilli(), ReadAt: m.ReadAt.UnixMilli(), Path: string(m.Path), Waited: m.Waited.Milliseconds(),
+		Devices: []outcome{}, Queued: m.Queued, Problem: m.Problem,
+	}
+	if out.Room == "" {
+		out.Position = -1
+	}
+	for _, d := range m.Devices {
+		out.Devices = append(out.Devices, outcome{d.Device.String(), d.Account.String(), string(d.Outcome), d.Delivered})
+	}
+	return out
+}
+
+func messagesOf(list []client.Message) []*message {
+	out := []*message{}
+	for _, m := range list {
+		out = append(out, messageOf(m))
+	}
+	return out
+}
+
+type device struct {
+	Device string `json:"device"`
+	This   bool   `json:"this"`
+	Web    bool   `json:"web"`
+	Active bool   `json:"active"`
+}
+
+type held struct {
+	Kind   string `json:"kind"`
+	Device string `json:"device"`
+	Count  uint64 `json:"count"`
+	Bytes  uint64 `json:"bytes"`
+	Since  int64  `json:"since"`
+	Until  int64  `json:"until"`
+	Text   string `json:"text"`
+}
+
+func heldOf(h client.HeldItem) held {
+	out := held{h.Kind, "", h.Count, h.Bytes, millis(h.Since), millis(h.Until), h.Text}
+	if h.Device != (ident.DeviceID{}) {
+		out.Device = h.Device.String()
+	}
+	return out
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func roomText(id ident.RoomID) string {
+	if id == (ident.RoomID{}) {
+		return ""
+	}
+	return id.String()
+}
+
+func messageText(id ident.MessageID) string {
+	if id == (ident.MessageID{}) {
+		return ""
+	}
+	return id.String()
+}
+
+func accountText(id ident.AccountID) string {
+	if id == (ident.AccountID{}) {
+		return ""
+	}
+	return id.String()
+}
+
+// event is one of api.ts's CoreEvent; fields that its type lacks are left out.
+type event map[string]any
+
+// eventOf returns what a tab is told of an event of the core; nil where the
+// message it is about tells enough.
+func eventOf(ev client.Event) event {
+	switch ev := ev.(type) {
+	case client.MessageRead:
+		return event{"type": "message", "message": messageOf(ev.Message), "update": false}
+	case client.Expired:
+		return event{
+			"type": "expired", "at": millis(ev.At), "room": roomText(ev.Room), "account": accountText(ev.Account),
+			"count": ev.Count, "from": millis(ev.From), "to": millis(ev.To), "healed": ev.Healed,
+		}
+	case client.KeyChanged:
+		return event{"type": "key_changed", "at": millis(ev.At), "account": ev.Account.String(), "name": ev.Name, "text": ev.Text}
+	case client.DeviceChanged:
+		return event{
+			"type": "device", "at": millis(ev.At), "room": roomText(ev.Room), "account": ev.Account.String(),
+			"device": ev.Device.String(), "removed": ev.Removed,
+		}
+	case client.Notice:
+		return event{"type": "notice", "at": millis(ev.At), "text": ev.Text}
+	case client.Problem:
+		return event{"type": "problem", "at": millis(ev.At), "room": roomText(ev.Room), "message": messageText(ev.ID), "text": ev.Text}
+	case client.RequestCame:
+		return event{"type": "requests"}
+	case client.Delivered:
+	}
+	return nil
+}
