@@ -125,3 +125,34 @@ func BenchmarkSnapshotOfAMillion(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRecoverAMillion is the start behind a crash: every key that is held
+// is derived, and the first snapshot has them one by one.
+func BenchmarkRecoverAMillion(b *testing.B) {
+	const owners, each = 20_000, 50
+	k := fresh(b)
+	all := waiting(b, k, owners, each)
+	state := checkpoint(b, k, k.Mark())
+	held := func(yield func(Held, error) bool) {
+		for o, hs := range all {
+			for _, h := range hs {
+				if !yield(Held{owner(o), h}, nil) {
+					return
+				}
+			}
+		}
+	}
+	var size int
+	for b.Loop() {
+		again, err := Recover(MaxRetention, state, k.Mark(), held)
+		if err != nil {
+			b.Fatal(err)
+		}
+		first, err := again.Snapshot(k.Mark())
+		if err != nil {
+			b.Fatal(err)
+		}
+		size = first.Len()
+	}
+	b.ReportMetric(float64(size)/(owners*each), "B/message")
+}
