@@ -31,7 +31,7 @@ BENCH_PKGS ?= ./...
 
 # Where goroutines meet: the packages that the race detector watches in `make
 # test`. `make race` watches all.
-RACE_PKGS = $(wildcard internal/clock internal/store internal/relay internal/client \
+RACE_PKGS = $(wildcard internal/clock internal/seal internal/store internal/relay internal/client \
 	internal/server internal/transport internal/keyring internal/testnet mls/group)
 
 .PHONY: help build run demo test test-long race lint fuzz bench gen cover \
