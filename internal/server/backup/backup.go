@@ -2,7 +2,7 @@
 // again: its keys, names, accounts with their chains and devices, invitations,
 // and which epochs of rooms have ended. It never holds what waits (R2, R3): no
 // envelope, no entry of an epoch's log, no key package, no session. Why, and
-// what becomes of those who talked after the backup: docs/adr/0030.
+// what becomes of those who talked after the backup: docs/adr/0035.
 //
 // An archive is plain; [Seal] and [Open] put it into age, to a passphrase or to
 // recipients. Nobody is given one that is not sealed.
