@@ -61,6 +61,7 @@ type Relay struct {
 	gate     sync.RWMutex
 	draining bool
 	hour     int64 // of the last sweep; only sweep uses it
+	calm     calm  // only Run uses it
 }
 
 // New reads what waits in the store, drops what is past its time, and returns
@@ -129,6 +130,7 @@ func (r *Relay) Run(ctx context.Context) {
 		if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
 			r.cfg.Log.ErrorContext(ctx, "what expired can't be dropped", slog.Any("err", err))
 		}
+		r.giveBack()
 	}
 	wg.Wait()
 	r.end()

@@ -54,6 +54,7 @@ func (r *Relay) Open(link Link) *Session {
 	_, _ = rand.Read(s.challenge.Nonce[:]) // never fails
 	s.work = int(r.registerWork())
 	r.counters.connections.Add(1)
+	r.counters.opened.Add(1)
 	r.mu.Lock()
 	r.sessions[s] = struct{}{}
 	r.mu.Unlock()

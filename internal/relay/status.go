@@ -29,5 +29,6 @@ type Status struct {
 // counters are the parts of a Status that events move.
 type counters struct {
 	connections, signedIn                   atomic.Int64
+	opened                                  atomic.Uint64 // connections ever
 	live, stored, handshake, acked, expired atomic.Uint64
 }
