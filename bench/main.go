@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/clock"
@@ -58,6 +59,9 @@ type options struct {
 }
 
 func main() {
+	// The generator shares the processors with the server: it takes memory rather
+	// than time.
+	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {

@@ -13,9 +13,10 @@ const (
 	idleConnections = 10_000
 	// perAddress is how many of them come from one address of this machine.
 	perAddress = 500
-	// settleTime lets the server come to rest before its memory is read; a run
-	// of a few connections does not wait for it all.
-	settleTime = 5 * time.Second
+	// settleTime lets the server come to rest before its memory is read: it gives
+	// back what a rush of sign-ins took once that is over. A run of a few
+	// connections does not wait for it all.
+	settleTime = 15 * time.Second
 )
 
 // idle is W3: sign-ins with full handshakes, the memory of what then stands
