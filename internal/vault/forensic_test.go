@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -201,7 +202,11 @@ func (s *scene) forensics() (wrong []string) {
 // follows from what survives: the two slots, and every checkpoint ever written,
 // since a disk may keep each of them.
 func TestNothingForgottenOpens(t *testing.T) {
-	for seed := range uint64(12) {
+	scenes := uint64(12)
+	if os.Getenv("BYRE_LONG") != "" {
+		scenes = 150
+	}
+	for seed := range scenes {
 		s := newScene(t, seed, noBug)
 		s.live()
 		for _, w := range s.forensics() {
