@@ -103,12 +103,16 @@ func (tx *txn) step(want func(devchain.Chain) (wire.ChainEntryAction, error)) (n
 	p := *tx.own()
 	action, err := want(p.Chain)
 	if old := p.Record.Offered; old != nil {
+		var e wire.ChainEntry
+		if err2 := e.Parse(old.Entry); err2 != nil {
+			return next, false, err2
+		}
+		same := err == nil && sameAction(e.Action, action)
+		if same && p.Chain.Contains(e.Height+1, devchain.EntryHash(old.Entry)) {
+			return p.Chain, true, nil // it was taken, and the answer was lost
+		}
 		if again, err2 := p.Chain.Extend(*old); err2 == nil {
-			var e wire.ChainEntry
-			if err2 := e.Parse(old.Entry); err2 != nil {
-				return next, false, err2
-			}
-			return again, err == nil && sameAction(e.Action, action), nil
+			return again, same, nil
 		}
 	}
 	if err != nil {

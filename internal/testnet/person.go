@@ -13,6 +13,7 @@ import (
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/memstore"
 	"github.com/byre-messenger/byre/internal/store/storetest"
+	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // Person is one person's device: a disk, a way to the server, and a client when
@@ -216,26 +217,37 @@ func (p *Person) Syncs() {
 // Adds gives the person one more device.
 func (p *Person) Adds(name string) *Person {
 	p.net.t.Helper()
-	ctx := p.net.t.Context()
 	d := p.net.Newcomer(name)
-	if err := d.mount(); err != nil {
-		p.net.t.Fatal(err)
-	}
-	inv, err := p.Invite(ctx)
-	if err != nil {
-		p.net.t.Fatal(err)
-	}
-	request, err := client.Ask(ctx, d.config(), inv)
+	request, err := d.Asks(p, func() {})
 	if err != nil {
 		p.net.t.Fatalf("%s asks for a place: %v", name, err)
 	}
-	if err := p.AddDevice(ctx, request); err != nil {
+	if err := p.AddDevice(p.net.t.Context(), request); err != nil {
 		p.net.t.Fatalf("%s adds %s: %v", p.Name, name, err)
 	}
 	if err := d.Open(); err != nil {
 		p.net.t.Fatalf("%s: %v", name, err)
 	}
 	return d
+}
+
+// Asks makes a newcomer the home of one more device of a person, who may then
+// add it. Something may be done to the store before.
+func (p *Person) Asks(of *Person, before func()) (*wire.AddDevice, error) {
+	if err := p.mount(); err != nil {
+		return nil, err
+	}
+	before()
+	inv, err := of.Invite(p.net.t.Context())
+	if err != nil {
+		return nil, fmt.Errorf("invite: %w", err)
+	}
+	request, err := client.Ask(p.net.t.Context(), p.config(), inv)
+	if err != nil {
+		p.unmount()
+		return nil, fmt.Errorf("ask: %w", err)
+	}
+	return request, nil
 }
 
 // Stopped reports whether the client has stopped by itself, as it does when its
