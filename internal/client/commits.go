@@ -140,7 +140,7 @@ func (s *session) catchUpJob(g *groupState) *job {
 	return &job{
 		run: func(ctx context.Context) error { return s.catchUp(ctx, g) },
 		failed: func(tx *txn, err error) {
-			g.pause = g.pause.Longer(tx.now, retryAfter(err))
+			g.pause = g.pause.Longer(tx.now, line.RetryAfter(err))
 			tx.wakeAt(g.pause)
 		},
 	}
@@ -250,14 +250,6 @@ var errUnwelcomed = errors.New("the server could not promise to tell a new devic
 const maxIdle = 100
 
 var errEndless = errors.New("the server shows a conversation's log that comes to no end: the message waits; tell the server's operator")
-
-// retryAfter is how long the relay asked to wait.
-func retryAfter(err error) time.Duration {
-	if r, ok := errors.AsType[*RefusedError](err); ok {
-		return r.RetryAfter
-	}
-	return 0
-}
 
 // age counts connected time for the epochs that were left behind.
 func (tx *txn) age(d time.Duration) {

@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/groups"
@@ -94,22 +93,13 @@ func (tx *txn) content(g *groupState, from account.Member, plain []byte, in inbo
 	c.Received = nil
 	rec := &wire.MessageRecord{
 		Room: t.ID[:], Account: from.Account[:], Device: from.Device[:],
-		Content: withoutReceived(plain, &c), ReadAt: in.At.UnixMilli(), Stored: in.Stored, WaitedMs: in.WaitedMs,
+		Content: inbox.Kept(plain, &c), ReadAt: in.At.UnixMilli(), Stored: in.Stored, WaitedMs: in.WaitedMs,
 	}
 	if err := tx.happen(t, order.Arrive{Device: from.Device, Seq: c.Seq, At: tx.now}, rec); err != nil {
 		return err
 	}
 	tx.offerSoon(t)
 	return nil
-}
-
-// withoutReceived returns content as it is kept. Content with a body that this
-// byre does not know is kept as it came, for a newer one.
-func withoutReceived(plain []byte, c *wire.Content) []byte {
-	if c.Body == nil {
-		return slices.Clone(plain)
-	}
-	return c.Append(nil)
 }
 
 // reopen tries what waited for a key.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
 		}
 		tx.tell(&wire.KeyChangedEvent{
 			Account: next.Record.Account, Name: next.Record.Name,
-			Text: fmt.Sprintf(text, orSomebody(next.Record.Name)),
+			Text: fmt.Sprintf(text, cmp.Or(next.Record.Name, "somebody you talk to")),
 		})
 	}
 	if seen.Changed {
@@ -203,7 +204,7 @@ func (s *session) resolveJob(x *entry) *job {
 				tx.drop(x, err)
 				return
 			}
-			x.pause = x.pause.Longer(tx.now, retryAfter(err))
+			x.pause = x.pause.Longer(tx.now, line.RetryAfter(err))
 			tx.wakeAt(x.pause)
 			tx.entryProblem(x, ident.RoomID{}, fmt.Sprintf("the message to %s waits: %v", x.rec.Name, err))
 		},
@@ -280,13 +281,6 @@ func (e *engine) personOf(a ident.AccountID) string {
 		return name
 	}
 	return "?" + a.String()[:8]
-}
-
-func orSomebody(name string) string {
-	if name == "" {
-		return "somebody you talk to"
-	}
-	return name
 }
 
 func (e *engine) friends(ctx context.Context) ([]Friend, error) {

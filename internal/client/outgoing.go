@@ -280,7 +280,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 	}
 	if err != nil {
 		if tx.session != nil && err != nil && !errors.Is(err, ErrOffline) { // the relay refused it as a whole
-			x.pause = x.pause.Longer(tx.now, retryAfter(err))
+			x.pause = x.pause.Longer(tx.now, line.RetryAfter(err))
 			tx.wakeAt(x.pause)
 			tx.entryProblem(x, t.ID, tx.explain(t, err))
 		}
@@ -316,7 +316,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 	if worst != wire.OutcomeLive {
 		x.pause = x.pause.Longer(tx.now, 0)
 		tx.wakeAt(x.pause)
-		tx.entryProblem(x, t.ID, problems[told.OutcomeOf(worst)])
+		tx.entryProblem(x, t.ID, told.Why[told.OutcomeOf(worst)])
 		if worst == wire.OutcomeGone || worst == wire.OutcomeRefused {
 			t.checked = nil // the chains may tell why
 			t.pause = x.pause
@@ -334,15 +334,6 @@ func (tx *txn) pumpAll() {
 			tx.pump(t)
 		}
 	}
-}
-
-// problems say why an outcome keeps a message in the outbox.
-var problems = map[Outcome]string{
-	Gone:    "a device of the receiver is gone from the server: the message waits until its owner's device list tells more",
-	Pending: "the receiver is asked first whether to talk with you: the message waits until then",
-	Full:    "the receiver's mailbox is full: the message is tried again later",
-	Refused: "a device of the receiver does not take messages from here: the message is tried again when its keys are renewed",
-	Unknown: "the server could not promise to deliver the message: it is tried again",
 }
 
 // writeOutcomes keeps the outcomes with the message.

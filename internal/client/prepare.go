@@ -22,7 +22,7 @@ func (s *session) prepareJob(t *talk) *job {
 	return &job{
 		run: func(ctx context.Context) error { return s.prepare(ctx, t) },
 		failed: func(tx *txn, err error) {
-			t.pause = t.pause.Longer(tx.now, retryAfter(err))
+			t.pause = t.pause.Longer(tx.now, line.RetryAfter(err))
 			tx.wakeAt(t.pause)
 			tx.blocked(t, tx.explain(t, err))
 		},

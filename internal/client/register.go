@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/byre-messenger/byre/internal/client/enroll"
+	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // enroll is what a home and its account are made with.
@@ -35,4 +36,14 @@ func register(ctx context.Context, cfg Config, name string) (*Client, error) {
 		return nil, errors.Join(err, e.close())
 	}
 	return &Client{e}, nil
+}
+
+// tellAgain registers an account anew, as it is, at a server that lost it or
+// never had it, and reports whether the server says that it has it now.
+func (e *engine) tellAgain(ctx context.Context) bool {
+	var chain *wire.Chain
+	if e.look(ctx, func(tx *txn) error { chain = tx.own().Chain.Wire(); return nil }) != nil {
+		return false
+	}
+	return enroll.Again(ctx, e.cfg.enroll(e.transport), &e.device, chain) == nil
 }

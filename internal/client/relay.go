@@ -25,6 +25,8 @@ func (e *engine) signInError(ctx context.Context, err error) error {
 		return ErrDeviceRemoved
 	case code == wire.FailureVersion:
 		return ErrProtocol
+	case code == wire.FailureSignInRefused:
+		return line.ErrUnknownHere
 	case code != wire.FailureOldCopy:
 		return err
 	}

@@ -48,6 +48,14 @@ type answer func(tx *txn, body wire.ResponseBody, err error) error
 
 // connect opens a session. ctx bounds the handshake alone.
 func (e *engine) connect(ctx context.Context) (*session, error) {
+	s, err := e.dial(ctx)
+	if errors.Is(err, line.ErrUnknownHere) && e.tellAgain(ctx) {
+		return e.dial(ctx)
+	}
+	return s, err
+}
+
+func (e *engine) dial(ctx context.Context) (*session, error) {
 	// A copy of a home must not speak.
 	if err := e.look(ctx, func(tx *txn) error {
 		if tx.signIn.OldCopy {

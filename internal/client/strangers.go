@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
@@ -69,19 +68,11 @@ func (tx *txn) asked(r account.Room, w *wire.WelcomeBox) bool {
 	return true
 }
 
-// errUnlisted says that a Welcome is of a device that speaks for nobody.
-var errUnlisted = errors.New("its device does not speak for its account any more")
-
 // listed judges who made a Welcome, by all that was seen of the account's chains
 // and what the Welcome itself shows.
 func (tx *txn) listed(m account.Member) error {
-	p, ok := tx.pins[m.Account]
-	if !ok {
-		return nil
-	}
-	view, err := p.View.Learn(m.Chain)
-	if err != nil || !view.Lists(m.Device) {
-		return errUnlisted
+	if p, ok := tx.pins[m.Account]; ok {
+		return p.Admits(m)
 	}
 	return nil
 }

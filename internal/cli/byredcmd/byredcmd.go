@@ -14,7 +14,7 @@ func Root() *cli.Command {
 		Name:    "byred",
 		Summary: "byred is the server of byre, a messenger whose operator can't read what people say.",
 		Example: "byred serve",
-		Sub:     []*cli.Command{serve(), status(), doctorCommand(), backupCommand(), restoreCommand(), configuration()},
+		Sub:     []*cli.Command{serve(), status(), invite(), doctorCommand(), backupCommand(), restoreCommand(), configuration()},
 	}
 }
 

@@ -30,7 +30,8 @@ func serve() *cli.Command {
 				return nil
 			})
 			flags.TextVar(&c.Retention, "retention", c.Retention, "how long what waits may wait, 48h to 72h")
-			flags.StringVar(&c.Registration, "registration", c.Registration, "who may make an account: open or closed")
+			flags.StringVar(&c.Registration, "registration", c.Registration, "who may make an account: open, invite, closed, or auto")
+			flags.IntVar(&c.RegistrationWork, "registration-work", c.RegistrationWork, "bits of work that an account costs where registration is open; -1 leaves it to byred")
 			flags.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 			operations(flags, &c)
 			clock := clockFlag(flags)

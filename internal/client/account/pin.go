@@ -79,6 +79,15 @@ func (p Pin) See(chain devchain.Chain) (Pin, Seen) {
 	return p, seen
 }
 
+// Admits returns ErrLeaf unless a member's device is listed, by all that was seen
+// and what the member itself shows.
+func (p Pin) Admits(m Member) error {
+	if view, err := p.View.Learn(m.Chain); err != nil || !view.Lists(m.Device) {
+		return fmt.Errorf("%w: its device does not speak for its account any more", ErrLeaf)
+	}
+	return nil
+}
+
 // ReadChain verifies what the directory says of an account.
 func ReadChain(a *wire.Account) (devchain.Chain, error) {
 	if a.Chain == nil {

@@ -65,32 +65,49 @@ func Register(ctx context.Context, cfg Config, text string) (*home.Home, *wire.D
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := cfg.Transport.Dial(ctx)
+	serverKey, err := tell(ctx, cfg, name.String(), dev, chain)
 	if err != nil {
 		return nil, nil, err
-	}
-	l, err := line.Open(ctx, conn, dev.ServerKey)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer l.End(line.ErrOffline)
-	req := &wire.Register{Protocol: account.Protocol, Name: name.String(), Chain: chain, Invitation: cfg.Invitation}
-	if req.Work, err = pay(ctx, cfg, l.Hello, dev.Account); err != nil {
-		return nil, nil, err
-	}
-	body, err := l.Ask(ctx, req)
-	if err != nil {
-		return nil, nil, sentence(err, cfg.Invitation)
-	}
-	if _, ok := body.(*wire.Done); !ok {
-		return nil, nil, line.ErrAnswer
 	}
 	// R2: the server has the account and the home knows it. A crash before this
 	// commit leaves R1: registering again with the same name and keys is harmless.
-	dev.Registered, dev.Name, dev.ServerKey = true, name.String(), l.Hello.ServerKey
+	dev.Registered, dev.Name, dev.ServerKey = true, name.String(), serverKey
 	tx := h.Begin()
 	tx.Put(h.Key(home.Device), dev)
 	return h, dev, tx.Commit(ctx)
+}
+
+// Again tells a server of an account that it should know and does not: it came
+// back from an older copy, or lied when the account was made.
+func Again(ctx context.Context, cfg Config, dev *wire.DeviceRecord, chain *wire.Chain) error {
+	_, err := tell(ctx, cfg, dev.Name, dev, chain)
+	return err
+}
+
+// tell gives the server name and chain of an account, and returns the server's
+// key.
+func tell(ctx context.Context, cfg Config, name string, dev *wire.DeviceRecord, chain *wire.Chain) ([]byte, error) {
+	conn, err := cfg.Transport.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := line.Open(ctx, conn, dev.ServerKey)
+	if err != nil {
+		return nil, err
+	}
+	defer l.End(line.ErrOffline)
+	req := &wire.Register{Protocol: account.Protocol, Name: name, Chain: chain, Invitation: cfg.Invitation}
+	if req.Work, err = pay(ctx, cfg, l.Hello, dev.Account); err != nil {
+		return nil, err
+	}
+	body, err := l.Ask(ctx, req)
+	if err != nil {
+		return nil, sentence(err, cfg.Invitation)
+	}
+	if _, ok := body.(*wire.Done); !ok {
+		return nil, line.ErrAnswer
+	}
+	return l.Hello.ServerKey, nil
 }
 
 // pay does what the server asks of newcomers before it is told anything.

@@ -216,3 +216,13 @@ func (b *Inbox) drop(tx *home.Tx, n uint64) {
 	delete(b.waiting, n)
 	tx.Delete(b.home.Key(home.Waiting).At(n))
 }
+
+// Kept returns content as the history keeps it, whose Received is taken out.
+// Content with a body that this byre does not know is kept as it came, for a
+// newer one.
+func Kept(plain []byte, c *wire.Content) []byte {
+	if c.Body == nil {
+		return slices.Clone(plain)
+	}
+	return c.Append(nil)
+}

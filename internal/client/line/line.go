@@ -44,6 +44,8 @@ var (
 	ErrRetention  = errors.New("the server keeps messages for more than 72 hours, which byre refuses: choose another server")
 	ErrSuperseded = errors.New("this device connected a second time elsewhere: close the other one")
 	ErrOffline    = errors.New("not connected to the server")
+	// ErrUnknownHere says that a sign-in was refused.
+	ErrUnknownHere = errors.New("the server does not know this device, so nothing was sent: it may have lost what it had; ask its operator")
 	// ErrNonsense may pass: the device comes again.
 	ErrNonsense = errors.New("the server said what byre can't read, so byre hung up and tries again; if it goes on, tell the server's operator")
 	// ErrAnswer may pass as well: the answer is of a kind that was not asked for.
@@ -65,6 +67,14 @@ type RefusedError struct {
 
 // Error is the relay's sentence.
 func (r *RefusedError) Error() string { return "the server refused: " + r.Text }
+
+// RetryAfter is how long the relay asked to wait, 0 if it did not.
+func RetryAfter(err error) time.Duration {
+	if r, ok := errors.AsType[*RefusedError](err); ok {
+		return r.RetryAfter
+	}
+	return 0
+}
 
 // Answer takes the answer to a request, or why there is none.
 type Answer func(body wire.ResponseBody, err error)

@@ -117,3 +117,12 @@ func Attempted(m Message) bool {
 	}
 	return len(m.Devices) > 0 || m.Problem != ""
 }
+
+// Why says why an outcome keeps a message in the outbox. It is not to be changed.
+var Why = map[Outcome]string{
+	Gone:    "a device of the receiver is gone from the server: the message waits until its owner's device list tells more",
+	Pending: "the receiver is asked first whether to talk with you: the message waits until then",
+	Full:    "the receiver's mailbox is full: the message is tried again later",
+	Refused: "a device of the receiver does not take messages from here: the message is tried again when its keys are renewed",
+	Unknown: "the server could not promise to deliver the message: it is tried again",
+}
