@@ -117,7 +117,7 @@ func refusedStep(t *testing.T, n *testnet.Net) rarity {
 	}))
 	return rarity{phone, func(ctx context.Context) error {
 		err := phone.RemoveDevice(ctx, pc)
-		if r, ok := errors.AsType[*client.RefusedError](err); ok && r.Code == wire.FailureChainRefused && !phone.Stopped() {
+		if r, ok := errors.AsType[*client.RefusedError](err); ok && r.Code == wire.FailureChainRefused {
 			err = phone.RemoveDevice(ctx, pc)
 		}
 		return either(err, client.ErrNoDevice)
