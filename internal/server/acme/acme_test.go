@@ -8,7 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
-	"log"
+	"log" //nolint:depguard // Pebble takes such a logger
 	"log/slog"
 	"net"
 	"net/http"
@@ -117,7 +117,7 @@ func newDoor(t *testing.T) *door {
 		t.Fatal(err)
 	}
 	d.ln = ln
-	srv := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)} //nolint:gosec // of a test
+	srv := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = srv.Serve(ln) }()
 	t.Cleanup(func() { _ = srv.Close() })
 	return d

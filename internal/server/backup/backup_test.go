@@ -43,16 +43,16 @@ type site struct {
 
 var began = time.Unix(1_790_000_000, 0)
 
-func siteOn(t *testing.T, path string, st store.Store) *site {
-	t.Helper()
+func siteOn(tb testing.TB, path string, st store.Store) *site {
+	tb.Helper()
 	dir, err := datadir.Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = dir.Close() })
+	tb.Cleanup(func() { _ = dir.Close() })
 	keys, err := atrest.New(dir.Root)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	plain := sealer.NewPlain(keys)
 	return &site{

@@ -47,7 +47,7 @@ type Ballast struct {
 // The disk counts as full when fewer than size bytes are free beside the
 // ballast, and until three times as many are.
 func New(path string, size int64, free func() (uint64, error), log *slog.Logger) *Ballast {
-	return &Ballast{path: path, size: uint64(max(size, 0)), free: free, log: log} //nolint:gosec // not negative
+	return &Ballast{path: path, size: uint64(max(size, 0)), free: free, log: log}
 }
 
 // Full reports whether nothing new may be stored.

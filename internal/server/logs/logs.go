@@ -5,11 +5,8 @@ package logs
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -61,7 +58,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 		return true
 	})
 	if left > 0 {
-		out.AddAttrs(slog.Int(LeftOut, left))
+		out.AddAttrs(slog.Int(LeftOut, left)) //nolint:sloglint // it says what was kept out
 	}
 	return h.Handler.Handle(ctx, out)
 }
@@ -101,7 +98,7 @@ func allowed(a slog.Attr) (slog.Attr, bool) {
 		if !ok {
 			return a, false
 		}
-		return slog.String(a.Key, cut(clean(a.Key, sentence(err)))), words
+		return slog.String(a.Key, cut(clean(a.Key, err.Error()))), words
 	case slog.KindGroup, slog.KindLogValuer:
 		return a, false
 	}
@@ -113,14 +110,6 @@ func clean(key, text string) string {
 		return text
 	}
 	return scrub(text)
-}
-
-// sentence is an error's text without the addresses of a peer.
-func sentence(err error) string {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op == err {
-		return fmt.Sprintf("%s %s: %v", op.Op, op.Net, op.Err)
-	}
-	return err.Error()
 }
 
 // mayBeAddress finds what an IP address, with or without a port, is written

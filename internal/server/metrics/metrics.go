@@ -79,8 +79,8 @@ func gauge(name, help string, of func(relay.Status, Sources) float64) number {
 }
 
 func counter(name, help string, of func(relay.Status) uint64) number {
-	return number{prometheus.NewDesc("byred_"+name, help, nil, nil), prometheus.CounterValue,
-		func(r relay.Status, _ Sources) float64 { return float64(of(r)) }}
+	value := func(r relay.Status, _ Sources) float64 { return float64(of(r)) }
+	return number{prometheus.NewDesc("byred_"+name, help, nil, nil), prometheus.CounterValue, value}
 }
 
 var numbers = []number{
