@@ -42,6 +42,8 @@ type Session struct {
 	open      atomic.Int64 // Sends that are not answered
 	openBytes atomic.Int64
 
+	grace *grace // nil where the relay was going down already
+
 	mu     sync.Mutex
 	closed bool
 	box    *box // once signed in; pinned until closed
@@ -69,12 +71,25 @@ func (r *Relay) Open(link Link) *Session {
 		s.end(Stopping)
 		return s
 	}
-	r.timers.add(r.cfg.Clock.Now().Add(signInTimeout), s)
+	s.grace = &grace{}
+	s.grace.session.Store(s)
+	r.timers.add(r.cfg.Clock.Now().Add(signInTimeout), s.grace)
 	return s
 }
 
-// due ends the session if it has not signed in by now.
-func (s *Session) due(time.Time) {
+// grace is the time until sign-in. The timers keep it to its end: a session that
+// is gone before must not stay in memory with its connection, or whoever
+// reconnects a thousand times a second fills it.
+type grace struct{ session atomic.Pointer[Session] }
+
+func (g *grace) due(time.Time) {
+	if s := g.session.Load(); s != nil {
+		s.expire()
+	}
+}
+
+// expire ends the session if it has not signed in by now.
+func (s *Session) expire() {
 	s.mu.Lock()
 	idle := s.box == nil && !s.closed
 	s.mu.Unlock()
@@ -215,6 +230,9 @@ func (s *Session) Closed() {
 	s.mu.Unlock()
 	if !first {
 		return
+	}
+	if s.grace != nil {
+		s.grace.session.Store(nil)
 	}
 	s.relay.counters.connections.Add(-1)
 	s.relay.mu.Lock()

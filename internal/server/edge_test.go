@@ -45,8 +45,13 @@ type edge struct {
 	network func() (net.Conn, error)
 }
 
-// newEdge starts a server; close must be called, at a bubble's end before it.
+// newEdge starts a server; end must be called, in a bubble before its end.
 func newEdge(t *testing.T) *edge {
+	t.Helper()
+	return newEdgeWith(t, gate.Limits{})
+}
+
+func newEdgeWith(t *testing.T, limits gate.Limits) *edge {
 	t.Helper()
 	dir := t.TempDir()
 	certs, err := cert.Open(dir, clock.System{}, []string{"localhost"})
@@ -68,7 +73,7 @@ func newEdge(t *testing.T) *edge {
 	}
 	e := &edge{t: t, roots: x509.NewCertPool(), ln: &pipes{conns: make(chan net.Conn, 16)}}
 	e.roots.AppendCertsFromPEM(pem)
-	e.server = &server{relay: r, certs: certs, log: log, gate: gate.New(clock.System{}, gate.Limits{})}
+	e.server = &server{relay: r, certs: certs, log: log, gate: gate.New(clock.System{}, limits)}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ran := make(chan struct{})
 	go func() { defer close(ran); r.Run(ctx) }()
