@@ -311,12 +311,16 @@ func TestDamagedBackupsAreRefused(t *testing.T) {
 	if sum, err := backup.Check(bytes.NewReader(good)); err != nil || sum.Accounts != 2 {
 		t.Fatalf("a good backup: %+v, %v", sum, err)
 	}
+	tries := 0
 	refused := func(what string, archive []byte, want ...error) {
 		t.Helper()
 		_, err := backup.Check(bytes.NewReader(archive))
-		path := filepath.Join(t.TempDir(), "new")
-		_, restoring := backup.Restore(t.Context(), bytes.NewReader(archive), path, began, func(*datadir.Dir) (store.Store, error) { return memstore.New(), nil })
-		for _, err := range []error{err, restoring} {
+		errs, path := []error{err}, filepath.Join(t.TempDir(), "new")
+		if tries++; tries%8 == 0 { // each writes a directory durably, which takes its time
+			_, err := backup.Restore(t.Context(), bytes.NewReader(archive), path, began, func(*datadir.Dir) (store.Store, error) { return memstore.New(), nil })
+			errs = append(errs, err)
+		}
+		for _, err := range errs {
 			ok := false
 			for _, w := range want {
 				ok = ok || errors.Is(err, w)

@@ -48,10 +48,10 @@ func noisy(log *slog.Logger) {
 		Op: "read", Net: "tcp", Err: errors.New("connection reset by peer"),
 		Source: &net.TCPAddr{IP: net.ParseIP("192.0.2.7"), Port: 8443}, Addr: &net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Port: 5000},
 	}
-	log.Info("a line", slog.String("name", "alice"), slog.Int("n", 3)) //nolint:sloglint // what must not be said
+	log.Info("a line", slog.String("name", "alice"), slog.Int("n", 3))                          //nolint:sloglint // what must not be said
 	log.Info("a line", slog.Any("account", []byte("alice")), slog.Duration("dur", time.Second)) //nolint:sloglint // what must not be said
-	log.Info("a line", slog.Group("who", slog.String("err", "alice"))) //nolint:sloglint // what must not be said
-	log.With(slog.String("device", "alice")).Info("a line") //nolint:sloglint // what must not be said
+	log.Info("a line", slog.Group("who", slog.String("err", "alice")))                          //nolint:sloglint // what must not be said
+	log.With(slog.String("device", "alice")).Info("a line")                                     //nolint:sloglint // what must not be said
 	log.WithGroup("alice").Info("a line", slog.Int("n", 1))
 	log.Info("a line", slog.String("n", "alice"))
 	log.Info("a line", slog.Any("n", struct{ Name string }{"alice"}))
