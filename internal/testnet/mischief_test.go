@@ -168,6 +168,9 @@ func TestEveryAnswerOfAHostileServer(t *testing.T) {
 					n := testnet.New(t, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519})
 					defer n.Close()
 					told := hostileDays(t, n, kind, m)
+					if m == late && len(told) == 0 {
+						return // something else came, and the answer behind it: in time
+					}
 					if want == "" && len(told) > 0 || want != "" && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, want) }) {
 						t.Errorf("told\n  %s\nwant %q", strings.Join(told, "\n  "), want)
 					}
