@@ -25,6 +25,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/byre-messenger/byre/bench/proc"
 	"github.com/byre-messenger/byre/internal/clock"
 )
 
@@ -161,7 +162,7 @@ var workloads = map[string]workload{"W1": online, "W2": storeAndForward, "W3": i
 
 // measure runs one workload.
 func measure(ctx context.Context, o options, progress io.Writer) (*result, error) {
-	stop, err := profile(o.profile)
+	stop, err := proc.Profile(o.profile)
 	if err != nil {
 		return nil, err
 	}

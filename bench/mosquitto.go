@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/byre-messenger/byre/bench/proc"
 )
 
 // mosquittoBody is the size of a message there: it needs no padding.
@@ -55,7 +57,7 @@ func mosquitto(ctx context.Context, o options, r *result) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.proc.stop(syscall.SIGTERM)) }()
+	defer func() { err = errors.Join(err, b.proc.Stop(syscall.SIGTERM)) }()
 	var pairs []*pair
 	for i := range or(o.n, pairCount) {
 		topic := fmt.Sprint("bench/", i)
@@ -86,7 +88,7 @@ func findMosquitto() (string, error) {
 type broker struct {
 	host  string
 	roots *x509.CertPool
-	proc  *process
+	proc  *proc.Process
 }
 
 func startBroker(ctx context.Context, path, dir string) (*broker, error) {
@@ -94,7 +96,7 @@ func startBroker(ctx context.Context, path, dir string) (*broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
+	port, err := proc.FreePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,38 +108,25 @@ func startBroker(ctx context.Context, path, dir string) (*broker, error) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	log := &tail{}
-	proc, _, err := startProcess(ctx, []string{path, "-c", config}, "", log)
+	log := &proc.Tail{}
+	run, _, err := proc.Start(ctx, []string{path, "-c", config}, "", log)
 	if err != nil {
 		return nil, err
 	}
-	b := &broker{host: fmt.Sprint("127.0.0.1:", port), roots: roots, proc: proc}
-	for end := machine.Now().Add(readyTime); ; {
+	b := &broker{host: fmt.Sprint("127.0.0.1:", port), roots: roots, proc: run}
+	for end := machine.Now().Add(patience); ; {
 		c, err := dialMQTT(ctx, b.host, roots, "ready", "")
 		if err == nil {
 			c.close()
 			return b, nil
 		}
 		if machine.Now().After(end) {
-			return nil, errors.Join(fmt.Errorf("it does not answer: %w\n%s", err, log), proc.stop(syscall.SIGKILL))
+			return nil, errors.Join(fmt.Errorf("it does not answer: %w\n%s", err, log), run.Stop(syscall.SIGKILL))
 		}
 		if err := machine.Sleep(ctx, 20*time.Millisecond); err != nil {
-			return nil, errors.Join(err, proc.stop(syscall.SIGKILL))
+			return nil, errors.Join(err, run.Stop(syscall.SIGKILL))
 		}
 	}
-}
-
-// freePort returns a port that nobody listened on a moment ago.
-func freePort(ctx context.Context) (int, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	addr, ok := ln.Addr().(*net.TCPAddr)
-	if err := ln.Close(); err != nil || !ok {
-		return 0, errors.Join(errors.New("no port"), err)
-	}
-	return addr.Port, nil
 }
 
 // selfSigned writes a certificate of the kind that byred makes for itself

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/byre-messenger/byre/bench/proc"
 )
 
 // line is one end of a pair, whatever the protocol. It is for one goroutine at
@@ -174,7 +176,7 @@ const pacedRate = 500
 
 // run measures for a duration at saturation, then for half of it at the paced
 // rate, and writes both into r.
-func (p *pattern) run(ctx context.Context, proc *process, d time.Duration, r *result) error {
+func (p *pattern) run(ctx context.Context, of *proc.Process, d time.Duration, r *result) error {
 	defer p.hangUp()
 	for _, q := range p.pairs {
 		end := machine.Now().Add(2*d + patience)
@@ -185,7 +187,7 @@ func (p *pattern) run(ctx context.Context, proc *process, d time.Duration, r *re
 	for _, q := range p.pairs {
 		readers.Go(func() { p.receive(q) })
 	}
-	err := p.saturated(ctx, proc, d, r)
+	err := p.saturated(ctx, of, d, r)
 	if err == nil {
 		for _, q := range p.pairs {
 			// Answers are read so that none waits; the pace does not depend on them.
@@ -212,7 +214,7 @@ func (p *pattern) run(ctx context.Context, proc *process, d time.Duration, r *re
 }
 
 // saturated measures with full windows.
-func (p *pattern) saturated(ctx context.Context, proc *process, d time.Duration, r *result) error {
+func (p *pattern) saturated(ctx context.Context, of *proc.Process, d time.Duration, r *result) error {
 	var senders sync.WaitGroup
 	for _, q := range p.pairs {
 		senders.Go(func() { p.saturate(q) })
@@ -221,7 +223,7 @@ func (p *pattern) saturated(ctx context.Context, proc *process, d time.Duration,
 	if err := machine.Sleep(ctx, min(2*time.Second, d/4)); err != nil { // until all are at it
 		return err
 	}
-	m, err := newMeter(proc)
+	m, err := proc.NewMeter(of)
 	if err != nil {
 		return err
 	}
@@ -232,7 +234,7 @@ func (p *pattern) saturated(ctx context.Context, proc *process, d time.Duration,
 	}
 	p.phase.Store(-1)
 	n := float64(p.confirmed() - before)
-	u, err := m.read()
+	u, err := m.Read()
 	if err != nil {
 		return err
 	}
@@ -241,7 +243,7 @@ func (p *pattern) saturated(ctx context.Context, proc *process, d time.Duration,
 	if err := p.settled(ctx); err != nil {
 		return err
 	}
-	r.ConfirmedPerS, r.ServerCPU, r.GeneratorCPU, r.Elsewhere = n/u.seconds, u.server/n*1e4, u.generator/n*1e4, u.elsewhere
+	r.ConfirmedPerS, r.ServerCPU, r.GeneratorCPU, r.Elsewhere = n/u.Seconds, u.Server/n*1e4, u.Generator/n*1e4, u.Elsewhere
 	return nil
 }
 

@@ -1,25 +1,22 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
+	"github.com/byre-messenger/byre/bench/proc"
 	"github.com/byre-messenger/byre/internal/server"
 	"github.com/byre-messenger/byre/internal/server/control"
 	"github.com/byre-messenger/byre/internal/server/datadir"
@@ -52,10 +49,10 @@ type target struct {
 	host  string                 // HOST:PORT
 	known atomic.Pointer[[]byte] // the certificate whose chain was verified
 	roots *x509.CertPool
-	proc  *process // nil: it runs elsewhere
-	data  string   // its data directory, "" if it runs elsewhere
-	args  []string // of its command
-	log   *tail
+	proc  *proc.Process // nil: it runs elsewhere
+	data  string        // its data directory, "" if it runs elsewhere
+	args  []string      // of its command
+	log   *proc.Tail
 }
 
 // serve seeds a new data directory with n accounts and starts byred on it, or
@@ -135,8 +132,8 @@ func (t *target) verify(s tls.ConnectionState) error {
 
 // start runs byred until it is ready.
 func (t *target) start(ctx context.Context) error {
-	t.log = &tail{}
-	p, line, err := startProcess(ctx, t.args, "ready ", t.log)
+	t.log = &proc.Tail{}
+	p, line, err := proc.Start(ctx, t.args, "ready ", t.log)
 	if err != nil {
 		return fmt.Errorf("byred: %w", err)
 	}
@@ -154,7 +151,7 @@ func (t *target) stop() error {
 	if t.proc == nil {
 		return nil
 	}
-	err := t.proc.stop(syscall.SIGTERM)
+	err := t.proc.Stop(syscall.SIGTERM)
 	if err != nil {
 		err = fmt.Errorf("byred ended with %w\n%s", err, t.log)
 	}
@@ -171,100 +168,4 @@ func (t *target) waiting(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("ask byred: %w", err)
 	}
 	return s.Waiting, nil
-}
-
-// process is a program under measurement.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when its output has ended
-}
-
-// readyTime bounds the start of a program.
-const readyTime = 20 * time.Second
-
-// startProcess runs a program until a line of its stderr begins with ready, and
-// returns that line. Where ready is empty it returns at once.
-func startProcess(ctx context.Context, args []string, ready string, log *tail) (*process, string, error) {
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the programs that are measured
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		return nil, "", err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, "", err
-	}
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	said := make(chan string, 1)
-	go func() {
-		defer close(p.done)
-		lines := bufio.NewScanner(stderr)
-		for lines.Scan() {
-			log.add(lines.Text())
-			if ready != "" && strings.HasPrefix(lines.Text(), ready) {
-				select {
-				case said <- lines.Text():
-				default:
-				}
-			}
-		}
-		_, _ = io.Copy(io.Discard, stderr) // a line too long for the scanner
-	}()
-	if ready == "" {
-		return p, "", nil
-	}
-	late := make(chan struct{})
-	stop := machine.AfterFunc(readyTime, func() { close(late) })
-	defer stop()
-	select {
-	case line := <-said:
-		return p, line, nil
-	case <-p.done:
-		err = errors.New("it ended at once")
-	case <-late:
-		err = errors.New("it is not ready after 20 s")
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	_ = p.stop(syscall.SIGKILL)
-	return nil, "", fmt.Errorf("%w\n%s", err, log)
-}
-
-// stop sends a signal and waits for the end. An end by that signal is no error.
-func (p *process) stop(sig syscall.Signal) error {
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		return err
-	}
-	<-p.done
-	err := p.cmd.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == sig {
-			return nil
-		}
-	}
-	return err
-}
-
-// tail keeps the last lines that a program wrote, for errors.
-type tail struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (t *tail) add(line string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.lines = append(t.lines, line); len(t.lines) > 20 {
-		t.lines = t.lines[1:]
-	}
-}
-
-// String returns what was kept.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var b bytes.Buffer
-	for _, l := range t.lines {
-		b.WriteString("  " + l + "\n")
-	}
-	return b.String()
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/byre-messenger/byre/bench/proc"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -59,12 +60,12 @@ func (b *boxes) measureEnqueue(ctx context.Context, t *target, senders []*device
 	defer hangUp(conns)
 	var before int64
 	if t.proc != nil {
-		if before, err = diskUse(filepath.Join(t.data, "relay")); err != nil {
+		if before, err = proc.DiskUse(filepath.Join(t.data, "relay")); err != nil {
 			return err
 		}
 	}
 	r.tell("%d messages to %d devices that are away", n, len(b.devices))
-	m, err := newMeter(t.proc)
+	m, err := proc.NewMeter(t.proc)
 	if err != nil {
 		return err
 	}
@@ -81,12 +82,12 @@ func (b *boxes) measureEnqueue(ctx context.Context, t *target, senders []*device
 	if err := failed.err(); err != nil {
 		return err
 	}
-	u, err := m.read()
+	u, err := m.Read()
 	if err != nil {
 		return err
 	}
 	total := float64(n)
-	r.EnqueuePerS, r.EnqueueCPU, r.Elsewhere = total/u.seconds, u.server/total*1e4, u.elsewhere
+	r.EnqueuePerS, r.EnqueueCPU, r.Elsewhere = total/u.Seconds, u.Server/total*1e4, u.Elsewhere
 	if t.proc == nil {
 		return nil
 	}
@@ -97,7 +98,7 @@ func (b *boxes) measureEnqueue(ctx context.Context, t *target, senders []*device
 	if err != nil {
 		return err
 	}
-	after, err := diskUse(filepath.Join(t.data, "relay"))
+	after, err := proc.DiskUse(filepath.Join(t.data, "relay"))
 	r.DiskPerMessage = float64(after-before) / total
 	return err
 }
@@ -166,7 +167,7 @@ func (b *boxes) measureDrain(ctx context.Context, t *target, r *result) error {
 		return err
 	}
 	defer hangUp(conns)
-	m, err := newMeter(t.proc)
+	m, err := proc.NewMeter(t.proc)
 	if err != nil {
 		return err
 	}
@@ -184,12 +185,12 @@ func (b *boxes) measureDrain(ctx context.Context, t *target, r *result) error {
 	if err := failed.err(); err != nil {
 		return err
 	}
-	u, err := m.read()
+	u, err := m.Read()
 	if err != nil {
 		return err
 	}
 	n := float64(fetched.Load())
-	r.DrainPerS, r.DrainCPU = n/u.seconds, u.server/n*1e4
+	r.DrainPerS, r.DrainCPU = n/u.Seconds, u.Server/n*1e4
 	return forgotten(ctx, t)
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/byre-messenger/byre/bench/proc"
 )
 
 const (
@@ -43,7 +45,7 @@ type idlers struct {
 
 func (i *idlers) measure(ctx context.Context, r *result) error {
 	n := len(i.devices)
-	before, err := i.t.proc.memory()
+	before, err := i.t.proc.Memory()
 	if err != nil {
 		return err
 	}
@@ -52,9 +54,9 @@ func (i *idlers) measure(ctx context.Context, r *result) error {
 	if err != nil {
 		return err
 	}
-	r.Connections, r.SignInsPerS, r.SignInCPU, r.Elsewhere = n, float64(n)/u.seconds, u.server*1e3/float64(n), u.elsewhere
+	r.Connections, r.SignInsPerS, r.SignInCPU, r.Elsewhere = n, float64(n)/u.Seconds, u.Server*1e3/float64(n), u.Elsewhere
 	err = machine.Sleep(ctx, min(settleTime, time.Duration(n)*5*time.Millisecond))
-	if after, err2 := i.t.proc.memory(); err == nil && err2 == nil && i.t.proc != nil {
+	if after, err2 := i.t.proc.Memory(); err == nil && err2 == nil && i.t.proc != nil {
 		r.KBPerConnection = float64(after-before) / 1000 / float64(n)
 	}
 	hangUp(conns)
@@ -66,14 +68,14 @@ func (i *idlers) measure(ctx context.Context, r *result) error {
 	}
 	conns, u, err = i.signIn(ctx, true)
 	hangUp(conns)
-	r.ResumedPerS, r.ResumedCPU = float64(n)/u.seconds, u.server*1e3/float64(n)
+	r.ResumedPerS, r.ResumedCPU = float64(n)/u.Seconds, u.Server*1e3/float64(n)
 	return err
 }
 
 // signIn connects all devices and signs them in.
-func (i *idlers) signIn(ctx context.Context, resumed bool) (conns []*conn, u usage, err error) {
+func (i *idlers) signIn(ctx context.Context, resumed bool) (conns []*conn, u proc.Usage, err error) {
 	conns = make([]*conn, len(i.devices))
-	m, err := newMeter(i.t.proc)
+	m, err := proc.NewMeter(i.t.proc)
 	if err != nil {
 		return nil, u, err
 	}
@@ -93,7 +95,7 @@ func (i *idlers) signIn(ctx context.Context, resumed bool) (conns []*conn, u usa
 		return nil
 	})
 	if err == nil {
-		u, err = m.read()
+		u, err = m.Read()
 	}
 	if err != nil {
 		hangUp(conns)

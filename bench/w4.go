@@ -93,7 +93,7 @@ func (k *killing) round(ctx context.Context, n int) error {
 	case <-ended:
 		return fmt.Errorf("the senders ended before the kill: %w", failed.err())
 	}
-	if err := k.t.proc.stop(syscall.SIGKILL); err != nil {
+	if err := k.t.proc.Stop(syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill byred: %w", err)
 	}
 	<-ended

@@ -13,11 +13,13 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/calm"
 	"github.com/byre-messenger/byre/internal/relay/directory"
 	"github.com/byre-messenger/byre/internal/relay/epochlog"
 	"github.com/byre-messenger/byre/internal/relay/limit"
@@ -60,8 +62,8 @@ type Relay struct {
 	// gate is held for reading while a frame is handled; draining is under it.
 	gate     sync.RWMutex
 	draining bool
-	hour     int64 // of the last sweep; only sweep uses it
-	calm     calm  // only Run uses it
+	hour     int64      // of the last sweep; only sweep uses it
+	calm     calm.Watch // only Run uses it
 }
 
 // New reads what waits in the store, drops what is past its time, and returns
@@ -130,7 +132,9 @@ func (r *Relay) Run(ctx context.Context) {
 		if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
 			r.cfg.Log.ErrorContext(ctx, "what expired can't be dropped", slog.Any("err", err))
 		}
-		r.giveBack()
+		if r.calm.Look(r.counters.opened.Load()) {
+			debug.FreeOSMemory() // hundredths of a second for ten thousand sessions
+		}
 	}
 	wg.Wait()
 	r.end()

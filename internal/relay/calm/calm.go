@@ -1,6 +1,6 @@
-package relay
-
-import "runtime/debug"
+// Package calm tells when a rush of connections is over, so that the memory it
+// took can go back to the system. It is pure.
+package calm
 
 // A rush is rushSessions new sessions since memory was given back; it is over
 // when fewer than calmSessions come between two looks.
@@ -9,14 +9,14 @@ const (
 	calmSessions = 100
 )
 
-// calm gives back to the system what a rush of sign-ins left: each handshake
+// Watch finds the moment to give back what a rush of sign-ins left: each handshake
 // leaves several times the memory that its session then needs, and the runtime
 // keeps that while nothing is allocated. It is a value; whoever runs the relay
 // looks from time to time.
-type calm struct{ seen, given uint64 }
+type Watch struct{ seen, given uint64 }
 
-// look reports whether a rush is over, given how many sessions there ever were.
-func (c *calm) look(opened uint64) bool {
+// Look reports whether a rush is over, given how many sessions there ever were.
+func (c *Watch) Look(opened uint64) bool {
 	quiet := opened-c.seen < calmSessions
 	c.seen = opened
 	if !quiet || opened-c.given < rushSessions {
@@ -24,12 +24,4 @@ func (c *calm) look(opened uint64) bool {
 	}
 	c.given = opened
 	return true
-}
-
-// giveBack looks, and gives memory back once a rush is over: some hundredths of
-// a second of processor time for ten thousand sessions.
-func (r *Relay) giveBack() {
-	if r.calm.look(r.counters.opened.Load()) {
-		debug.FreeOSMemory()
-	}
 }

@@ -1,11 +1,15 @@
-package relay
+package calm_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/byre-messenger/byre/internal/relay/calm"
+)
 
 // TestARushIsFollowedByOneRest: memory is given back once behind each rush, and
 // neither in it nor without one.
 func TestARushIsFollowedByOneRest(t *testing.T) {
-	var c calm
+	var c calm.Watch
 	for i, look := range []struct {
 		opened uint64
 		rests  bool
@@ -21,7 +25,7 @@ func TestARushIsFollowedByOneRest(t *testing.T) {
 		{2_450, true},
 		{2_550, false},
 	} {
-		if got := c.look(look.opened); got != look.rests {
+		if got := c.Look(look.opened); got != look.rests {
 			t.Errorf("look %d, at %d sessions: %t, want %t", i, look.opened, got, look.rests)
 		}
 	}
