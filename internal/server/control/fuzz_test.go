@@ -9,6 +9,15 @@ import (
 	"testing"
 )
 
+// asked is a connection whose peer says one thing and then no more.
+type asked struct {
+	net.Conn
+
+	question io.Reader
+}
+
+func (a asked) Read(b []byte) (int, error) { return a.question.Read(b) }
+
 // FuzzQuestion puts anything to the control socket: it is answered with JSON
 // that says something, and the server is done with it.
 func FuzzQuestion(f *testing.F) {
@@ -21,12 +30,8 @@ func FuzzQuestion(f *testing.F) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.answer(t.Context(), theirs)
+			s.answer(t.Context(), asked{theirs, bytes.NewReader(question)})
 			_ = theirs.Close()
-		}()
-		go func() {
-			_, _ = mine.Write(question)
-			_, _ = mine.Write([]byte("\n}")) // an end, for what waits for more
 		}()
 		said, _ := io.ReadAll(mine)
 		<-done
