@@ -131,7 +131,7 @@ func (p *Process) CPU() (float64, error) {
 	if p == nil {
 		return 0, nil
 	}
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid)) //nolint:gosec // of a child
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, fmt.Errorf("the CPU time of a process is read from /proc: %w", err)
 	}
@@ -233,7 +233,7 @@ func allCPU() float64 {
 // DiskUse returns the bytes that a directory's files take on the disk.
 func DiskUse(dir string) (int64, error) {
 	var sum int64
-	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error { //nolint:gosec // the directory is our own
+	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
