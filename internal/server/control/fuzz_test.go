@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// asked is a connection whose peer says one thing and then no more.
-type asked struct {
+// onetime is a connection whose peer says one thing and then no more.
+type onetime struct {
 	net.Conn
 
 	question io.Reader
 }
 
-func (a asked) Read(b []byte) (int, error) { return a.question.Read(b) }
+func (a onetime) Read(b []byte) (int, error) { return a.question.Read(b) }
 
 // FuzzQuestion puts anything to the control socket: it is answered with JSON
 // that says something, and the server is done with it.
@@ -30,7 +30,7 @@ func FuzzQuestion(f *testing.F) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.answer(t.Context(), asked{theirs, bytes.NewReader(question)})
+			s.answer(t.Context(), onetime{theirs, bytes.NewReader(question)})
 			_ = theirs.Close()
 		}()
 		said, _ := io.ReadAll(mine)
