@@ -147,21 +147,23 @@ func (s *session) catchUpJob(g *groupState) *job {
 }
 
 func (s *session) catchUp(ctx context.Context, g *groupState) error {
-	epoch, idle := g.Rec.Epoch, 0
+	var epoch uint64
+	idle := 0
 	for {
-		if idle++; g.Rec.Epoch != epoch {
-			epoch, idle = g.Rec.Epoch, 0
-		} else if idle > maxIdle {
-			return errEndless
-		}
 		if err := s.welcomeAgain(ctx, g); err != nil {
 			return err
 		}
 		var req *wire.ReadEpoch
 		if err := s.do(ctx, func(*txn) error {
-			if !g.Rec.Over && g.Unsure() {
-				req = &wire.ReadEpoch{Handle: g.Handle(), From: g.Rec.Skipped}
+			if g.Rec.Over || !g.Unsure() {
+				return nil
 			}
+			if idle++; g.Rec.Epoch != epoch {
+				epoch, idle = g.Rec.Epoch, 0
+			} else if idle > maxIdle {
+				return errEndless
+			}
+			req = &wire.ReadEpoch{Handle: g.Handle(), From: g.Rec.Skipped}
 			return nil
 		}); err != nil || req == nil {
 			return err
