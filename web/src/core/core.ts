@@ -10,6 +10,8 @@ import workerURL from "./worker.ts?worker&url";
 interface Open {
   method: string;
   args: object;
+  /** The core that was there when it was made, if any. */
+  core: string;
   resolve(value: unknown): void;
   reject(why: CoreError): void;
 }
@@ -150,7 +152,7 @@ class Tab implements Core {
     if (!anew) return;
     for (const [id, call] of this.#open) {
       if (call.method === "unlock" && resume && id === this.#lastID) continue; // just sent
-      if (once.has(call.method)) {
+      if (once.has(call.method) && call.core !== "") {
         this.#open.delete(id);
         call.reject(new CoreError("restarted", "the tab that ran byre was closed in the middle of this: look whether it was done, and do it again if not"));
       } else {
@@ -188,7 +190,7 @@ class Tab implements Core {
     if (this.state.phase === "unsupported") return Promise.reject(new CoreError("other", "this browser lacks what byre needs: update it"));
     return new Promise<T>((resolve, reject) => {
       const id = ++this.#lastID;
-      this.#open.set(id, { method, args, resolve: resolve as (v: unknown) => void, reject });
+      this.#open.set(id, { method, args, core: this.#core, resolve: resolve as (v: unknown) => void, reject });
       this.#post({ to: "core", kind: "call", tab: this.#tab, id, build: this.#build, method, args });
     });
   }

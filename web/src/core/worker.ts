@@ -24,17 +24,17 @@ const say = (m: ToTabs) => channel.postMessage(m);
 let state: SharedState = { phase: "starting", connection: { state: "offline" }, passkey: false };
 let key: string | undefined;
 let up = false;
+/** What opens or closes the home; all other calls wait for it. */
+let opening: Promise<unknown> = Promise.resolve();
+const opens = new Set(["register", "unlock", "lock"]);
 
-const ready = new Promise<void>((resolve) => {
-  scope.byreHost = {
-    event: (json) => heard(JSON.parse(json) as FromCore),
-    ready: () => {
-      up = true;
-      say({ to: "tabs", kind: "up", core, build, state });
-      resolve();
-    },
-  };
-});
+scope.byreHost = {
+  event: (json) => heard(JSON.parse(json) as FromCore),
+  ready: () => {
+    up = true;
+    say({ to: "tabs", kind: "up", core, build, state });
+  },
+};
 
 function heard(ev: FromCore): void {
   if (ev.type === "key") {
@@ -69,7 +69,6 @@ function forget(): Promise<void> {
 async function answer(m: ToCore & { kind: "call" }): Promise<void> {
   const reply = { to: "tabs", tab: m.tab, kind: "answer", id: m.id } as const;
   try {
-    await ready;
     if (m.build !== build) throw { code: "update", text: "this tab is older than the byre that runs in another one: reload it" };
     if (m.method === "wipe") {
       await call("close", {});
@@ -78,7 +77,10 @@ async function answer(m: ToCore & { kind: "call" }): Promise<void> {
       dead("wiped"); // the tab starts another
       return;
     }
-    say({ ...reply, value: await call(m.method, m.args) });
+    const before = opening;
+    const done = before.then(() => call(m.method, m.args));
+    if (opens.has(m.method)) opening = done.catch(() => {});
+    say({ ...reply, value: await done });
   } catch (e) {
     const problem = e as Problem;
     say({ ...reply, problem: problem?.code ? { code: problem.code, text: problem.text } : { code: "other", text: String(e) } });
@@ -95,9 +97,9 @@ function dead(why: string): void {
 
 channel.onmessage = (ev: MessageEvent<ToCore | ToTabs>) => {
   const m = ev.data;
-  if (m.to !== "core") return;
+  if (m.to !== "core" || !up) return; // "up" has them all said again
   if (m.kind === "call") void answer(m);
-  else if (up) say({ to: "tabs", tab: m.tab, kind: "up", core, build, state, key });
+  else say({ to: "tabs", tab: m.tab, kind: "up", core, build, state, key });
 };
 
 async function start(): Promise<void> {

@@ -1,0 +1,162 @@
+// What the stories stand on: a real byred, real byre, and a real Chromium whose
+// pages are driven through the API that the screens use.
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const bin = process.env.BYRE_BIN ?? new URL("../../bin/", import.meta.url).pathname;
+export const passphrase = "eine Kuh macht Muh";
+
+const assets = new URL("../dist/assets/", import.meta.url).pathname;
+const coreFile = readdirSync(assets).find((f) => /^core-.*\.js$/.test(f) && /\bas openCore\b|\{openCore\}/.test(readFileSync(join(assets, f), "utf8")));
+
+function freePort() {
+  return new Promise((resolve) => {
+    const s = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = s.address();
+      s.close(() => resolve(port));
+    });
+  });
+}
+
+/** A folder that goes with the test. */
+export function folder(t) {
+  const dir = mkdtempSync(join(tmpdir(), "byre-web-"));
+  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+  return dir;
+}
+
+/** A server; stop and start keep its data and its addresses. */
+export async function serve(t) {
+  const data = folder(t);
+  const [listen, web] = [await freePort(), await freePort()];
+  const s = {
+    url: `https://127.0.0.1:${listen}`, page: `http://localhost:${web}`, ca: join(data, "ca.pem"), data, child: null,
+    async start() {
+      s.child = spawn(join(bin, "byred"), ["serve", "--data", data, "--listen", `127.0.0.1:${listen}`, "--web", `localhost:${web}`], { stdio: ["ignore", "ignore", "pipe"] });
+      const lines = createInterface({ input: s.child.stderr });
+      const said = [];
+      for await (const line of lines) {
+        said.push(line);
+        if (line.startsWith("ready ")) {
+          s.child.stderr.resume();
+          return;
+        }
+      }
+      throw new Error("byred did not start: " + said.join("\n"));
+    },
+    /** Ends it as a power cut would, or in order. */
+    stop(signal = "SIGKILL") {
+      const child = s.child;
+      s.child = null;
+      return new Promise((resolve) => {
+        if (!child || child.exitCode !== null) return resolve();
+        child.once("exit", resolve);
+        child.kill(signal);
+      });
+    },
+  };
+  t.after(() => s.stop());
+  await s.start();
+  return s;
+}
+
+/** A terminal client with a home of its own. */
+export function terminal(t, server) {
+  const home = folder(t);
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      execFile(join(bin, "byre"), args, { env: { ...process.env, BYRE_HOME: home, BYRE_PASSPHRASE: passphrase }, timeout: 60_000 }, (err, stdout, stderr) => {
+        if (err) reject(new Error(`byre ${args.join(" ")}: ${err.message}\n${stderr}`));
+        else resolve(stdout);
+      });
+    });
+}
+
+export async function register(byre, server, name) {
+  await byre("register", server.url, name, "--ca", server.ca);
+}
+
+/** Messages that sync printed, as "from: text". */
+export async function sync(byre) {
+  const out = await byre("sync", "--json");
+  return out.split("\n").filter(Boolean).map((l) => JSON.parse(l));
+}
+
+/** A browser with a profile of its own. */
+export async function browser(t, profile = folder(t)) {
+  const executablePath = process.env.BYRE_CHROMIUM;
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad"],
+  });
+  const b = { context, profile, complaints: [], close: () => context.close() };
+  t.after(() => context.close().catch(() => {}));
+  return b;
+}
+
+/** A tab on the server's page. */
+export async function tab(b, server, before = async () => {}) {
+  const page = await b.context.newPage();
+  page.on("console", (m) => {
+    if (/Content.Security.Policy|TrustedHTML|TrustedScript|Trusted Type|violat/i.test(m.text())) b.complaints.push(m.text());
+    if (process.env.BYRE_WEB_VERBOSE) console.error("page:", m.text());
+  });
+  page.on("pageerror", (e) => b.complaints.push(String(e)));
+  const cdp = await b.context.newCDPSession(page);
+  const self = {
+    page, cdp,
+    async open() {
+      await page.goto(server.page);
+      await self.run("globalThis.said = []; core.on((ev) => said.push(ev));");
+      return self;
+    },
+    /** Runs JavaScript with `core` in the page and returns what it returns. Failures carry the core's code. */
+    async run(body, arg) {
+      const expression = `(async (arg) => {
+        const core = (await import(${JSON.stringify("/assets/" + coreFile)})).openCore();
+        try { return { value: await (async () => { ${body} })() }; }
+        catch (e) { return { failure: { code: e.code ?? "", text: String(e.message ?? e) } }; }
+      })(${JSON.stringify(arg)})`;
+      const { result, exceptionDetails } = await cdp.send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true, userGesture: true });
+      if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+      const { value, failure } = result.value ?? {};
+      if (failure) throw Object.assign(new Error(`${failure.code}: ${failure.text}`), { code: failure.code });
+      return value;
+    },
+    call: (method, ...args) => self.run("return core[arg.method](...arg.args)", { method, args }),
+    state: () => self.run("return core.state"),
+    /** Waits until a condition on the state holds: an expression with `s`. */
+    until: (condition, seconds = 30) =>
+      self.run(
+        `const end = Date.now() + ${seconds} * 1000;
+         for (;;) {
+           const s = core.state;
+           if (${condition}) return s;
+           if (Date.now() > end) throw new Error("waited for ${condition.replace(/["\\]/g, "'")}: " + JSON.stringify(s));
+           await new Promise((r) => setTimeout(r, 20));
+         }`,
+      ),
+    /** Waits until a message with a text stands in a conversation and satisfies an expression with `m`. */
+    message: (to, text, condition = "true", seconds = 30) =>
+      self.run(
+        `const end = Date.now() + ${seconds} * 1000;
+         for (;;) {
+           const page = await core.history(arg.to).catch((e) => { if (e.code === "room_unknown") return { messages: [] }; throw e; });
+           const all = page.messages.filter((m) => m.text === arg.text);
+           const m = all[0];
+           if (m && (${condition})) return { ...m, copies: all.length };
+           if (Date.now() > end) throw new Error("waited for " + arg.text + ": " + JSON.stringify(page));
+           await new Promise((r) => setTimeout(r, 50));
+         }`,
+        { to, text },
+      ),
+  };
+  await before(cdp);
+  return self.open();
+}
