@@ -1,3 +1,7 @@
+// As in byred: mappings without names can be joined again.
+//
+//go:debug decoratemappings=0
+
 // Command byre is the terminal client of byre.
 package main
 
@@ -12,9 +16,11 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/cli/byrecmd"
+	"github.com/byre-messenger/byre/internal/hygiene"
 )
 
 func main() {
+	hygiene.Close()
 	// A reader that goes must not end byre between taking an event and telling it.
 	signal.Ignore(syscall.SIGPIPE)
 	env := &cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}

@@ -1,3 +1,9 @@
+// Where memory is locked, Go gives it back by mapping it anew. Names that it
+// gives to mappings would keep the kernel from joining them again, of which there
+// may be 65,530.
+//
+//go:debug decoratemappings=0
+
 // Command byred is the server of byre.
 package main
 
@@ -10,9 +16,11 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/cli/byredcmd"
+	"github.com/byre-messenger/byre/internal/hygiene"
 )
 
 func main() {
+	hygiene.Close()
 	env := &cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
 	env.Terminal = term.IsTerminal(int(os.Stderr.Fd()))
 	if term.IsTerminal(int(os.Stdin.Fd())) {
