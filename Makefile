@@ -34,8 +34,8 @@ BENCH_PKGS ?= ./...
 RACE_PKGS = $(wildcard internal/clock internal/seal internal/store internal/relay internal/client \
 	internal/server internal/transport internal/keyring internal/testnet mls/group)
 
-.PHONY: help build run demo test test-long race lint fuzz bench gen cover \
-	step-build step-vet step-lint step-gen step-unit step-mls step-interop step-scripts step-race step-fuzz step-cross
+.PHONY: help build web run demo test test-long race lint fuzz bench gen cover \
+	step-build step-vet step-lint step-gen step-unit step-mls step-interop step-scripts step-web step-race step-fuzz step-cross
 
 help: ## show this list
 	@echo "byre: an end-to-end encrypted messenger that anyone can host. Targets:"
@@ -45,14 +45,17 @@ build: ## build bin/byred and bin/byre
 	@mkdir -p bin
 	go build -trimpath -o bin/ ./cmd/...
 
-run: build ## run the server in the foreground, data in ./byre-data (ARGS="--listen ..." adds flags)
+web: ## build the web client, where node is, for byred to embed
+	@web/scripts/build
+
+run: web build ## build the web client and the server, and run it in the foreground, data in ./byre-data (ARGS="--listen ..." adds flags)
 	exec ./bin/byred serve --data $(DATA) $(ARGS)
 
 demo: build ## a server seeded with a scripted conversation, and how to join it
 	PATH="$(CURDIR)/bin:$$PATH" scripts/demo.sh
 
 test: ## everything that must hold before a change lands (two cores: minutes)
-	@scripts/steps step-build step-vet step-lint step-gen step-unit step-mls step-interop step-scripts step-race step-fuzz step-cross
+	@scripts/steps step-build step-vet step-lint step-gen step-unit step-mls step-interop step-scripts step-web step-race step-fuzz step-cross
 
 test-long: ## make test, then the heavy rounds (BYRE_LONG=1), the race detector everywhere, long fuzzing
 	@scripts/steps test
@@ -109,6 +112,10 @@ step-interop:
 # The stories of testdata/script move time, which only builds with the tag can.
 step-scripts:
 	@go test -tags testhooks -timeout 15m ./internal/script/...
+
+# The web client in Chromium (needs node, npm and chromium, or says so).
+step-web:
+	@web/tests/run
 
 step-race:
 	@BYRE_CHROMIUM= scripts/race -short -timeout 15m $(addprefix ./,$(addsuffix /...,$(RACE_PKGS)))

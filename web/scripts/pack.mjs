@@ -1,31 +1,23 @@
 // Packs web/dist for byred: each file as .br and .gz in internal/webui/dist.
-// Two runs give the same bytes.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// Two runs give the same bytes. What a hash names is packed once.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const from = new URL("../dist/", import.meta.url).pathname;
-const to = new URL("../../internal/webui/dist/", import.meta.url).pathname;
+const [from, to] = ["../dist/", "../../internal/webui/dist/"].map((p) => fileURLToPath(new URL(p, import.meta.url)));
+const files = (dir) => (existsSync(dir) ? readdirSync(dir, { recursive: true }).filter((f) => statSync(join(dir, f)).isFile()).sort() : []);
 
-for (const name of readdirSync(to)) if (name !== "placeholder.txt") rmSync(join(to, name), { recursive: true });
+const names = files(from);
+const kept = new Set(["placeholder.txt", ".gitignore", ...names.flatMap((n) => [n + ".br", n + ".gz"])]);
+for (const name of files(to)) if (!kept.has(name)) rmSync(join(to, name));
 
-let total = 0;
-for (const name of readdirSync(from, { recursive: true }).sort()) {
-  const path = join(from, name);
-  let bytes;
-  try {
-    bytes = readFileSync(path);
-  } catch (e) {
-    if (e.code === "EISDIR") continue;
-    throw e;
-  }
-  mkdirSync(dirname(join(to, name)), { recursive: true });
-  const br = brotliCompressSync(bytes, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
-  });
-  writeFileSync(join(to, name + ".br"), br);
-  writeFileSync(join(to, name + ".gz"), gzipSync(bytes, { level: 9 }));
-  total += br.length;
-  console.log(`${String(bytes.length).padStart(9)} ${String(br.length).padStart(9)} br  ${name}`);
+for (const name of names) {
+  const path = join(to, name);
+  if (name.startsWith("assets") && existsSync(path + ".br") && existsSync(path + ".gz")) continue;
+  const bytes = readFileSync(join(from, name));
+  mkdirSync(dirname(path), { recursive: true });
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+  writeFileSync(path + ".br", brotliCompressSync(bytes, { params }));
+  writeFileSync(path + ".gz", gzipSync(bytes, { level: 9 }));
 }
-console.log(`${String(total).padStart(19)} br  all`);

@@ -70,7 +70,7 @@ export function terminal(t, server) {
   const home = folder(t);
   return (...args) =>
     new Promise((resolve, reject) => {
-      execFile(join(bin, "byre"), args, { env: { ...process.env, BYRE_HOME: home, BYRE_PASSPHRASE: passphrase }, timeout: 60_000 }, (err, stdout, stderr) => {
+      execFile(join(bin, "byre"), args, { env: { ...process.env, BYRE_HOME: home, BYRE_PASSPHRASE: passphrase }, timeout: 60_000, maxBuffer: 64 << 20 }, (err, stdout, stderr) => {
         if (err) reject(new Error(`byre ${args.join(" ")}: ${err.message}\n${stderr}`));
         else resolve(stdout);
       });

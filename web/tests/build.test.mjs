@@ -1,0 +1,43 @@
+// What is built: how large it is, what is linked, and that it is the same twice.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const web = fileURLToPath(new URL("..", import.meta.url));
+const packed = join(web, "../internal/webui/dist");
+const files = (dir) => readdirSync(dir, { recursive: true }).filter((f) => statSync(join(dir, f)).isFile()).sort();
+const size = (pattern) => files(packed).filter((f) => pattern.test(f)).reduce((sum, f) => sum + statSync(join(packed, f)).size, 0);
+
+test("the sizes are within their budgets", (t) => {
+  const wasm = size(/\.wasm\.br$/), ui = size(/\.(js|css|html)\.gz$/);
+  t.diagnostic(`wasm ${wasm} bytes (brotli), ui ${ui} bytes (gzip)`);
+  assert.ok(wasm > 500_000 && wasm <= 1_600_000, `the WASM has ${wasm} bytes, at most 1600000`);
+  assert.ok(ui > 5_000 && ui <= 60_000, `the UI has ${ui} bytes, at most 60000`);
+});
+
+test("the WASM links no network stack, no TLS and no foreign code", () => {
+  const wasm = readFileSync(join(web, "generated/core.wasm"));
+  // Go keeps the names of all functions that are linked.
+  assert.ok(wasm.includes("github.com/byre-messenger/byre/internal/client.") && wasm.includes("crypto/mlkem."), "names are not where this test looks");
+  const banned = [
+    "net.(*", "net/http.", "net/url.", "crypto/tls.", "crypto/x509.", "crypto/ecdsa.", "math/big.nat", "encoding/asn1.",
+    "github.com/coder/websocket", "google.golang.org/protobuf", "github.com/cockroachdb", "byre/internal/relay.", "byre/internal/server",
+  ];
+  assert.deepEqual(banned.filter((name) => wasm.includes(name)), []);
+});
+
+test("two builds give the same bytes", (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "byre-build-"));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const before = readFileSync(join(web, "generated/core.wasm"));
+  execFileSync(join(web, "scripts/core"));
+  assert.ok(before.equals(readFileSync(join(web, "generated/core.wasm"))), "the WASM differs");
+  execFileSync("npx", ["--no-install", "vite", "build", "--logLevel", "warn", "--outDir", dir], { cwd: web });
+  const dist = join(web, "dist");
+  assert.deepEqual(files(dir), files(dist));
+  for (const f of files(dir)) assert.ok(readFileSync(join(dir, f)).equals(readFileSync(join(dist, f))), `${f} differs`);
+});
