@@ -292,6 +292,7 @@ type KeptGap struct {
 	From       int64
 	To         int64
 	Generation uint64
+	Restored   bool
 }
 
 // EncodedLen implements [Message].
@@ -300,6 +301,7 @@ func (m *KeptGap) EncodedLen() (n int) {
 	n += lenInteger(2, m.From)
 	n += lenInteger(3, m.To)
 	n += lenInteger(4, m.Generation)
+	n += lenBool(5, m.Restored)
 	return n
 }
 
@@ -309,6 +311,7 @@ func (m *KeptGap) Append(b []byte) []byte {
 	b = appendInteger(b, 2, m.From)
 	b = appendInteger(b, 3, m.To)
 	b = appendInteger(b, 4, m.Generation)
+	b = appendBool(b, 5, m.Restored)
 	return b
 }
 
@@ -338,6 +341,8 @@ func (m *KeptGap) merge(b []byte, parts *int) error {
 			m.To = int64(d.num)
 		case 4<<3 | wireVarint:
 			m.Generation = uint64(d.num)
+		case 5<<3 | wireVarint:
+			m.Restored = d.num != 0
 		}
 	}
 	return d.err
@@ -362,6 +367,8 @@ type KeptEpoch struct {
 	Over bool
 	// handles name the keys of the entries, in order.
 	Handles []uint64
+	// segments are those that the entries are sealed in, in order.
+	Segments []uint64
 }
 
 // EncodedLen implements [Message].
@@ -370,6 +377,7 @@ func (m *KeptEpoch) EncodedLen() (n int) {
 	n += lenInteger(2, m.First)
 	n += lenBool(3, m.Over)
 	n += lenIntegers(4, m.Handles)
+	n += lenIntegers(5, m.Segments)
 	return n
 }
 
@@ -379,6 +387,7 @@ func (m *KeptEpoch) Append(b []byte) []byte {
 	b = appendInteger(b, 2, m.First)
 	b = appendBool(b, 3, m.Over)
 	b = appendIntegers(b, 4, m.Handles)
+	b = appendIntegers(b, 5, m.Segments)
 	return b
 }
 
@@ -410,6 +419,10 @@ func (m *KeptEpoch) merge(b []byte, parts *int) error {
 			m.Handles = append(m.Handles, uint64(d.num))
 		case 4<<3 | wireLength:
 			m.Handles = unpack(&d, m.Handles)
+		case 5<<3 | wireVarint:
+			m.Segments = append(m.Segments, uint64(d.num))
+		case 5<<3 | wireLength:
+			m.Segments = unpack(&d, m.Segments)
 		}
 	}
 	return d.err

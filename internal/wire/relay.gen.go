@@ -289,7 +289,8 @@ func (m Frame) LogValue() slog.Value { return slog.StringValue(m.String()) }
 type Hello struct {
 	ProtocolMin uint32
 	ProtocolMax uint32
-	// features are bits; unknown ones are ignored.
+	// features are bits; unknown ones are ignored. Bit 0: the relay knows
+	// Send.withdraw and Withdraw.
 	Features uint64
 	// server_key is the Ed25519 identity that clients pin (32 bytes).
 	ServerKey []byte
@@ -378,7 +379,7 @@ func (m Hello) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m Hello) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// RequestBody is what Body of [Request] can hold: *[Register], *[SignIn], *[LookUp], *[ReadChain], *[AppendChain], *[PublishKeyPackages], *[ClaimKeyPackages], *[SetAudience], *[Send], *[Ack], *[AckGap], *[AppendEpoch], *[ReadEpoch], *[ReadHeld].
+// RequestBody is what Body of [Request] can hold: *[Register], *[SignIn], *[LookUp], *[ReadChain], *[AppendChain], *[PublishKeyPackages], *[ClaimKeyPackages], *[SetAudience], *[Send], *[Ack], *[AckGap], *[AppendEpoch], *[ReadEpoch], *[ReadHeld], *[Withdraw].
 //
 //sumtype:decl
 type RequestBody interface {
@@ -400,6 +401,7 @@ func (*AckGap) isRequestBody()             {}
 func (*AppendEpoch) isRequestBody()        {}
 func (*ReadEpoch) isRequestBody()          {}
 func (*ReadHeld) isRequestBody()           {}
+func (*Withdraw) isRequestBody()           {}
 
 // Request is asked by a device and answered by one Response of the same id.
 type Request struct {
@@ -440,6 +442,8 @@ func (m *Request) EncodedLen() (n int) {
 		n += lenHead(14, v.EncodedLen())
 	case *ReadHeld:
 		n += lenHead(15, v.EncodedLen())
+	case *Withdraw:
+		n += lenHead(16, v.EncodedLen())
 	}
 	return n
 }
@@ -476,6 +480,8 @@ func (m *Request) Append(b []byte) []byte {
 		b = v.Append(appendHead(b, 14, v.EncodedLen()))
 	case *ReadHeld:
 		b = v.Append(appendHead(b, 15, v.EncodedLen()))
+	case *Withdraw:
+		b = v.Append(appendHead(b, 16, v.EncodedLen()))
 	}
 	return b
 }
@@ -598,6 +604,13 @@ func (m *Request) merge(b []byte, parts *int) error {
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
+		case 16<<3 | wireLength:
+			v, ok := m.Body.(*Withdraw)
+			if !ok {
+				v = new(Withdraw)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -612,7 +625,7 @@ func (m Request) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m Request) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// ResponseBody is what Body of [Response] can hold: *[Failure], *[Done], *[SignedIn], *[Account], *[KeyPackages], *[Sent], *[EpochAppended], *[EpochLog], *[Held].
+// ResponseBody is what Body of [Response] can hold: *[Failure], *[Done], *[SignedIn], *[Account], *[KeyPackages], *[Sent], *[EpochAppended], *[EpochLog], *[Held], *[Withdrawn].
 //
 //sumtype:decl
 type ResponseBody interface {
@@ -629,6 +642,7 @@ func (*Sent) isResponseBody()          {}
 func (*EpochAppended) isResponseBody() {}
 func (*EpochLog) isResponseBody()      {}
 func (*Held) isResponseBody()          {}
+func (*Withdrawn) isResponseBody()     {}
 
 // Response answers the request of the same id.
 type Response struct {
@@ -658,6 +672,8 @@ func (m *Response) EncodedLen() (n int) {
 		n += lenHead(9, v.EncodedLen())
 	case *Held:
 		n += lenHead(10, v.EncodedLen())
+	case *Withdrawn:
+		n += lenHead(11, v.EncodedLen())
 	}
 	return n
 }
@@ -684,6 +700,8 @@ func (m *Response) Append(b []byte) []byte {
 		b = v.Append(appendHead(b, 9, v.EncodedLen()))
 	case *Held:
 		b = v.Append(appendHead(b, 10, v.EncodedLen()))
+	case *Withdrawn:
+		b = v.Append(appendHead(b, 11, v.EncodedLen()))
 	}
 	return b
 }
@@ -768,6 +786,13 @@ func (m *Response) merge(b []byte, parts *int) error {
 			v, ok := m.Body.(*Held)
 			if !ok {
 				v = new(Held)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 11<<3 | wireLength:
+			v, ok := m.Body.(*Withdrawn)
+			if !ok {
+				v = new(Withdrawn)
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
@@ -1266,6 +1291,9 @@ type Gap struct {
 	To   int64
 	// generation is returned in AckGap.
 	Generation uint64
+	// restored: the server was set back to a backup. Its epoch logs have forgotten
+	// who won since, so conversations are begun anew (ADR 35).
+	Restored bool
 }
 
 // EncodedLen implements [Message].
@@ -1274,6 +1302,7 @@ func (m *Gap) EncodedLen() (n int) {
 	n += lenInteger(2, m.From)
 	n += lenInteger(3, m.To)
 	n += lenInteger(4, m.Generation)
+	n += lenBool(5, m.Restored)
 	return n
 }
 
@@ -1283,6 +1312,7 @@ func (m *Gap) Append(b []byte) []byte {
 	b = appendInteger(b, 2, m.From)
 	b = appendInteger(b, 3, m.To)
 	b = appendInteger(b, 4, m.Generation)
+	b = appendBool(b, 5, m.Restored)
 	return b
 }
 
@@ -1312,6 +1342,8 @@ func (m *Gap) merge(b []byte, parts *int) error {
 			m.To = int64(d.num)
 		case 4<<3 | wireVarint:
 			m.Generation = uint64(d.num)
+		case 5<<3 | wireVarint:
+			m.Restored = d.num != 0
 		}
 	}
 	return d.err
@@ -2024,6 +2056,11 @@ type Send struct {
 	// live_only: where the device is not connected, or does not confirm, nothing
 	// is stored and the outcome is OUTCOME_GONE.
 	LiveOnly bool
+	// withdraw lets the envelope be taken back: for each target, in the order of
+	// Sent's outcomes, the first 16 bytes of the SHA-256 of its withdraw handle,
+	// one behind the other; 16 zeros where it can't be. Empty: nowhere. Of class
+	// message alone.
+	Withdraw []byte
 }
 
 // EncodedLen implements [Message].
@@ -2035,6 +2072,7 @@ func (m *Send) EncodedLen() (n int) {
 	n += lenInteger(3, m.Audience)
 	n += lenInteger(4, m.Class)
 	n += lenBool(5, m.LiveOnly)
+	n += lenText(6, m.Withdraw)
 	return n
 }
 
@@ -2047,6 +2085,7 @@ func (m *Send) Append(b []byte) []byte {
 	b = appendInteger(b, 3, m.Audience)
 	b = appendInteger(b, 4, m.Class)
 	b = appendBool(b, 5, m.LiveOnly)
+	b = appendText(b, 6, m.Withdraw)
 	return b
 }
 
@@ -2079,6 +2118,8 @@ func (m *Send) merge(b []byte, parts *int) error {
 			m.Class = Class(d.num)
 		case 5<<3 | wireVarint:
 			m.LiveOnly = d.num != 0
+		case 6<<3 | wireLength:
+			m.Withdraw = d.raw
 		}
 	}
 	return d.err
@@ -2092,6 +2133,235 @@ func (m Send) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m Send) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Withdraw takes envelopes back that no device has confirmed yet. Answered by
+// Withdrawn. Repeating it is harmless.
+type Withdraw struct {
+	// items are at most as many as Send has targets.
+	Items []Withdrawal
+}
+
+// EncodedLen implements [Message].
+func (m *Withdraw) EncodedLen() (n int) {
+	for i := range m.Items {
+		n += lenHead(1, m.Items[i].EncodedLen())
+	}
+	return n
+}
+
+// Append implements [Message].
+func (m *Withdraw) Append(b []byte) []byte {
+	for i := range m.Items {
+		b = m.Items[i].Append(appendHead(b, 1, m.Items[i].EncodedLen()))
+	}
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Withdraw) Parse(b []byte) error {
+	*m = Withdraw{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Withdraw{}
+		return fmt.Errorf("parse Withdraw: %w", err)
+	}
+	return nil
+}
+
+func (m *Withdraw) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Items = append(m.Items, Withdrawal{})
+			d.err = m.Items[len(m.Items)-1].merge(d.part(parts), parts)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Withdraw) String() string { return describe("Withdraw", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Withdraw) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Withdraw) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Withdrawal is one envelope in one mailbox.
+type Withdrawal struct {
+	Device []byte
+	// handle is the withdraw handle (32 bytes): whoever shows it has the right.
+	Handle []byte
+}
+
+// EncodedLen implements [Message].
+func (m *Withdrawal) EncodedLen() (n int) {
+	n += lenText(1, m.Device)
+	n += lenText(2, m.Handle)
+	return n
+}
+
+// Append implements [Message].
+func (m *Withdrawal) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Device)
+	b = appendText(b, 2, m.Handle)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Withdrawal) Parse(b []byte) error {
+	*m = Withdrawal{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Withdrawal{}
+		return fmt.Errorf("parse Withdrawal: %w", err)
+	}
+	return nil
+}
+
+func (m *Withdrawal) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Device = d.raw
+		case 2<<3 | wireLength:
+			m.Handle = d.raw
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Withdrawal) String() string { return describe("Withdrawal", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Withdrawal) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Withdrawal) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Withdrawn answers Withdraw, in the order asked.
+type Withdrawn struct {
+	Outcomes []WithdrawOutcome
+}
+
+// EncodedLen implements [Message].
+func (m *Withdrawn) EncodedLen() (n int) {
+	for i := range m.Outcomes {
+		n += lenHead(1, m.Outcomes[i].EncodedLen())
+	}
+	return n
+}
+
+// Append implements [Message].
+func (m *Withdrawn) Append(b []byte) []byte {
+	for i := range m.Outcomes {
+		b = m.Outcomes[i].Append(appendHead(b, 1, m.Outcomes[i].EncodedLen()))
+	}
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Withdrawn) Parse(b []byte) error {
+	*m = Withdrawn{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Withdrawn{}
+		return fmt.Errorf("parse Withdrawn: %w", err)
+	}
+	return nil
+}
+
+func (m *Withdrawn) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Outcomes = append(m.Outcomes, WithdrawOutcome{})
+			d.err = m.Outcomes[len(m.Outcomes)-1].merge(d.part(parts), parts)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Withdrawn) String() string { return describe("Withdrawn", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Withdrawn) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Withdrawn) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// WithdrawOutcome is what became of a withdrawal.
+type WithdrawOutcome struct {
+	Device []byte
+	// withdrawn: it waited, and its key is destroyed. Else there is nothing to
+	// withdraw: it was confirmed, has expired, or never was.
+	Withdrawn bool
+}
+
+// EncodedLen implements [Message].
+func (m *WithdrawOutcome) EncodedLen() (n int) {
+	n += lenText(1, m.Device)
+	n += lenBool(2, m.Withdrawn)
+	return n
+}
+
+// Append implements [Message].
+func (m *WithdrawOutcome) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Device)
+	b = appendBool(b, 2, m.Withdrawn)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *WithdrawOutcome) Parse(b []byte) error {
+	*m = WithdrawOutcome{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = WithdrawOutcome{}
+		return fmt.Errorf("parse WithdrawOutcome: %w", err)
+	}
+	return nil
+}
+
+func (m *WithdrawOutcome) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Device = d.raw
+		case 2<<3 | wireVarint:
+			m.Withdrawn = d.num != 0
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m WithdrawOutcome) String() string { return describe("WithdrawOutcome", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m WithdrawOutcome) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m WithdrawOutcome) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // Sent answers Send, in the order of the targets and then of the audience as
 // devices were added to it.
