@@ -61,6 +61,9 @@ func (tx *txn) noteGap(g *wire.Gap) {
 	for _, group := range tx.groups {
 		if !group.Rec.Over {
 			group.Rec.ReadLog = true
+			// The log may have forgotten which commit won (ADR 35).
+			group.Rec.Replaced = group.Rec.Replaced || g.Restored
+			group.talk.checked = nil
 			tx.moved[group] = true
 		}
 	}

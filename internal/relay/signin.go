@@ -104,7 +104,7 @@ func (s *Session) attach(id uint64, b *box, in session.SignIn, stock directory.S
 			Now:                now.UnixMilli(),
 		}
 		if g := mb.Gap(); g.Count > 0 {
-			answer.Gap = &wire.Gap{Count: g.Count, From: g.From, To: g.To, Generation: g.Generation}
+			answer.Gap = &wire.Gap{Count: g.Count, From: g.From, To: g.To, Generation: g.Generation, Restored: g.Restored}
 		}
 		s.respond(id, answer)
 		mb.Resume(now, fx)

@@ -14,6 +14,8 @@ type Gap struct {
 	From, To int64
 	// Generation rises with each change, also over gaps that were confirmed.
 	Generation uint64
+	// Restored: the server was set back to a backup (ADR 35).
+	Restored bool
 }
 
 // hourMs is an hour in milliseconds.
@@ -89,7 +91,7 @@ func (m *Mailbox) AckGap(generation uint64, then func(), fx Effects) {
 	if m.gap.Count -= m.told.Count; m.gap.Count == 0 {
 		m.gap = Gap{}
 	} else {
-		m.gap.From = m.told.To
+		m.gap.From, m.gap.Restored = m.told.To, false
 	}
 	m.told = Gap{}
 	gap := m.gap

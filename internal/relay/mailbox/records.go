@@ -93,7 +93,7 @@ func (r Records) SetGap(b *store.Batch, tag Tag, g Gap) {
 		b.Delete(key)
 		return
 	}
-	kept := wire.KeptGap{Count: g.Count, From: g.From, To: g.To, Generation: g.Generation}
+	kept := wire.KeptGap{Count: g.Count, From: g.From, To: g.To, Generation: g.Generation, Restored: g.Restored}
 	b.Set(key, r.Keys.Seal(key, kept.Append(nil)))
 }
 
@@ -172,7 +172,7 @@ func (r Records) Restore(ctx context.Context, waiting func(Tag, Record, int), ga
 			if err := g.Parse(plain); err != nil || len(kv.Key) != 1+atrest.TagSize {
 				return atrest.ErrDamaged
 			}
-			gap(Tag(kv.Key[1:]), Gap{g.Count, g.From, g.To, g.Generation})
+			gap(Tag(kv.Key[1:]), Gap{g.Count, g.From, g.To, g.Generation, g.Restored})
 		}
 		return nil
 	})

@@ -230,7 +230,7 @@ func (t *taking) record(key, plain []byte) error {
 		if err := g.Parse(plain); err != nil {
 			return ErrDamaged
 		}
-		t.gaps[mailbox.Tag(key[1:])] = mailbox.Gap{Count: g.Count, From: g.From, To: g.To, Generation: g.Generation}
+		t.gaps[mailbox.Tag(key[1:])] = mailbox.Gap{Count: g.Count, From: g.From, To: g.To, Generation: g.Generation, Restored: g.Restored}
 		return nil
 	}
 	if kind == atrest.Epoch {
@@ -270,6 +270,7 @@ func (t *taking) notice(madeAt int64, now time.Time) error {
 		g.Count++
 		g.To = max(g.To, now.Unix(), madeAt)
 		g.Generation = max(g.Generation+1, uint64(max(now.UnixMilli(), 0)))
+		g.Restored = true
 		records.SetGap(&t.batch, tag, g)
 		if err := t.flush(batchBytes); err != nil {
 			return err
