@@ -44,7 +44,7 @@ func TestTenThousandReconnects(t *testing.T) {
 		t.Log("1,000 reconnects against a smaller allowance; BYRE_LONG=1 makes them 10,000 against the true one")
 	}
 	e := newEdgeWith(t, gate.Limits{Rate: rate})
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // the test closes it
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func FuzzFirstFrames(f *testing.F) {
 	f.Add([]byte("permessage-deflate"), []byte("\xc2\x07\xca\x48\xcd\xc9\xc9\x07\x00"))
 	f.Add([]byte{}, []byte("\x88\x10\x03\xf5retry-after=99"))
 	f.Fuzz(func(t *testing.T, header, body []byte) {
-		ws, resp, err := websocket.Dial(t.Context(), "wss://example.com"+Path, &websocket.DialOptions{
+		ws, resp, err := websocket.Dial(t.Context(), "wss://example.com"+Path, &websocket.DialOptions{ //nolint:bodyclose // a WebSocket has none to close
 			HTTPClient: &http.Client{Transport: wiresay{header, body}}, CompressionMode: websocket.CompressionDisabled,
 		})
 		if err != nil {
