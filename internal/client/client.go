@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
@@ -235,15 +236,7 @@ func (c *Client) ConfirmSafety(ctx context.Context, name, number string) error {
 }
 
 // HeldItem is one kind of thing that the server holds about the account.
-type HeldItem struct {
-	Kind   string
-	Device ident.DeviceID // zero where it belongs to none
-	Count  uint64
-	Bytes  uint64
-	Since  time.Time // zero where it is not known
-	Until  time.Time // zero where it does not go by itself
-	Text   string
-}
+type HeldItem = told.HeldItem
 
 // Held asks the server for all that it holds about the account.
 func (c *Client) Held(ctx context.Context) ([]HeldItem, error) { return c.e.held(ctx) }

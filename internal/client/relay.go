@@ -3,10 +3,10 @@ package client
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -80,17 +80,7 @@ func (e *engine) held(ctx context.Context) (out []HeldItem, err error) {
 		if !ok {
 			return line.ErrAnswer
 		}
-		for _, i := range answer.Items {
-			it := HeldItem{Kind: i.Kind, Count: i.Count, Bytes: i.Bytes, Text: i.Text}
-			copy(it.Device[:], i.Device)
-			if i.Since != 0 {
-				it.Since = time.Unix(i.Since, 0).UTC()
-			}
-			if i.Until != 0 {
-				it.Until = time.Unix(i.Until, 0).UTC()
-			}
-			out = append(out, it)
-		}
+		out = told.HeldOf(answer)
 		return nil
 	})
 	return out, err
