@@ -26,7 +26,7 @@ func (e RoomKind) String() string {
 	return fmt.Sprintf("RoomKind(%d)", int32(e))
 }
 
-// ContentBody is what Body of [Content] can hold: *[Text], *[Receipt].
+// ContentBody is what Body of [Content] can hold: *[Text], *[Receipt], *[Edit], *[Erase], *[React], *[ReadMark], *[Disappear].
 //
 //sumtype:decl
 type ContentBody interface {
@@ -34,8 +34,13 @@ type ContentBody interface {
 	isContentBody()
 }
 
-func (*Text) isContentBody()    {}
-func (*Receipt) isContentBody() {}
+func (*Text) isContentBody()      {}
+func (*Receipt) isContentBody()   {}
+func (*Edit) isContentBody()      {}
+func (*Erase) isContentBody()     {}
+func (*React) isContentBody()     {}
+func (*ReadMark) isContentBody()  {}
+func (*Disappear) isContentBody() {}
 
 // Content is the plaintext of one MLS application message. What has an unknown
 // body is kept and shown as "needs a newer byre".
@@ -65,6 +70,16 @@ func (m *Content) EncodedLen() (n int) {
 		n += lenHead(5, v.EncodedLen())
 	case *Receipt:
 		n += lenHead(6, v.EncodedLen())
+	case *Edit:
+		n += lenHead(7, v.EncodedLen())
+	case *Erase:
+		n += lenHead(8, v.EncodedLen())
+	case *React:
+		n += lenHead(9, v.EncodedLen())
+	case *ReadMark:
+		n += lenHead(10, v.EncodedLen())
+	case *Disappear:
+		n += lenHead(11, v.EncodedLen())
 	}
 	return n
 }
@@ -82,6 +97,16 @@ func (m *Content) Append(b []byte) []byte {
 		b = v.Append(appendHead(b, 5, v.EncodedLen()))
 	case *Receipt:
 		b = v.Append(appendHead(b, 6, v.EncodedLen()))
+	case *Edit:
+		b = v.Append(appendHead(b, 7, v.EncodedLen()))
+	case *Erase:
+		b = v.Append(appendHead(b, 8, v.EncodedLen()))
+	case *React:
+		b = v.Append(appendHead(b, 9, v.EncodedLen()))
+	case *ReadMark:
+		b = v.Append(appendHead(b, 10, v.EncodedLen()))
+	case *Disappear:
+		b = v.Append(appendHead(b, 11, v.EncodedLen()))
 	}
 	return b
 }
@@ -124,6 +149,41 @@ func (m *Content) merge(b []byte, parts *int) error {
 			v, ok := m.Body.(*Receipt)
 			if !ok {
 				v = new(Receipt)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 7<<3 | wireLength:
+			v, ok := m.Body.(*Edit)
+			if !ok {
+				v = new(Edit)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 8<<3 | wireLength:
+			v, ok := m.Body.(*Erase)
+			if !ok {
+				v = new(Erase)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 9<<3 | wireLength:
+			v, ok := m.Body.(*React)
+			if !ok {
+				v = new(React)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 10<<3 | wireLength:
+			v, ok := m.Body.(*ReadMark)
+			if !ok {
+				v = new(ReadMark)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 11<<3 | wireLength:
+			v, ok := m.Body.(*Disappear)
+			if !ok {
+				v = new(Disappear)
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
@@ -204,12 +264,15 @@ type Text struct {
 	Text string
 	// reply_to is the id of the message answered, or empty.
 	ReplyTo []byte
+	// disappear is how many seconds it stays once it was read, 0: for good.
+	Disappear uint64
 }
 
 // EncodedLen implements [Message].
 func (m *Text) EncodedLen() (n int) {
 	n += lenText(1, m.Text)
 	n += lenText(2, m.ReplyTo)
+	n += lenInteger(3, m.Disappear)
 	return n
 }
 
@@ -217,6 +280,7 @@ func (m *Text) EncodedLen() (n int) {
 func (m *Text) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Text)
 	b = appendText(b, 2, m.ReplyTo)
+	b = appendInteger(b, 3, m.Disappear)
 	return b
 }
 
@@ -242,6 +306,8 @@ func (m *Text) merge(b []byte, parts *int) error {
 			m.Text = d.text()
 		case 2<<3 | wireLength:
 			m.ReplyTo = d.raw
+		case 3<<3 | wireVarint:
+			m.Disappear = uint64(d.num)
 		}
 	}
 	return d.err
@@ -255,6 +321,346 @@ func (m Text) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m Text) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Edit gives a message of the same account another text. No text: it was taken
+// out, since the message is gone or has it.
+type Edit struct {
+	Target []byte
+	Text   string
+}
+
+// EncodedLen implements [Message].
+func (m *Edit) EncodedLen() (n int) {
+	n += lenText(1, m.Target)
+	n += lenText(2, m.Text)
+	return n
+}
+
+// Append implements [Message].
+func (m *Edit) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Target)
+	b = appendText(b, 2, m.Text)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Edit) Parse(b []byte) error {
+	*m = Edit{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Edit{}
+		return fmt.Errorf("parse Edit: %w", err)
+	}
+	return nil
+}
+
+func (m *Edit) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Target = d.raw
+		case 2<<3 | wireLength:
+			m.Text = d.text()
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Edit) String() string { return describe("Edit", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Edit) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Edit) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Erase asks every device to delete messages of the same account. It takes its
+// effect when it comes, in whatever order.
+type Erase struct {
+	Items []Erased
+}
+
+// EncodedLen implements [Message].
+func (m *Erase) EncodedLen() (n int) {
+	for i := range m.Items {
+		n += lenHead(1, m.Items[i].EncodedLen())
+	}
+	return n
+}
+
+// Append implements [Message].
+func (m *Erase) Append(b []byte) []byte {
+	for i := range m.Items {
+		b = m.Items[i].Append(appendHead(b, 1, m.Items[i].EncodedLen()))
+	}
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Erase) Parse(b []byte) error {
+	*m = Erase{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Erase{}
+		return fmt.Errorf("parse Erase: %w", err)
+	}
+	return nil
+}
+
+func (m *Erase) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Items = append(m.Items, Erased{})
+			d.err = m.Items[len(m.Items)-1].merge(d.part(parts), parts)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Erase) String() string { return describe("Erase", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Erase) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Erase) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Erased is one message: its id, and the device that wrote it with the number
+// it had there, so that one that never came leaves no hole.
+type Erased struct {
+	Id     []byte
+	Device []byte
+	Seq    uint64
+}
+
+// EncodedLen implements [Message].
+func (m *Erased) EncodedLen() (n int) {
+	n += lenText(1, m.Id)
+	n += lenText(2, m.Device)
+	n += lenInteger(3, m.Seq)
+	return n
+}
+
+// Append implements [Message].
+func (m *Erased) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Id)
+	b = appendText(b, 2, m.Device)
+	b = appendInteger(b, 3, m.Seq)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Erased) Parse(b []byte) error {
+	*m = Erased{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Erased{}
+		return fmt.Errorf("parse Erased: %w", err)
+	}
+	return nil
+}
+
+func (m *Erased) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Id = d.raw
+		case 2<<3 | wireLength:
+			m.Device = d.raw
+		case 3<<3 | wireVarint:
+			m.Seq = uint64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Erased) String() string { return describe("Erased", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Erased) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Erased) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// React answers a message with an emoji; an empty one takes the answer back.
+type React struct {
+	Target []byte
+	Emoji  string
+}
+
+// EncodedLen implements [Message].
+func (m *React) EncodedLen() (n int) {
+	n += lenText(1, m.Target)
+	n += lenText(2, m.Emoji)
+	return n
+}
+
+// Append implements [Message].
+func (m *React) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Target)
+	b = appendText(b, 2, m.Emoji)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *React) Parse(b []byte) error {
+	*m = React{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = React{}
+		return fmt.Errorf("parse React: %w", err)
+	}
+	return nil
+}
+
+func (m *React) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Target = d.raw
+		case 2<<3 | wireLength:
+			m.Emoji = d.text()
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m React) String() string { return describe("React", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m React) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m React) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// ReadMark tells, per sending device, what a person has read.
+type ReadMark struct {
+	UpTo []Received
+}
+
+// EncodedLen implements [Message].
+func (m *ReadMark) EncodedLen() (n int) {
+	for i := range m.UpTo {
+		n += lenHead(1, m.UpTo[i].EncodedLen())
+	}
+	return n
+}
+
+// Append implements [Message].
+func (m *ReadMark) Append(b []byte) []byte {
+	for i := range m.UpTo {
+		b = m.UpTo[i].Append(appendHead(b, 1, m.UpTo[i].EncodedLen()))
+	}
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *ReadMark) Parse(b []byte) error {
+	*m = ReadMark{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = ReadMark{}
+		return fmt.Errorf("parse ReadMark: %w", err)
+	}
+	return nil
+}
+
+func (m *ReadMark) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.UpTo = append(m.UpTo, Received{})
+			d.err = m.UpTo[len(m.UpTo)-1].merge(d.part(parts), parts)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m ReadMark) String() string { return describe("ReadMark", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m ReadMark) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m ReadMark) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Disappear sets how many seconds messages of the conversation stay once they
+// were read, for both sides and from now on; 0: for good.
+type Disappear struct {
+	Seconds uint64
+}
+
+// EncodedLen implements [Message].
+func (m *Disappear) EncodedLen() (n int) {
+	n += lenInteger(1, m.Seconds)
+	return n
+}
+
+// Append implements [Message].
+func (m *Disappear) Append(b []byte) []byte {
+	b = appendInteger(b, 1, m.Seconds)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Disappear) Parse(b []byte) error {
+	*m = Disappear{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Disappear{}
+		return fmt.Errorf("parse Disappear: %w", err)
+	}
+	return nil
+}
+
+func (m *Disappear) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireVarint:
+			m.Seconds = uint64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Disappear) String() string { return describe("Disappear", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Disappear) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Disappear) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // Receipt carries nothing but the Received around it.
 type Receipt struct {

@@ -5,10 +5,68 @@ package wire
 import "fmt"
 import "log/slog"
 
+// Gone is why a message is no more.
+type Gone int32
+
+// The values of Gone. Parse keeps values that it does not know.
+const (
+	// GONE_NOT: it is there.
+	GoneNot Gone = 0
+	// GONE_HERE: its owner deleted it here, or it disappeared.
+	GoneHere Gone = 1
+	// GONE_EVERYWHERE: its writer deleted it for everyone.
+	GoneEverywhere Gone = 2
+)
+
+// String returns the value's word, or its number if it is not known.
+func (e Gone) String() string {
+	switch e {
+	case GoneNot:
+		return "not"
+	case GoneHere:
+		return "here"
+	case GoneEverywhere:
+		return "everywhere"
+	}
+	return fmt.Sprintf("Gone(%d)", int32(e))
+}
+
+// Change is what became of a message or a conversation.
+type Change int32
+
+// The values of Change. Parse keeps values that it does not know.
+const (
+	ChangeUnspecified Change = 0
+	ChangeEdited      Change = 1
+	ChangeDeleted     Change = 2
+	ChangeReaction    Change = 3
+	ChangeRead        Change = 4
+	ChangeDisappear   Change = 5
+)
+
+// String returns the value's word, or its number if it is not known.
+func (e Change) String() string {
+	switch e {
+	case ChangeUnspecified:
+		return "unspecified"
+	case ChangeEdited:
+		return "edited"
+	case ChangeDeleted:
+		return "deleted"
+	case ChangeReaction:
+		return "reaction"
+	case ChangeRead:
+		return "read"
+	case ChangeDisappear:
+		return "disappear"
+	}
+	return fmt.Sprintf("Change(%d)", int32(e))
+}
+
 // HomeHeader is the one record that is not sealed: how the others are opened.
 type HomeHeader struct {
-	// version of the format is 1. A home of a higher one was written by a newer
-	// byre.
+	// version of the format is 2. A home of a higher one was written by a newer
+	// byre; one of version 1 is moved forward when it is opened.
 	Version uint32
 	// home is random (16 bytes) and names the home in the system keyring.
 	Home []byte
@@ -22,6 +80,9 @@ type HomeHeader struct {
 	// may be empty.
 	ByPassphrase []byte
 	ByKeyring    []byte
+	// moved is, while a home of version 1 is moved forward, the place up to which
+	// values are in the new form; empty when all are.
+	Moved []byte
 }
 
 // EncodedLen implements [Message].
@@ -34,6 +95,7 @@ func (m *HomeHeader) EncodedLen() (n int) {
 	n += lenInteger(6, m.Lanes)
 	n += lenText(7, m.ByPassphrase)
 	n += lenText(8, m.ByKeyring)
+	n += lenText(9, m.Moved)
 	return n
 }
 
@@ -47,6 +109,7 @@ func (m *HomeHeader) Append(b []byte) []byte {
 	b = appendInteger(b, 6, m.Lanes)
 	b = appendText(b, 7, m.ByPassphrase)
 	b = appendText(b, 8, m.ByKeyring)
+	b = appendText(b, 9, m.Moved)
 	return b
 }
 
@@ -84,6 +147,8 @@ func (m *HomeHeader) merge(b []byte, parts *int) error {
 			m.ByPassphrase = d.raw
 		case 8<<3 | wireLength:
 			m.ByKeyring = d.raw
+		case 9<<3 | wireLength:
+			m.Moved = d.raw
 		}
 	}
 	return d.err
@@ -507,6 +572,8 @@ type RoomRecord struct {
 	// next_position is where the next message stands in the history.
 	NextPosition uint64
 	Sequence     *SequenceRecord
+	// disappear is how many seconds messages stay once they were read, 0: for good.
+	Disappear uint64
 }
 
 // EncodedLen implements [Message].
@@ -519,6 +586,7 @@ func (m *RoomRecord) EncodedLen() (n int) {
 	if m.Sequence != nil {
 		n += lenHead(6, m.Sequence.EncodedLen())
 	}
+	n += lenInteger(7, m.Disappear)
 	return n
 }
 
@@ -532,6 +600,7 @@ func (m *RoomRecord) Append(b []byte) []byte {
 	if m.Sequence != nil {
 		b = m.Sequence.Append(appendHead(b, 6, m.Sequence.EncodedLen()))
 	}
+	b = appendInteger(b, 7, m.Disappear)
 	return b
 }
 
@@ -568,6 +637,8 @@ func (m *RoomRecord) merge(b []byte, parts *int) error {
 				m.Sequence = new(SequenceRecord)
 			}
 			d.err = m.Sequence.merge(d.part(parts), parts)
+		case 7<<3 | wireVarint:
+			m.Disappear = uint64(d.num)
 		}
 	}
 	return d.err
@@ -1162,6 +1233,19 @@ type MessageRecord struct {
 	Outcomes []DeviceOutcome
 	// delivered are the devices whose receipt has come.
 	Delivered [][]byte
+	// key is the number of the key of its own under which it stands, 0: that of
+	// the conversation's day.
+	Key uint64
+	// gone tells why nothing is left of it but its place.
+	Gone Gone
+	// edited_at is unix milliseconds, 0 if never.
+	EditedAt  int64
+	Reactions []ReactionRecord
+	// withdraw is the secret from which its withdraw handles derive.
+	Withdraw []byte
+	// dies_at is when it disappears, in the home's elapsed milliseconds, 0 while
+	// that is not counted.
+	DiesAt uint64
 }
 
 // EncodedLen implements [Message].
@@ -1177,6 +1261,14 @@ func (m *MessageRecord) EncodedLen() (n int) {
 		n += lenHead(8, m.Outcomes[i].EncodedLen())
 	}
 	n += lenTexts(9, m.Delivered)
+	n += lenInteger(10, m.Key)
+	n += lenInteger(11, m.Gone)
+	n += lenInteger(12, m.EditedAt)
+	for i := range m.Reactions {
+		n += lenHead(13, m.Reactions[i].EncodedLen())
+	}
+	n += lenText(14, m.Withdraw)
+	n += lenInteger(15, m.DiesAt)
 	return n
 }
 
@@ -1193,6 +1285,14 @@ func (m *MessageRecord) Append(b []byte) []byte {
 		b = m.Outcomes[i].Append(appendHead(b, 8, m.Outcomes[i].EncodedLen()))
 	}
 	b = appendTexts(b, 9, m.Delivered)
+	b = appendInteger(b, 10, m.Key)
+	b = appendInteger(b, 11, m.Gone)
+	b = appendInteger(b, 12, m.EditedAt)
+	for i := range m.Reactions {
+		b = m.Reactions[i].Append(appendHead(b, 13, m.Reactions[i].EncodedLen()))
+	}
+	b = appendText(b, 14, m.Withdraw)
+	b = appendInteger(b, 15, m.DiesAt)
 	return b
 }
 
@@ -1233,6 +1333,19 @@ func (m *MessageRecord) merge(b []byte, parts *int) error {
 			d.err = m.Outcomes[len(m.Outcomes)-1].merge(d.part(parts), parts)
 		case 9<<3 | wireLength:
 			m.Delivered = append(m.Delivered, d.part(parts))
+		case 10<<3 | wireVarint:
+			m.Key = uint64(d.num)
+		case 11<<3 | wireVarint:
+			m.Gone = Gone(d.num)
+		case 12<<3 | wireVarint:
+			m.EditedAt = int64(d.num)
+		case 13<<3 | wireLength:
+			m.Reactions = append(m.Reactions, ReactionRecord{})
+			d.err = m.Reactions[len(m.Reactions)-1].merge(d.part(parts), parts)
+		case 14<<3 | wireLength:
+			m.Withdraw = d.raw
+		case 15<<3 | wireVarint:
+			m.DiesAt = uint64(d.num)
 		}
 	}
 	return d.err
@@ -1246,6 +1359,182 @@ func (m MessageRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m MessageRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// ReactionRecord is an account's answer to a message.
+type ReactionRecord struct {
+	Account []byte
+	Emoji   string
+}
+
+// EncodedLen implements [Message].
+func (m *ReactionRecord) EncodedLen() (n int) {
+	n += lenText(1, m.Account)
+	n += lenText(2, m.Emoji)
+	return n
+}
+
+// Append implements [Message].
+func (m *ReactionRecord) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Account)
+	b = appendText(b, 2, m.Emoji)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *ReactionRecord) Parse(b []byte) error {
+	*m = ReactionRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = ReactionRecord{}
+		return fmt.Errorf("parse ReactionRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *ReactionRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Account = d.raw
+		case 2<<3 | wireLength:
+			m.Emoji = d.text()
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m ReactionRecord) String() string { return describe("ReactionRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m ReactionRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m ReactionRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// DyingRecord is a message whose time runs.
+type DyingRecord struct {
+	Room     []byte
+	Position uint64
+	// dies_at is in the home's elapsed milliseconds.
+	DiesAt uint64
+}
+
+// EncodedLen implements [Message].
+func (m *DyingRecord) EncodedLen() (n int) {
+	n += lenText(1, m.Room)
+	n += lenInteger(2, m.Position)
+	n += lenInteger(3, m.DiesAt)
+	return n
+}
+
+// Append implements [Message].
+func (m *DyingRecord) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Room)
+	b = appendInteger(b, 2, m.Position)
+	b = appendInteger(b, 3, m.DiesAt)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *DyingRecord) Parse(b []byte) error {
+	*m = DyingRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = DyingRecord{}
+		return fmt.Errorf("parse DyingRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *DyingRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Room = d.raw
+		case 2<<3 | wireVarint:
+			m.Position = uint64(d.num)
+		case 3<<3 | wireVarint:
+			m.DiesAt = uint64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m DyingRecord) String() string { return describe("DyingRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m DyingRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m DyingRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// TimeRecord is how far the home's time has run.
+type TimeRecord struct {
+	// elapsed (milliseconds) only grows; wall is what the clock said then (unix
+	// milliseconds).
+	Elapsed uint64
+	Wall    int64
+}
+
+// EncodedLen implements [Message].
+func (m *TimeRecord) EncodedLen() (n int) {
+	n += lenInteger(1, m.Elapsed)
+	n += lenInteger(2, m.Wall)
+	return n
+}
+
+// Append implements [Message].
+func (m *TimeRecord) Append(b []byte) []byte {
+	b = appendInteger(b, 1, m.Elapsed)
+	b = appendInteger(b, 2, m.Wall)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *TimeRecord) Parse(b []byte) error {
+	*m = TimeRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = TimeRecord{}
+		return fmt.Errorf("parse TimeRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *TimeRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireVarint:
+			m.Elapsed = uint64(d.num)
+		case 2<<3 | wireVarint:
+			m.Wall = int64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m TimeRecord) String() string { return describe("TimeRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m TimeRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m TimeRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // IndexRecord finds a message by its id.
 type IndexRecord struct {
@@ -1635,7 +1924,7 @@ func (m SeenRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m SeenRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// EventRecordBody is what Body of [EventRecord] can hold: *[MessageEvent], *[DeliveredEvent], *[ExpiredEvent], *[KeyChangedEvent], *[DeviceEvent], *[NoticeEvent], *[ErrorEvent], *[RequestEvent].
+// EventRecordBody is what Body of [EventRecord] can hold: *[MessageEvent], *[DeliveredEvent], *[ExpiredEvent], *[KeyChangedEvent], *[DeviceEvent], *[NoticeEvent], *[ErrorEvent], *[RequestEvent], *[ChangedEvent].
 //
 //sumtype:decl
 type EventRecordBody interface {
@@ -1651,6 +1940,7 @@ func (*DeviceEvent) isEventRecordBody()     {}
 func (*NoticeEvent) isEventRecordBody()     {}
 func (*ErrorEvent) isEventRecordBody()      {}
 func (*RequestEvent) isEventRecordBody()    {}
+func (*ChangedEvent) isEventRecordBody()    {}
 
 // EventRecord is something the owner has not been told yet.
 type EventRecord struct {
@@ -1679,6 +1969,8 @@ func (m *EventRecord) EncodedLen() (n int) {
 		n += lenHead(8, v.EncodedLen())
 	case *RequestEvent:
 		n += lenHead(9, v.EncodedLen())
+	case *ChangedEvent:
+		n += lenHead(10, v.EncodedLen())
 	}
 	return n
 }
@@ -1703,6 +1995,8 @@ func (m *EventRecord) Append(b []byte) []byte {
 		b = v.Append(appendHead(b, 8, v.EncodedLen()))
 	case *RequestEvent:
 		b = v.Append(appendHead(b, 9, v.EncodedLen()))
+	case *ChangedEvent:
+		b = v.Append(appendHead(b, 10, v.EncodedLen()))
 	}
 	return b
 }
@@ -1783,6 +2077,13 @@ func (m *EventRecord) merge(b []byte, parts *int) error {
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
+		case 10<<3 | wireLength:
+			v, ok := m.Body.(*ChangedEvent)
+			if !ok {
+				v = new(ChangedEvent)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -1796,6 +2097,80 @@ func (m EventRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m EventRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// ChangedEvent: somebody edited, deleted, read or answered something, or set how
+// long messages stay.
+type ChangedEvent struct {
+	Change Change
+	Room   []byte
+	// id is the message it is about, or empty.
+	Id      []byte
+	Account []byte
+	// seconds are those of CHANGE_DISAPPEAR.
+	Seconds uint64
+}
+
+// EncodedLen implements [Message].
+func (m *ChangedEvent) EncodedLen() (n int) {
+	n += lenInteger(1, m.Change)
+	n += lenText(2, m.Room)
+	n += lenText(3, m.Id)
+	n += lenText(4, m.Account)
+	n += lenInteger(5, m.Seconds)
+	return n
+}
+
+// Append implements [Message].
+func (m *ChangedEvent) Append(b []byte) []byte {
+	b = appendInteger(b, 1, m.Change)
+	b = appendText(b, 2, m.Room)
+	b = appendText(b, 3, m.Id)
+	b = appendText(b, 4, m.Account)
+	b = appendInteger(b, 5, m.Seconds)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *ChangedEvent) Parse(b []byte) error {
+	*m = ChangedEvent{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = ChangedEvent{}
+		return fmt.Errorf("parse ChangedEvent: %w", err)
+	}
+	return nil
+}
+
+func (m *ChangedEvent) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireVarint:
+			m.Change = Change(d.num)
+		case 2<<3 | wireLength:
+			m.Room = d.raw
+		case 3<<3 | wireLength:
+			m.Id = d.raw
+		case 4<<3 | wireLength:
+			m.Account = d.raw
+		case 5<<3 | wireVarint:
+			m.Seconds = uint64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m ChangedEvent) String() string { return describe("ChangedEvent", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m ChangedEvent) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m ChangedEvent) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // RequestEvent: a stranger asks to talk.
 type RequestEvent struct {
