@@ -16,7 +16,7 @@ var layers = []struct {
 	{"protocol", []string{"mls", "internal/devchain", "internal/envelope", "internal/room", "internal/seal", "internal/translog", "internal/legal/warrant", "internal/model"}},
 	{"port", []string{"internal/durafile", "internal/store", "internal/vault", "internal/blob", "internal/filelock", "internal/localsock"}},
 	{"core", []string{"internal/client", "internal/relay", "internal/legal", "verify"}},
-	{"edge", []string{"internal/hygiene", "internal/server", "internal/cli", "internal/tui", "internal/transport", "internal/keyring", "internal/webui", "internal/webcore", "sdk"}},
+	{"edge", []string{"internal/hygiene", "internal/machine", "internal/checkup", "internal/server", "internal/cli", "internal/tui", "internal/transport", "internal/keyring", "internal/webui", "internal/webcore", "sdk"}},
 	{"program", []string{"cmd"}},
 	{workshop, []string{"internal/testnet", "internal/script", "internal/store/storetest", "internal/wire/gen", "mls/internal/vectors", "bench"}},
 }

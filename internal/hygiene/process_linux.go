@@ -93,10 +93,13 @@ func swapOff() bool {
 		if !ok {
 			continue
 		}
-		for ; group != "/" && group != "."; group = path.Dir(group) {
+		for ; ; group = path.Dir(group) {
 			most, err := os.ReadFile(path.Join("/sys/fs/cgroup", group, "memory.swap.max"))
 			if err == nil && strings.TrimSpace(string(most)) == "0" {
 				return true
+			}
+			if group == "/" || group == "." {
+				break
 			}
 		}
 	}

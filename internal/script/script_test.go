@@ -13,6 +13,7 @@ import (
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/cli/byrecmd"
 	"github.com/byre-messenger/byre/internal/cli/byredcmd"
+	"github.com/byre-messenger/byre/internal/hygiene"
 )
 
 // actors are devices with homes of their own.
@@ -20,8 +21,14 @@ var actors = []string{"alice", "bob", "carol", "mallory"}
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"byre":  func() { os.Exit(byrecmd.Main(context.Background(), environment(), os.Args[1:])) },
-		"byred": func() { os.Exit(cli.Main(context.Background(), byredcmd.Root(), environment(), os.Args[1:])) },
+		"byre": func() {
+			hygiene.Close()
+			os.Exit(byrecmd.Main(context.Background(), environment(), os.Args[1:]))
+		},
+		"byred": func() {
+			hygiene.Close()
+			os.Exit(cli.Main(context.Background(), byredcmd.Root(), environment(), os.Args[1:]))
+		},
 	})
 }
 

@@ -39,7 +39,6 @@ type operation struct {
 // operate begins to answer probes, and looks at the disk before anything is
 // written to it.
 func operate(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logger, dir *datadir.Dir) (*operation, error) {
-	noCores()
 	o := &operation{clock: clk, metrics: metrics.New(), health: &metrics.Health{}}
 	free := func() (uint64, error) { return ballast.Free(cfg.Data) }
 	o.ballast = ballast.New(dir.Path(ballast.File), int64(cfg.Ballast), free, log)

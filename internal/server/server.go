@@ -19,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/hygiene"
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
 	"github.com/byre-messenger/byre/internal/server/acme"
@@ -152,9 +153,10 @@ func (s *server) serve(ctx context.Context, out io.Writer) (err error) {
 		return errors.Join(err, ln.Close())
 	}
 	ctl, err := control.Listen(ctx, datadir.ControlSocket(s.cfg.Data), control.Ops{
-		"status": func(context.Context, json.RawMessage) (any, error) { return s.status(), nil },
-		"invite": s.invite,
-		"backup": func(context.Context, json.RawMessage) (any, error) { return s.backup, nil },
+		"status":  func(context.Context, json.RawMessage) (any, error) { return s.status(), nil },
+		"process": func(context.Context, json.RawMessage) (any, error) { return hygiene.Of(), nil },
+		"invite":  s.invite,
+		"backup":  func(context.Context, json.RawMessage) (any, error) { return s.backup, nil },
 	})
 	if err != nil {
 		return errors.Join(err, ln.Close())

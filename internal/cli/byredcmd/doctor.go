@@ -2,12 +2,14 @@ package byredcmd
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
-	"fmt"
 
+	"github.com/byre-messenger/byre/internal/checkup"
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/hygiene"
+	"github.com/byre-messenger/byre/internal/server/control"
+	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/doctor"
 )
 
@@ -19,32 +21,22 @@ func doctorCommand() *cli.Command {
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			data := dataFlag(flags)
 			asJSON := flags.Bool("json", false, "print one JSON object a line")
-			return func(_ context.Context, env *cli.Env, args []string) error {
+			return func(ctx context.Context, env *cli.Env, args []string) error {
 				if len(args) > 0 {
 					return cli.Usagef("doctor takes flags only, not %q", args[0])
 				}
-				found := 0
-				for _, f := range doctor.Examine(*data, clock.System{}) {
-					mark := "ok  "
-					if !f.OK {
-						mark = "LOOK"
-						found++
-					}
-					var err error
-					if *asJSON {
-						err = json.NewEncoder(env.Stdout).Encode(f)
-					} else {
-						_, err = fmt.Fprintf(env.Stdout, "%s %-12s %s\n", mark, f.Check, f.Text)
-					}
-					if err != nil {
-						return err
-					}
-				}
-				if found > 0 {
-					return fmt.Errorf("%d of these need a look", found)
-				}
-				return nil
+				return checkup.Print(env.Stdout, doctor.Examine(*data, clock.System{}, running(ctx, *data)), *asJSON)
 			}
 		},
 	}
+}
+
+// running asks the byred that serves a directory what holds for it; nil if none
+// answers.
+func running(ctx context.Context, data string) *hygiene.State {
+	var s hygiene.State
+	if control.Ask(ctx, datadir.ControlSocket(data), "process", &s) != nil {
+		return nil
+	}
+	return &s
 }

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/checkup"
 	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/hygiene"
 	"github.com/byre-messenger/byre/internal/server/ballast"
 	"github.com/byre-messenger/byre/internal/server/cert"
 	"github.com/byre-messenger/byre/internal/server/datadir"
@@ -17,7 +19,7 @@ import (
 )
 
 func found(data string, clk clock.Clock, check string) bool {
-	return slices.ContainsFunc(doctor.Examine(data, clk), func(f doctor.Finding) bool { return f.Check == check && !f.OK })
+	return slices.ContainsFunc(doctor.Examine(data, clk, nil), func(f checkup.Finding) bool { return f.Check == check && !f.OK })
 }
 
 func TestTheDoctorFinds(t *testing.T) {
@@ -39,7 +41,7 @@ func TestTheDoctorFinds(t *testing.T) {
 	}
 	for _, check := range []string{"directory", "format", "root.key", "server.key", "ca.key", "certificate", "domain", "ballast", "clock"} {
 		if found(data, clk, check) {
-			t.Errorf("%s: a finding on a fresh directory: %v", check, doctor.Examine(data, clk))
+			t.Errorf("%s: a finding on a fresh directory: %v", check, doctor.Examine(data, clk, nil))
 		}
 	}
 	for check, spoil := range map[string]func() error{
@@ -85,7 +87,7 @@ func TestAClockFarAhead(t *testing.T) {
 
 // TestEveryFindingSaysWhatToDo on a directory where nothing is right.
 func TestEveryFindingSaysWhatToDo(t *testing.T) {
-	for _, f := range doctor.Examine(filepath.Join(t.TempDir(), "none"), clock.System{}) {
+	for _, f := range doctor.Examine(filepath.Join(t.TempDir(), "none"), clock.System{}, &hygiene.State{}) {
 		if !f.OK && !strings.ContainsAny(f.Text, ";,") {
 			t.Errorf("%s: %s", f.Check, f.Text)
 		}

@@ -1,3 +1,0 @@
-package doctor
-
-func cores() Finding { return good("core dumps", "this system does not tell") }
