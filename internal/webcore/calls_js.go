@@ -114,7 +114,7 @@ func (c *Core) register(ctx context.Context, a args) (me any, err error) {
 		if err != nil {
 			return err
 		}
-		me = c.run(cl, key)
+		me = c.run(ctx, cl, key)
 		return nil
 	})
 	return me, err
@@ -154,7 +154,7 @@ func (c *Core) unlock(ctx context.Context, a args) (me any, err error) {
 		if err != nil {
 			return err
 		}
-		me = c.run(cl, key)
+		me = c.run(ctx, cl, key)
 		return nil
 	})
 	return me, err
@@ -321,7 +321,7 @@ func (o *opened) history(ctx context.Context, a args) (any, error) {
 	limit := min(max(cmp.Or(a.Limit, usualPage), 1), maxPage)
 	var end uint64
 	if a.Before != nil {
-		end = uint64(max(*a.Before, 0)) //nolint:gosec // not negative
+		end = uint64(max(*a.Before, 0))
 	} else {
 		_, total, err := o.client.Page(ctx, a.To, 1<<63, 1)
 		if err != nil {
@@ -329,7 +329,7 @@ func (o *opened) history(ctx context.Context, a args) (any, error) {
 		}
 		end = total
 	}
-	first := end - min(end, uint64(limit)) //nolint:gosec // positive
+	first := end - min(end, uint64(limit))
 	if first == end {
 		_, total, err := o.client.Page(ctx, a.To, 1<<63, 1)
 		return page{[]*message{}, 0, total}, err

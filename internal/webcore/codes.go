@@ -7,6 +7,7 @@ package webcore
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/enroll"
@@ -80,7 +81,7 @@ var codes = []struct {
 
 // explain gives an error its code; more are rows that go before the others.
 func explain(err error) problem {
-	for _, c := range append(platform[:len(platform):len(platform)], codes...) {
+	for _, c := range append(slices.Clip(platform), codes...) {
 		if errors.Is(err, c.err) {
 			return problem{c.code, err.Error()}
 		}

@@ -187,9 +187,10 @@ func (c *Core) connected(why error) {
 	})
 }
 
-// run takes over an open client: it connects and tells what comes.
-func (c *Core) run(cl *client.Client, key secret.Bytes) *identity {
-	ctx, cancel := context.WithCancel(context.Background())
+// run takes over an open client: it connects and tells what comes, also when
+// the call that opened it has ended.
+func (c *Core) run(ctx context.Context, cl *client.Client, key secret.Bytes) *identity {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	o := &opened{client: cl, key: key, stop: cancel}
 	me := identityOf(cl.Me())
 	c.mu.Lock()
@@ -207,7 +208,7 @@ func (c *Core) run(cl *client.Client, key secret.Bytes) *identity {
 	})
 	o.ended.Go(func() {
 		if err := c.events(ctx, o); err != nil && ctx.Err() == nil {
-			go c.reopen(o, err)
+			go c.reopen(context.WithoutCancel(ctx), o, err)
 		}
 	})
 	o.ended.Go(func() {
@@ -278,8 +279,7 @@ func differ(a, b client.Message) bool {
 
 // reopen follows a client that stopped because the home could not be written or
 // read: what is durable is there, so it is opened again.
-func (c *Core) reopen(o *opened, why error) {
-	ctx := context.Background()
+func (c *Core) reopen(ctx context.Context, o *opened, why error) {
 	p := explain(why)
 	c.set(func(s *state) { s.Connection = connection{State: "offline", Why: &p} })
 	err := c.exclusive(ctx, func() error {
@@ -301,7 +301,7 @@ func (c *Core) reopen(o *opened, why error) {
 		if err != nil {
 			return err
 		}
-		c.run(cl, key)
+		c.run(ctx, cl, key)
 		return nil
 	})
 	if err != nil {

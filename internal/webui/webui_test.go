@@ -40,23 +40,14 @@ func built(t *testing.T) site {
 	return s
 }
 
-func get(h http.Handler, method, target string, header ...string) *http.Response {
+func get(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	return w.Result()
-}
-
-func body(t *testing.T, r *http.Response) string {
-	t.Helper()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return w
 }
 
 func TestFilesAreServedAsTheyWerePacked(t *testing.T) {
@@ -73,16 +64,16 @@ func TestFilesAreServedAsTheyWerePacked(t *testing.T) {
 			header = []string{"Accept-Encoding", c.accept}
 		}
 		r := get(s, http.MethodGet, c.target, header...)
-		if r.StatusCode != http.StatusOK || r.Header.Get("Content-Encoding") != c.encoding ||
-			r.Header.Get("Content-Type") != c.kind || r.Header.Get("Cache-Control") != c.cache {
-			t.Errorf("%s (%s): %d %v", c.target, c.accept, r.StatusCode, r.Header)
+		if r.Code != http.StatusOK || r.Header().Get("Content-Encoding") != c.encoding ||
+			r.Header().Get("Content-Type") != c.kind || r.Header().Get("Cache-Control") != c.cache {
+			t.Errorf("%s (%s): %d %v", c.target, c.accept, r.Code, r.Header())
 		}
-		if got := body(t, r); got != c.body {
+		if got := r.Body.String(); got != c.body {
 			t.Errorf("%s (%s): %q, want %q", c.target, c.accept, got, c.body)
 		}
 	}
-	if r := get(s, http.MethodGet, "/", "Accept-Encoding", "gzip"); r.Header.Get("Content-Encoding") != "gzip" {
-		t.Errorf("gzip alone: %v", r.Header)
+	if r := get(s, http.MethodGet, "/", "Accept-Encoding", "gzip"); r.Header().Get("Content-Encoding") != "gzip" {
+		t.Errorf("gzip alone: %v", r.Header())
 	}
 }
 
@@ -92,7 +83,7 @@ func TestEveryAnswerHasThePolicy(t *testing.T) {
 			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 				r := get(s, method, target)
 				for header, want := range headers {
-					if got := r.Header.Get(header); got != want {
+					if got := r.Header().Get(header); got != want {
 						t.Errorf("%s: %s %s: %s is %q, want %q", name, method, target, header, got, want)
 					}
 				}
@@ -109,26 +100,26 @@ func TestEveryAnswerHasThePolicy(t *testing.T) {
 func TestWhatIsNotThere(t *testing.T) {
 	s := built(t)
 	for _, target := range []string{"/assets/none.js", "/../webui.go", "/byre/v2", "/assets/core-1.wasm.gz", "/placeholder.txt"} {
-		if r := get(s, http.MethodGet, target); r.StatusCode != http.StatusNotFound {
-			t.Errorf("%s: %d", target, r.StatusCode)
+		if r := get(s, http.MethodGet, target); r.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", target, r.Code)
 		}
 	}
-	if r := get(s, http.MethodPost, "/"); r.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("POST: %d", r.StatusCode)
+	if r := get(s, http.MethodPost, "/"); r.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", r.Code)
 	}
 }
 
 func TestWithoutTheClientAPageSaysHowToGetIt(t *testing.T) {
 	r := get(site{}, http.MethodGet, "/")
-	text := body(t, r)
-	if r.StatusCode != http.StatusOK || !strings.Contains(text, "make run") || !strings.Contains(text, "Node.js 20 이상") {
-		t.Errorf("%d: %s", r.StatusCode, text)
+	text := r.Body.String()
+	if r.Code != http.StatusOK || !strings.Contains(text, "make run") || !strings.Contains(text, "Node.js 20 이상") {
+		t.Errorf("%d: %s", r.Code, text)
 	}
 }
 
 // TestThisProgram serves what this test was built with, whichever it is.
 func TestThisProgram(t *testing.T) {
-	text := body(t, get(Handler(), http.MethodGet, "/", "Accept-Encoding", "identity"))
+	text := get(Handler(), http.MethodGet, "/", "Accept-Encoding", "identity").Body.String()
 	if Built() != strings.Contains(text, `<div id="app">`) || Built() == strings.Contains(text, "make run") {
 		t.Errorf("built: %v; the page: %s", Built(), text)
 	}
