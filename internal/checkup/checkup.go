@@ -74,13 +74,10 @@ func Private(check, path, missing string) Finding {
 	return Bad(check, "others may read it (mode %o); run chmod 600 on it", info.Mode().Perm())
 }
 
-// farAhead is how long a program may not have run without a question.
-const farAhead = 7 * 24 * time.Hour
-
 // Clock compares the clock with the newest file of a program, in dir: a clock
 // behind what was written was set back, and what waits or disappears does so by
-// it.
-func Clock(dir, who string, now time.Time) Finding {
+// it. One that is further ahead than far is asked about; 0 asks about none.
+func Clock(dir, who string, now time.Time, far time.Duration) Finding {
 	var newest time.Time
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -94,7 +91,7 @@ func Clock(dir, who string, now time.Time) Finding {
 	if newest.Sub(now) > time.Minute {
 		return Bad("clock", "the clock is %s behind the newest file of %s; set it right before %s runs", newest.Sub(now).Round(time.Second), who, who)
 	}
-	if ahead := now.Sub(newest); !newest.IsZero() && ahead > farAhead {
+	if ahead := now.Sub(newest); !newest.IsZero() && far > 0 && ahead > far {
 		return Bad("clock", "the clock is %d days ahead of the newest file of %s; if it was not off for so long set the clock right, since what waits expires by it", int(ahead.Hours()/24), who)
 	}
 	return Good("clock", "not behind what %s wrote", who)

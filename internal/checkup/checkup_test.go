@@ -163,9 +163,13 @@ func TestClock(t *testing.T) {
 	for ahead, ok := range map[time.Duration]bool{
 		0: true, -30 * time.Second: true, -2 * time.Minute: false, 6 * 24 * time.Hour: true, 8 * 24 * time.Hour: false,
 	} {
-		if f := checkup.Clock(dir, "byre", wrote.Add(ahead)); f.OK != ok {
+		if f := checkup.Clock(dir, "byred", wrote.Add(ahead), 7*24*time.Hour); f.OK != ok {
 			t.Errorf("%v: %+v", ahead, f)
 		}
+	}
+	// A person may not have used a device for a month.
+	if f := checkup.Clock(dir, "byre", wrote.Add(30*24*time.Hour), 0); !f.OK {
+		t.Errorf("%+v", f)
 	}
 }
 

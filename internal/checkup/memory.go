@@ -54,7 +54,7 @@ func erasing(who string, s *hygiene.State) Finding {
 	case s == nil:
 		return Good(check, notRunning, who)
 	case s.Erasing:
-		return Good(check, "erased from memory where %s derives and uses keys of what waits", who)
+		return Good(check, "this build erases from memory the copies that deriving and using keys of what dies leaves there")
 	case able:
 		return Bad(check, "this %s was built without GOEXPERIMENT=runtimesecret, so copies of dead keys stay in its memory; build it with make", who)
 	}

@@ -23,6 +23,9 @@ import (
 // lowDisk is how many bytes must be free.
 const lowDisk = 1 << 30
 
+// farAhead is how long a server may have been off without a question.
+const farAhead = 7 * 24 * time.Hour
+
 // restore is what to do about a key that is gone.
 const restore = "start byred once, or restore it from a backup"
 
@@ -47,7 +50,7 @@ func Examine(data string, clk clock.Clock, running *hygiene.State) []checkup.Fin
 		domain(data, clk.Now()),
 		disk(data, ballast.Free),
 		room(data),
-		checkup.Clock(data, "byred", clk.Now()),
+		checkup.Clock(data, "byred", clk.Now(), farAhead),
 	)
 }
 
