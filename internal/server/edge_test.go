@@ -41,6 +41,8 @@ type edge struct {
 	ln    *pipes
 	roots *x509.CertPool
 	end   func()
+	// upgrade are more headers of those who join.
+	upgrade string
 	// network, if set, is what dial dials.
 	network func() (net.Conn, error)
 }
@@ -150,7 +152,7 @@ func (e *edge) calls(conn net.Conn, more string) (*caller, error) {
 // mustCall is calls where it must work.
 func (e *edge) mustCall(ip string) *caller {
 	e.t.Helper()
-	c, err := e.calls(e.dial(ip), "")
+	c, err := e.calls(e.dial(ip), e.upgrade)
 	if err != nil || c.head.StatusCode != http.StatusSwitchingProtocols {
 		e.t.Fatalf("no WebSocket: %v", err)
 	}
