@@ -92,6 +92,7 @@ step-build:
 step-vet:
 	@go vet ./...
 	@go vet -tags testhooks ./...
+	@GOEXPERIMENT= GOOS=js GOARCH=wasm go vet ./cmd/corewasm ./internal/webcore ./internal/transport/browser ./internal/store/idbstore
 
 step-lint:
 	@scripts/lint

@@ -4,6 +4,8 @@ import { defineConfig } from "vite";
 export default defineConfig({
   plugins: [svelte()],
   worker: { format: "es" },
+  // `npx vite` serves the sources, and passes the relay of a running `make run` on.
+  server: { proxy: { "/byre": { target: "http://localhost:8080", ws: true, headers: { origin: "http://localhost:8080" } } } },
   build: {
     target: "es2022",
     assetsInlineLimit: 0, // the content security policy knows no data: addresses

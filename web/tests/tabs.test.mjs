@@ -11,8 +11,19 @@ test("tabs, and a server that goes", async (t) => {
   const b = await browser(t);
   let first = await tab(b, server);
   await first.until("s.phase === 'empty'");
-  await first.call("register", { name: "alice", passphrase });
   let second = await tab(b, server);
+
+  await t.test("what can't be asked twice says that it was broken off", async () => {
+    await second.until("s.phase === 'empty'");
+    const broken = assert.rejects(second.call("register", { name: "alice", passphrase }), { code: "restarted" });
+    await new Promise((r) => setTimeout(r, 100)); // within the passphrase's second
+    await first.page.close();
+    await broken;
+    first = second;
+    await first.until("s.phase === 'empty' && s.leader");
+    assert.equal((await first.call("register", { name: "alice", passphrase })).name, "alice");
+    second = await tab(b, server);
+  });
 
   await t.test("a second tab works through the first, unasked", async () => {
     const s = await second.until("s.phase === 'open'");

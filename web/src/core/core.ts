@@ -19,8 +19,9 @@ interface Open {
 /** Calls that must not be made a second time: nobody knows what the first one did. */
 const once = new Set(["register", "answer", "wipe"]);
 
-/** How often a worker may end by itself before the tab gives up. */
-const MAX_DEATHS = 3;
+/** How often a worker may end by itself before the tab gives up, and the pause before the next, in ms. */
+const MAX_DEATHS = 4;
+const DEATH_PAUSE = 500;
 
 /** Trusted Types, which TypeScript does not know yet. */
 interface TrustedTypes {
@@ -99,13 +100,18 @@ class Tab implements Core {
   #died(worker: Worker, why: string): void {
     if (worker !== this.#worker) return;
     worker.terminate();
-    if (why !== "wiped" && ++this.#deaths > MAX_DEATHS) {
+    if (why === "wiped") {
+      this.#lead();
+      return;
+    }
+    if (++this.#deaths > MAX_DEATHS) {
       const problem = { code: "other", text: "byre's core does not start in this browser: reload the page; if that does not help, update the browser" } as const;
       this.#set({ phase: "failed", problem });
       this.#failAll(problem.code, problem.text);
       return;
     }
-    this.#lead();
+    // Each time a little later: what it loads may come from a server that is away.
+    setTimeout(() => this.#lead(), DEATH_PAUSE * 2 ** this.#deaths);
   }
 
   #heard(m: ToTabs | ToCore): void {

@@ -1,0 +1,61 @@
+// The words and the forms of dates and numbers, in the language chosen.
+
+import { CoreError, type Code, type Problem } from "../core/api";
+import { en, enErrors } from "./en";
+import { ko, koErrors } from "./ko";
+
+export type Catalogue = typeof en;
+export type Errors = typeof enErrors;
+export const languages = { ko: "한국어", en: "English" } as const;
+export type Language = keyof typeof languages;
+
+const catalogues: Record<Language, Catalogue> = { en, ko };
+const errors: Record<Language, Errors> = { en: enErrors, ko: koErrors };
+
+const DAY = 86_400_000;
+
+class L10n {
+  language: Language = $state(navigator.languages.some((l) => /^ko\b/i.test(l)) && !/^en\b/i.test(navigator.language) ? "ko" : "en");
+
+  /** The words. */
+  t: Catalogue = $derived(catalogues[this.language]);
+
+  #time = $derived(new Intl.DateTimeFormat(this.language, { hour: "numeric", minute: "2-digit" }));
+  #day = $derived(new Intl.DateTimeFormat(this.language, { weekday: "long", day: "numeric", month: "long" }));
+  #dayYear = $derived(new Intl.DateTimeFormat(this.language, { day: "numeric", month: "long", year: "numeric" }));
+  #short = $derived(new Intl.DateTimeFormat(this.language, { day: "numeric", month: "short" }));
+  #full = $derived(new Intl.DateTimeFormat(this.language, { dateStyle: "medium", timeStyle: "short" }));
+  #number = $derived(new Intl.NumberFormat(this.language));
+  #percent = $derived(new Intl.NumberFormat(this.language, { style: "percent" }));
+
+  number = (n: number): string => this.#number.format(n);
+  percent = (n: number): string => this.#percent.format(n);
+  time = (at: number): string => this.#time.format(at);
+  dateTime = (at: number): string => this.#full.format(at);
+  /** A day as the head of what was written on it. */
+  day = (at: number): string => (new Date(at).getFullYear() === new Date().getFullYear() ? this.#day : this.#dayYear).format(at);
+  /** The time today, the date before. */
+  brief = (at: number): string => (new Date(at).toDateString() === new Date().toDateString() ? this.#time : this.#short).format(at);
+
+  bytes(n: number): string {
+    const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+    let i = 0;
+    for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
+    return new Intl.NumberFormat(this.language, { style: "unit", unit: units[i]!, unitDisplay: "short", maximumFractionDigits: n < 10 && i > 0 ? 1 : 0 }).format(n);
+  }
+
+  /** How long, in its largest unit. */
+  span(ms: number): string {
+    const [unit, size] = ms >= DAY ? ["day", DAY] : ms >= 3_600_000 ? ["hour", 3_600_000] : ms >= 60_000 ? ["minute", 60_000] : ["second", 1000];
+    return new Intl.NumberFormat(this.language, { style: "unit", unit: unit as string, unitDisplay: "long" }).format(Math.max(1, Math.round(ms / (size as number))));
+  }
+
+  /** What went wrong, as a sentence that says what to do. */
+  error(e: unknown): string {
+    const code = (e as Partial<CoreError & Problem>)?.code;
+    if (code && Object.hasOwn(enErrors, code) && code !== "other") return errors[this.language][code as Code];
+    return errors[this.language].other;
+  }
+}
+
+export const l10n = new L10n();
