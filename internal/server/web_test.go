@@ -3,7 +3,9 @@ package server
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,4 +66,17 @@ func TestPagesOfOtherSitesReachNoRelay(t *testing.T) {
 		time.Sleep(time.Minute)
 		e.end()
 	})
+}
+
+// TestWhereTheWebClientIsServed: on the loopback listener always, on the one for
+// devices where the server has a domain.
+func TestWhereTheWebClientIsServed(t *testing.T) {
+	s := &server{log: slog.New(slog.DiscardHandler)}
+	for web, want := range map[bool]int{true: http.StatusOK, false: http.StatusNotFound} {
+		w := httptest.NewRecorder()
+		s.routes(web).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://byre.test/", nil))
+		if w.Code != want {
+			t.Errorf("with the client %v: %d, want %d", web, w.Code, want)
+		}
+	}
 }

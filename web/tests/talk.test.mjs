@@ -9,8 +9,10 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
   const bob = terminal(t, server);
   await register(bob, server, "bobcanary");
   const b = await browser(t);
+  const began = performance.now();
   const alice = await tab(b, server);
   await alice.until("s.phase === 'empty'");
+  t.diagnostic(`the core was ready ${Math.round(performance.now() - began)} ms after a tab was asked for`);
   await alice.run("globalThis.keys = []; new BroadcastChannel('byre core').onmessage = (ev) => { if (ev.data.key) keys.push(ev.data.key); };");
 
   await t.test("what can't be an account is refused with a code", async () => {

@@ -169,6 +169,7 @@ class Tab implements Core {
 
   #share(s: SharedState): void {
     const online = s.connection.state === "online" && this.#shared?.connection.state !== "online";
+    if (s.phase !== this.#shared?.phase) void this.#storage();
     this.#shared = s;
     this.#set({ phase: s.phase, me: s.me, connection: s.connection, problem: s.problem, passkey: s.passkey && passkey.has() });
     if (online) void isNewer().then((newer) => newer && this.#set({ update: true }));

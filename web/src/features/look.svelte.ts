@@ -1,0 +1,42 @@
+// The choices that belong to this browser and tell nothing of anybody: the
+// language, the theme, and after how long byre locks.
+
+import { l10n, languages, type Language } from "../l10n/l10n.svelte";
+
+export type Theme = "auto" | "light" | "dark";
+const KEPT = "byre look";
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+class Look {
+  theme: Theme = $state("auto");
+  /** Minutes; 0 is never. */
+  lockAfter = $state(0);
+
+  constructor() {
+    try {
+      const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as { theme?: Theme; language?: Language; lockAfter?: number };
+      if (kept.theme === "light" || kept.theme === "dark") this.theme = kept.theme;
+      if (kept.language && Object.hasOwn(languages, kept.language)) l10n.language = kept.language;
+      if (typeof kept.lockAfter === "number") this.lockAfter = kept.lockAfter;
+    } catch {
+      // Unreadable, or not to be had: the defaults.
+    }
+    dark.addEventListener("change", () => this.#show());
+    this.#show();
+  }
+
+  set(change: { theme?: Theme; language?: Language; lockAfter?: number }): void {
+    if (change.theme) this.theme = change.theme;
+    if (change.language) l10n.language = change.language;
+    if (change.lockAfter !== undefined) this.lockAfter = change.lockAfter;
+    localStorage.setItem(KEPT, JSON.stringify({ theme: this.theme, language: l10n.language, lockAfter: this.lockAfter }));
+    this.#show();
+  }
+
+  #show(): void {
+    document.documentElement.dataset.theme = this.theme === "auto" ? (dark.matches ? "dark" : "light") : this.theme;
+    document.documentElement.lang = l10n.language;
+  }
+}
+
+export const look = new Look();

@@ -1,0 +1,116 @@
+// What the screens share of one tab: the core's state and lists, kept fresh by
+// its events, and what was told once and must not be missed.
+
+import type { Conversation, Core, CoreEvent, CoreState, Friend, Message, Request } from "../core/api";
+import { l10n } from "../l10n/l10n.svelte";
+import { toasts } from "../ui/toasts.svelte";
+
+export type Expired = Extract<CoreEvent, { type: "expired" }>;
+
+export class Session {
+  readonly core: Core;
+  now: CoreState = $state.raw()!;
+  /** Undefined while not known yet. */
+  conversations: Conversation[] | undefined = $state.raw();
+  friends: Friend[] | undefined = $state.raw();
+  requests: Request[] = $state.raw([]);
+  ask = $state(true);
+  /** Why a list could not be read. */
+  problem: unknown = $state.raw();
+  expired: Expired[] = $state.raw([]);
+  /** The share of the usual work for a new account that is done. */
+  work = $state(0);
+  readonly #messages = new Set<(m: Message, update: boolean) => void>();
+  #asked = new Set<string>();
+
+  constructor(core: Core) {
+    this.core = core;
+    this.now = core.state;
+    core.on((ev) => this.#heard(ev));
+    if (core.state.phase === "open") this.refresh();
+  }
+
+  /** Calls `fn` for each message that comes or changes, until the function returned is called. */
+  onMessage(fn: (m: Message, update: boolean) => void): () => void {
+    this.#messages.add(fn);
+    return () => this.#messages.delete(fn);
+  }
+
+  /** The name to show of an account, or undefined. */
+  nameOf(account: string): string | undefined {
+    return this.friends?.find((f) => f.account === account)?.name;
+  }
+
+  friendIn(room: string): Friend | undefined {
+    return this.friends?.find((f) => f.room === room);
+  }
+
+  refresh(): void {
+    for (const what of ["conversations", "friends", "requests"] as const) this.#ask(what);
+  }
+
+  #heard(ev: CoreEvent): void {
+    switch (ev.type) {
+      case "state": {
+        const was = this.now;
+        this.now = this.core.state;
+        if (this.now.phase === "open" && was.phase !== "open") this.refresh();
+        if (this.now.phase !== "open" && was.phase === "open") this.#forget();
+        break;
+      }
+      case "message":
+        for (const fn of this.#messages) fn(ev.message, ev.update);
+        this.#ask("conversations");
+        break;
+      case "conversations":
+      case "friends":
+      case "requests":
+        this.#ask(ev.type);
+        break;
+      case "expired":
+        this.expired = [...this.expired, ev];
+        break;
+      case "key_changed":
+        this.#ask("friends");
+        if (ev.account !== "") toasts.say(l10n.t.keyChanged(ev.name || l10n.t.unknownPerson), true);
+        break;
+      case "work":
+        this.work = ev.tries / Math.max(1, ev.about);
+        break;
+    }
+  }
+
+  /** Reads a list anew: once for many events. */
+  #ask(what: "conversations" | "friends" | "requests"): void {
+    if (this.#asked.has(what)) return;
+    this.#asked.add(what);
+    setTimeout(() => {
+      this.#asked.delete(what);
+      if (this.now.phase === "open") void this.#read(what);
+    }, 30);
+  }
+
+  async #read(what: "conversations" | "friends" | "requests"): Promise<void> {
+    try {
+      if (what === "conversations") this.conversations = await this.core.conversations();
+      else if (what === "friends") this.friends = await this.core.friends();
+      else {
+        const got = await this.core.requests();
+        this.requests = got.requests;
+        this.ask = got.ask;
+      }
+      this.problem = undefined;
+    } catch (e) {
+      if (this.now.phase === "open") this.problem = e;
+    }
+  }
+
+  /** Sealed means that nothing of it stays on the screens. */
+  #forget(): void {
+    this.conversations = this.friends = undefined;
+    this.requests = [];
+    this.expired = [];
+    this.problem = undefined;
+    this.work = 0;
+  }
+}
