@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/byre-messenger/byre/internal/secret"
@@ -48,29 +49,37 @@ func (p *params) usable() bool { return p.aead != nil || chacha.Load() != nil }
 
 // Seal appends the encryption of plaintext to dst. A (key, nonce) pair must be
 // used once; the caller answers for that.
-func (s Suite) Seal(dst []byte, key secret.Bytes, nonce, aad, plaintext []byte) ([]byte, error) {
-	a, err := s.aead(key)
-	if err != nil {
-		return nil, err
-	}
-	if len(nonce) != a.NonceSize() {
-		return nil, fmt.Errorf("nonce of %d bytes, want %d", len(nonce), a.NonceSize())
-	}
-	return a.Seal(dst, nonce, plaintext, aad), nil
+func (s Suite) Seal(dst []byte, key secret.Bytes, nonce, aad, plaintext []byte) (out []byte, err error) {
+	dst = slices.Grow(dst, len(plaintext)+Overhead) // what Do allocates costs more
+	secret.Do(func() {
+		var a cipher.AEAD
+		if a, err = s.aead(key); err != nil {
+			return
+		}
+		if len(nonce) != a.NonceSize() {
+			err = fmt.Errorf("nonce of %d bytes, want %d", len(nonce), a.NonceSize())
+			return
+		}
+		out = a.Seal(dst, nonce, plaintext, aad)
+	})
+	return out, err
 }
 
 // Open appends the decryption of ciphertext to dst, or returns [ErrDecrypt].
-func (s Suite) Open(dst []byte, key secret.Bytes, nonce, aad, ciphertext []byte) ([]byte, error) {
-	a, err := s.aead(key)
-	if err != nil {
-		return nil, err
-	}
-	if len(nonce) != a.NonceSize() {
-		return nil, ErrDecrypt
-	}
-	out, err := a.Open(dst, nonce, ciphertext, aad)
-	if err != nil {
-		return nil, ErrDecrypt
-	}
-	return out, nil
+func (s Suite) Open(dst []byte, key secret.Bytes, nonce, aad, ciphertext []byte) (out []byte, err error) {
+	dst = slices.Grow(dst, max(len(ciphertext)-Overhead, 0))
+	secret.Do(func() {
+		var a cipher.AEAD
+		if a, err = s.aead(key); err != nil {
+			return
+		}
+		if len(nonce) != a.NonceSize() {
+			err = ErrDecrypt
+			return
+		}
+		if out, err = a.Open(dst, nonce, ciphertext, aad); err != nil {
+			out, err = nil, ErrDecrypt
+		}
+	})
+	return out, err
 }

@@ -29,9 +29,13 @@ func (s Suite) NewHash() hash.Hash { return s.p.newHash() }
 // MAC returns the HMAC of data under key (RFC 9420 5.1: the suite's MAC is HMAC
 // with its hash).
 func (s Suite) MAC(key secret.Bytes, data []byte) []byte {
-	h := hmac.New(s.p.newHash, key.Reveal())
-	h.Write(data)
-	return h.Sum(nil)
+	tag := make([]byte, 0, s.p.hashSize)
+	secret.Do(func() {
+		h := hmac.New(s.p.newHash, key.Reveal())
+		h.Write(data)
+		tag = h.Sum(tag)
+	})
+	return tag
 }
 
 // VerifyMAC reports in constant time whether tag is the MAC of data under key.
@@ -41,10 +45,14 @@ func (s Suite) VerifyMAC(key secret.Bytes, data, tag []byte) bool {
 
 // Extract is KDF.Extract (RFC 5869). Both arguments may be empty.
 func (s Suite) Extract(salt, ikm secret.Bytes) secret.Bytes {
-	prk, err := hkdf.Extract(s.p.newHash, ikm.Reveal(), salt.Reveal())
-	if err != nil { // only a FIPS-only build refuses, and it would refuse every key
-		panic("ciphersuite: extract: " + err.Error())
-	}
+	var prk []byte
+	secret.Do(func() {
+		var err error
+		if prk, err = hkdf.Extract(s.p.newHash, ikm.Reveal(), salt.Reveal()); err != nil {
+			// Only a FIPS-only build refuses, and it would refuse every key.
+			panic("ciphersuite: extract: " + err.Error())
+		}
+	})
 	return secret.New(prk)
 }
 
@@ -55,10 +63,13 @@ func (s Suite) ExpandWithLabel(sec secret.Bytes, label string, context []byte, n
 	info = syntax.AppendUint16(info, uint16(n)) //nolint:gosec // n is a key, nonce or hash size; hkdf refuses what is larger
 	info = appendLabel(info, label)
 	info = syntax.AppendVector(info, context)
-	out, err := hkdf.Expand(s.p.newHash, sec.Reveal(), string(info), n)
-	if err != nil { // n > 255 hashes: a bug of the caller
-		panic("ciphersuite: expand: " + err.Error())
-	}
+	var out []byte
+	secret.Do(func() {
+		var err error
+		if out, err = hkdf.Expand(s.p.newHash, sec.Reveal(), string(info), n); err != nil { // n > 255 hashes: a bug of the caller
+			panic("ciphersuite: expand: " + err.Error())
+		}
+	})
 	return secret.New(out)
 }
 

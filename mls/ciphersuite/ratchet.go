@@ -12,14 +12,14 @@ import (
 // 9.1), for n of at most the hash's size.
 func (s Suite) DeriveTreeSecret(sec secret.Bytes, label string, generation uint32, n int) secret.Bytes {
 	out := make([]byte, n)
-	s.treeSecret(out, sec.Reveal(), label, generation)
+	secret.Do(func() { s.treeSecret(out, sec.Reveal(), label, generation) })
 	return secret.New(out)
 }
 
 // StepRatchet replaces sec, the ratchet secret of generation, by the next one:
 // DeriveTreeSecret(sec, "secret", generation, KDF.Nh). It does not allocate.
 func (s Suite) StepRatchet(sec []byte, generation uint32) {
-	s.treeSecret(sec, sec, "secret", generation)
+	secret.Do(func() { s.treeSecret(sec, sec, "secret", generation) })
 }
 
 // treeSecret writes DeriveTreeSecret(sec, label, generation, len(out)) to out,
