@@ -57,12 +57,12 @@ func (b *box) after() {
 	if at, ok := b.mb.Deadline(); ok && !b.armed {
 		b.armed = true
 		b.pin()
-		b.relay.timers.add(at, b)
+		b.relay.timers.Add(at, b)
 	}
 }
 
-// due is called when the timeout set by after is over.
-func (b *box) due(now time.Time) {
+// Due is called when the timeout set by after is over.
+func (b *box) Due(now time.Time) {
 	b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) {
 		b.armed = false
 		m.Tick(now, fx)
@@ -76,14 +76,14 @@ func (b *box) stored(flights []*mailbox.Flight, sealed []mailbox.Sealed, err err
 	now := b.relay.cfg.Clock.Now()
 	b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) {
 		for i, f := range flights {
-			var handle uint64
+			var at mailbox.Place
 			if i < len(sealed) {
-				handle = sealed[i].Handle
+				at = sealed[i].Place
 			}
 			if err == nil {
 				b.relay.countStored(f.Class)
 			}
-			m.Stored(now, f, handle, err, fx)
+			m.Stored(now, f, at, err, fx)
 		}
 	})
 }
@@ -173,8 +173,11 @@ func (h hands) Drained() {
 }
 
 func (h hands) Answer(t mailbox.Ticket, o wire.Outcome) {
-	if o == wire.OutcomeLive {
+	switch {
+	case o == wire.OutcomeLive:
 		h.b.relay.counters.live.Add(1)
+	case o == wire.OutcomeStored && !h.b.relay.records.Sealer.Durable():
+		o = wire.OutcomeHeld
 	}
 	if t.To != nil {
 		t.To.Answer(t.Index, o)
@@ -186,6 +189,9 @@ func (h hands) Store(flights []*mailbox.Flight) {
 }
 
 func (h hands) Forget(f mailbox.Forgetting) {
+	// The keys first, and now: also where the disk takes no deletion any more
+	// nobody can open what was confirmed.
+	h.b.relay.records.Forget(h.b.tag, f.Records)
 	h.b.relay.commits.add(op{box: h.b, forget: f})
 }
 

@@ -126,14 +126,14 @@ func (c *committer) commit(ops []op) error {
 			c.relay.records.Put(&b, s)
 		}
 		if o.store == nil {
-			c.relay.records.Forget(&b, o.box.tag, o.forget)
+			c.relay.records.Delete(&b, o.box.tag, o.forget)
 		}
 	}
 	// M1, stores: a crash before this commit loses what nobody was told is
 	// stored; one behind it leaves it stored, told or not.
 	// M2, what is forgotten: a crash before this commit delivers again what was
-	// confirmed, and tells a gap that was acknowledged; one behind it changes
-	// nothing.
+	// confirmed if the keys' last checkpoint was before, and tells a gap that was
+	// acknowledged; one behind it changes nothing.
 	err := c.relay.cfg.Store.Commit(context.WithoutCancel(c.relay.life), &b)
 	for _, d := range patience {
 		if err == nil || c.relay.cfg.Clock.Sleep(c.relay.life, d) != nil {

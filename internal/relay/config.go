@@ -8,9 +8,9 @@ import (
 
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
-	"github.com/byre-messenger/byre/internal/relay/sealer"
 	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/store"
+	"github.com/byre-messenger/byre/internal/vault"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -24,21 +24,28 @@ const (
 	RegistrationClosed = wire.RegistrationClosed // nobody
 )
 
-// Bounds of the retention (R2): what the operator may choose.
+// Bounds of the retention (R2): what the operator may choose. The keys of what
+// waits have the same ones (package seal), so that no record outlives them.
 const (
 	MinRetention = 48 * time.Hour
 	MaxRetention = 72 * time.Hour
 )
 
-// Config is what a relay stands on. Store, Clock, ServerKey and Keys must be
-// set.
+// Config is what a relay stands on. Store, Clock, ServerKey, Keys and the vault
+// with its checkpoints must be set.
 type Config struct {
 	// Store keeps everything. The relay is its only writer, and does not close
 	// it.
 	Store store.Store
 	Clock clock.Clock
-	// Sealer seals what waits; nil means sealer.NewPlain(Keys).
-	Sealer sealer.Sealer
+	// Vault holds the keys of what waits; retention and time are filled in by
+	// the relay. New may return vault.ErrClock and vault.ErrLost, which the
+	// operator has to decide on. If the vault is not durable, nobody is told
+	// that something is stored.
+	Vault vault.Config
+	// ShredLag, unless nil, is told after each checkpoint of the keys how long
+	// the first of what was forgotten had waited for it.
+	ShredLag func(time.Duration)
 	// ServerKey is the identity that clients pin.
 	ServerKey sign.Key
 	// Keys are the keys at rest, derived from the data directory's root key
@@ -91,8 +98,8 @@ type Limits struct {
 
 // check completes c with defaults.
 func (c *Config) check() error {
-	if c.Store == nil || c.Clock == nil || c.Keys == nil || c.ServerKey.Seed().Len() == 0 {
-		return errors.New("relay: store, clock, server key and keys at rest must be set")
+	if c.Store == nil || c.Clock == nil || c.Keys == nil || c.ServerKey.Seed().Len() == 0 || c.Vault.Vault == nil || c.Vault.Checkpoints == nil {
+		return errors.New("relay: store, clock, server key, keys at rest and a vault must be set")
 	}
 	if c.Retention == 0 {
 		c.Retention = MaxRetention
@@ -105,9 +112,6 @@ func (c *Config) check() error {
 	}
 	if c.RegisterWork < 0 || c.RegisterWork > MaxRegisterWork {
 		return fmt.Errorf("an account may cost from 0 to %d bits of work", MaxRegisterWork)
-	}
-	if c.Sealer == nil {
-		c.Sealer = sealer.NewPlain(c.Keys)
 	}
 	if c.Full == nil {
 		c.Full = func() bool { return false }

@@ -112,6 +112,7 @@ func TestUsedHandleIsOverForThirtyDays(t *testing.T) {
 		}
 		w.halt()
 		time.Sleep(26 * 24 * time.Hour)
+		w.confirmed = true
 		w.start()
 		bob.signIn()
 		bob.want(readEpoch(1), &wire.EpochLog{Over: true})

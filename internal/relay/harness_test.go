@@ -22,20 +22,24 @@ import (
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/memstore"
 	"github.com/byre-messenger/byre/internal/store/storetest"
+	"github.com/byre-messenger/byre/internal/vault/vaulttest"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // world is a relay and the people around it, in one synctest bubble.
 type world struct {
-	t      testing.TB
-	disk   *memstore.Disk
-	store  *storetest.Faulty
-	cfg    relay.Config
-	relay  *relay.Relay
-	stop   func()
-	log    strings.Builder
-	wait   func() // until nothing happens by itself any more
-	people map[string]*device
+	t     testing.TB
+	disk  *memstore.Disk
+	vault vaulttest.Machine
+	// confirmed: the operator believes a clock that is far ahead.
+	confirmed bool
+	store     *storetest.Faulty
+	cfg       relay.Config
+	relay     *relay.Relay
+	stop      func()
+	log       strings.Builder
+	wait      func() // until nothing happens by itself any more
+	people    map[string]*device
 }
 
 // story runs a test in a bubble with simulated time.
@@ -85,14 +89,21 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.store = storetest.NewFaulty(s, func() { w.disk.Crash(0) })
+	w.store = storetest.NewFaulty(s, w.off)
 	w.startOn(w.store)
+}
+
+// off takes the power.
+func (w *world) off() {
+	w.disk.Crash(0)
+	w.vault.Off()
 }
 
 // startOn begins a relay on a store.
 func (w *world) startOn(s store.Store) {
 	w.t.Helper()
-	w.cfg.Store = s
+	w.cfg.Store, w.cfg.Vault = s, w.vault.Boot()
+	w.cfg.Vault.Confirmed = w.confirmed
 	r, err := relay.New(w.t.Context(), w.cfg)
 	if err != nil {
 		w.t.Fatal(err)
@@ -107,7 +118,7 @@ func (w *world) startOn(s store.Store) {
 // survives.
 func (w *world) halt() {
 	w.t.Helper()
-	w.disk.Crash(0)
+	w.off()
 	w.stop()
 	for _, d := range w.people {
 		d.hangUp()

@@ -96,7 +96,7 @@ func (c *contest) start() {
 	if err != nil {
 		c.w.t.Fatal(err)
 	}
-	c.w.store = storetest.NewFaulty(s, func() { c.w.disk.Crash(0) })
+	c.w.store = storetest.NewFaulty(s, c.w.off)
 	c.w.startOn(hesitant{c.w.store, c.dice, c.bend})
 }
 

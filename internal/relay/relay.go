@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -24,6 +25,10 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/epochlog"
 	"github.com/byre-messenger/byre/internal/relay/limit"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
+	"github.com/byre-messenger/byre/internal/relay/sealer"
+	"github.com/byre-messenger/byre/internal/relay/task"
+	"github.com/byre-messenger/byre/internal/relay/timer"
+	"github.com/byre-messenger/byre/internal/seal"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -34,10 +39,11 @@ type Relay struct {
 	directory directory.Directory
 	records   mailbox.Records
 	epochs    epochlog.Log
+	keys      *sealer.Chained // of what waits
 	router    router
 	commits   committer
-	timers    timers
-	work      tasks
+	timers    *timer.Timers
+	work      task.Group
 	counters  counters
 	memory    atomic.Int64 // bytes of envelopes that are in memory alone
 
@@ -63,6 +69,7 @@ type Relay struct {
 	gate     sync.RWMutex
 	draining bool
 	hour     int64      // of the last sweep; only sweep uses it
+	oldest   uint32     // segment of keys at the last sweep; only sweep uses it
 	calm     calm.Watch // only Run uses it
 }
 
@@ -77,9 +84,9 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 		cfg:       cfg,
 		serverKey: cfg.ServerKey.Public(),
 		directory: directory.Directory{Store: cfg.Store, Keys: cfg.Keys},
-		records:   mailbox.Records{Store: cfg.Store, Keys: cfg.Keys, Sealer: cfg.Sealer},
-		epochs:    epochlog.Log{Store: cfg.Store, Keys: cfg.Keys, Sealer: cfg.Sealer, Retention: cfg.Retention},
-		timers:    timers{wake: make(chan struct{}, 1)},
+		records:   mailbox.Records{Store: cfg.Store, Keys: cfg.Keys},
+		epochs:    epochlog.Log{Store: cfg.Store, Keys: cfg.Keys, Retention: cfg.Retention},
+		timers:    timer.New(),
 		sends:     limit.Buckets[ident.AccountID]{Rate: limit.Rate{Burst: float64(l.SendBytes), PerSecond: float64(l.SendBytesPerSecond)}},
 		appends:   limit.Buckets[ident.AccountID]{Rate: appendRate},
 		entries:   limit.Buckets[entryBy]{Rate: limit.Rate{Burst: entriesByAccount, PerSecond: entriesByAccount / cfg.Retention.Seconds()}},
@@ -94,9 +101,7 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 	r.router = &local{relay: r}
 	r.commits.relay = r
 	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
-	err := r.records.Restore(ctx,
-		func(tag mailbox.Tag, rec mailbox.Record, size int) { r.restore(tag).Restore(rec, size) },
-		func(tag mailbox.Tag, g mailbox.Gap) { r.restore(tag).RestoreGap(g) })
+	err := r.unlock(ctx)
 	if err == nil {
 		// Before it serves, nothing older than the bound is left (R2).
 		if err = r.sweep(ctx); err == nil {
@@ -110,6 +115,48 @@ func New(ctx context.Context, cfg Config) (*Relay, error) {
 	return r, nil
 }
 
+// unlock recovers the keys of what the store holds, and fills the mailboxes.
+func (r *Relay) unlock(ctx context.Context) error {
+	c := r.cfg.Vault
+	c.Retention = r.cfg.Retention
+	keys, behind, err := sealer.NewChained(sealer.ChainedConfig{
+		Config: c, Clock: r.cfg.Clock, ShredLag: r.cfg.ShredLag,
+		Failed: func(err error) { r.cfg.Log.Error("what was forgotten waits to be destroyed", slog.Any("err", err)) },
+	}, r.waits(ctx))
+	if err != nil {
+		return err
+	}
+	if behind {
+		r.cfg.Log.Warn("the clock is behind what it was when the server last ran; what waits may live for longer by that, look at the clock")
+	}
+	r.keys, r.records.Sealer, r.epochs.Sealer = keys, keys, keys
+	return nil
+}
+
+// waits reads the store once: it yields the place of every key of what waits, and
+// puts what waits into the mailboxes.
+func (r *Relay) waits(ctx context.Context) iter.Seq2[seal.Held, error] {
+	return func(yield func(seal.Held, error) bool) {
+		more := true
+		tell := func(tag sealer.Owner, handle uint64, segment uint32) bool {
+			more = more && yield(seal.Held{Owner: tag, Handle: seal.Handle(handle), Segment: segment}, nil)
+			return more
+		}
+		err := r.records.Restore(ctx,
+			func(tag mailbox.Tag, rec mailbox.Record, size int) {
+				r.restore(tag).Restore(rec, size)
+				tell(tag, rec.Handle, rec.Segment)
+			},
+			func(tag mailbox.Tag, g mailbox.Gap) { r.restore(tag).RestoreGap(g) })
+		if err == nil {
+			err = r.epochs.Held(ctx, tell)
+		}
+		if err != nil && more {
+			yield(seal.Held{}, err)
+		}
+	}
+}
+
 // restore returns a mailbox to fill, before anybody else knows of the relay.
 func (r *Relay) restore(tag mailbox.Tag) *mailbox.Mailbox {
 	b := r.router.find(tag)
@@ -121,13 +168,15 @@ func (r *Relay) restore(tag mailbox.Tag) *mailbox.Mailbox {
 // because the clock may jump.
 const sweepEvery = 5 * time.Second
 
-// Run does what happens by itself: timeouts and expiry. It returns when ctx
-// ends, and the relay has then ended too and uses the store no more: what was neither confirmed nor stored
-// is as after a crash, unless [Relay.Drain] came before. It is called once.
+// Run does what happens by itself: timeouts, expiry, and checkpoints of the keys
+// of what waits. It returns when ctx ends, and the relay has then ended too and
+// uses store and vault no more: what was neither confirmed nor stored is as after
+// a crash, unless [Relay.Drain] came before. It is called once.
 func (r *Relay) Run(ctx context.Context) {
 	defer r.end()
 	var wg sync.WaitGroup
-	wg.Go(func() { r.timers.run(ctx, r.cfg.Clock) })
+	wg.Go(func() { r.timers.Run(ctx, r.cfg.Clock) })
+	wg.Go(func() { r.keys.Run(ctx) })
 	for r.cfg.Clock.Sleep(ctx, sweepEvery) == nil {
 		if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
 			r.cfg.Log.ErrorContext(ctx, "what expired can't be dropped", slog.Any("err", err))
@@ -139,17 +188,21 @@ func (r *Relay) Run(ctx context.Context) {
 	wg.Wait()
 	r.end()
 	_ = r.work.Wait(context.WithoutCancel(ctx)) // commits and loads under way; none waits any more
+	if err := r.keys.Close(); err != nil {
+		r.cfg.Log.ErrorContext(ctx, "the last checkpoint of the keys failed: what was confirmed since the one before may be delivered again", slog.Any("err", err))
+	}
 }
 
 // horizon is the time up to which things expire: a little ahead, so that they
 // are gone by the bound and not behind it (R2).
 func (r *Relay) horizon() time.Time { return r.cfg.Clock.Now().Add(2 * sweepEvery) }
 
-// sweep drops what expired, once an hour: all deadlines are at full hours.
+// sweep drops what expired: once an hour, since all deadlines are at full hours,
+// and when an hour of keys has died, which the clock has no say in.
 func (r *Relay) sweep(ctx context.Context) error {
-	now := r.horizon()
+	now, oldest := r.horizon(), r.keys.Oldest()
 	hour := now.Unix() / 3600
-	if hour == r.hour {
+	if hour == r.hour && oldest == r.oldest {
 		return nil
 	}
 	r.router.all(func(b *box) { b.expire(now) })
@@ -157,14 +210,14 @@ func (r *Relay) sweep(ctx context.Context) error {
 	if err := r.epochs.Sweep(ctx, now); err != nil {
 		return err
 	}
-	r.hour = hour
+	r.hour, r.oldest = hour, oldest
 	return nil
 }
 
 // expire drops what has waited for the retention time.
 func (b *box) expire(now time.Time) {
 	b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) {
-		n := m.Expire(now, b.relay.cfg.Retention, fx)
+		n := m.Expire(now, b.relay.cfg.Retention, b.relay.keys.Oldest(), fx)
 		b.relay.counters.expired.Add(uint64(n)) //nolint:gosec // a count
 	})
 }
@@ -188,7 +241,7 @@ func (r *Relay) Status() Status {
 	s := Status{
 		Connections: r.counters.connections.Load(), SignedIn: r.counters.signedIn.Load(),
 		Live: r.counters.live.Load(), Stored: r.counters.stored.Load(), Handshake: r.counters.handshake.Load(),
-		Acked: r.counters.acked.Load(), Expired: r.counters.expired.Load(),
+		Acked: r.counters.acked.Load(), Expired: r.counters.expired.Load(), Withdrawn: r.counters.withdrawn.Load(),
 	}
 	oldest := int64(0)
 	r.router.all(func(b *box) {
@@ -201,6 +254,7 @@ func (r *Relay) Status() Status {
 			oldest = sum.Oldest
 		}
 	})
+	s.Destroyed, s.ShredLagSeconds = r.keys.Destroyed(), r.keys.Lag().Seconds()
 	if oldest > 0 {
 		s.OldestWaitingSeconds = max(0, r.cfg.Clock.Now().Unix()-oldest/1000)
 	}

@@ -43,6 +43,7 @@ func (b *box) request(now time.Time, m *mailbox.Mailbox, a mailbox.Arrival, fx m
 	}
 	// Never in memory alone: the device would answer for itself how soon it
 	// confirms.
-	a.Ticket, a.Sender, a.Tight = mailbox.Ticket{}, requester, true
+	// Nor can it be withdrawn: the answer would tell whether it waits.
+	a.Ticket, a.Sender, a.Tight, a.Withdraw = mailbox.Ticket{}, requester, true, 0
 	return m.Arrive(now, a, fx)
 }

@@ -133,9 +133,19 @@ func (s *Session) send(id uint64, m *wire.Send) {
 	case handshake && m.LiveOnly:
 		s.fail(id, wire.FailureMalformed, "a handshake is always stored: it can't be live only")
 		return
+	case handshake && len(m.Withdraw) > 0:
+		s.fail(id, wire.FailureMalformed, "a handshake can't be withdrawn: others may have acted on it")
+		return
 	}
 	targets, ok := s.goal(id, m.Targets, m.Audience)
-	if !ok || !s.begin(id, len(m.Envelope), len(targets)) {
+	if !ok {
+		return
+	}
+	if n := len(m.Withdraw); n > 0 && n != len(targets)*mailbox.WithdrawSize {
+		s.fail(id, wire.FailureMalformed, "withdraw has 16 bytes for each target, those of the audience included, or none")
+		return
+	}
+	if !s.begin(id, len(m.Envelope), len(targets)) {
 		return
 	}
 	a := s.asking(len(m.Envelope), targets, func(out []wire.DeviceOutcome) { s.respond(id, &wire.Sent{Outcomes: out}) })
@@ -153,6 +163,9 @@ func (s *Session) send(id uint64, m *wire.Send) {
 	arrival.LiveOnly = m.LiveOnly
 	for i, b := range boxes {
 		arrival.Ticket = mailbox.Ticket{To: a, Index: i}
+		if len(m.Withdraw) > 0 {
+			arrival.Withdraw = s.relay.records.WithdrawTag(b.tag, [mailbox.WithdrawSize]byte(m.Withdraw[i*mailbox.WithdrawSize:]))
+		}
 		b.arrive(now, &targets[i], arrival)
 		s.relay.router.release(b)
 	}

@@ -61,7 +61,7 @@ func (r *Relay) Open(link Link) *Session {
 	r.sessions[s] = struct{}{}
 	r.mu.Unlock()
 	s.write(&wire.Hello{
-		ProtocolMin: protocolMin, ProtocolMax: protocolMax, ServerKey: r.serverKey, Nonce: s.challenge.Nonce[:],
+		ProtocolMin: protocolMin, ProtocolMax: protocolMax, Features: featureWithdraw, ServerKey: r.serverKey, Nonce: s.challenge.Nonce[:],
 		RetentionHours: uint32(r.cfg.Retention / time.Hour),              //nolint:gosec // at most 72
 		Registration:   r.cfg.Registration, RegisterWork: uint32(s.work), //nolint:gosec // at most 26
 	})
@@ -73,7 +73,7 @@ func (r *Relay) Open(link Link) *Session {
 	}
 	s.grace = &grace{}
 	s.grace.session.Store(s)
-	r.timers.add(r.cfg.Clock.Now().Add(signInTimeout), s.grace)
+	r.timers.Add(r.cfg.Clock.Now().Add(signInTimeout), s.grace)
 	return s
 }
 
@@ -82,7 +82,8 @@ func (r *Relay) Open(link Link) *Session {
 // reconnects a thousand times a second fills it.
 type grace struct{ session atomic.Pointer[Session] }
 
-func (g *grace) due(time.Time) {
+// Due implements [timer.Timed].
+func (g *grace) Due(time.Time) {
 	if s := g.session.Load(); s != nil {
 		s.expire()
 	}
@@ -167,6 +168,8 @@ func (s *Session) handle(req *wire.Request) {
 		s.setAudience(req.Id, m)
 	case *wire.Send:
 		s.send(req.Id, m)
+	case *wire.Withdraw:
+		s.withdraw(req.Id, m)
 	case *wire.AckGap:
 		s.ackGap(req.Id, m)
 	case *wire.AppendEpoch:

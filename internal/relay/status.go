@@ -22,8 +22,15 @@ type Status struct {
 	// Acked were confirmed by their device, Expired were dropped unread.
 	Acked   uint64 `json:"acked"`
 	Expired uint64 `json:"expired"`
+	// Withdrawn were taken back by their sender.
+	Withdrawn uint64 `json:"withdrawn"`
 	// Unanswered are in memory now, neither confirmed nor stored.
 	Unanswered int64 `json:"unanswered"`
+	// Destroyed are keys of what waited that were forgotten, and ShredLagSeconds
+	// how long forgetting takes until nothing that is left opens what was
+	// forgotten: the last time, or now if that is longer already.
+	Destroyed       uint64  `json:"keys_destroyed"`
+	ShredLagSeconds float64 `json:"shred_lag_seconds"`
 }
 
 // counters are the parts of a Status that events move.
@@ -31,4 +38,5 @@ type counters struct {
 	connections, signedIn                   atomic.Int64
 	opened                                  atomic.Uint64 // connections ever
 	live, stored, handshake, acked, expired atomic.Uint64
+	withdrawn                               atomic.Uint64
 }

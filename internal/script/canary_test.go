@@ -196,7 +196,7 @@ func TestTheServerNeverHoldsContent(t *testing.T) {
 		me := p.Me()
 		persons = append(persons, me.Account[:], me.Device[:])
 	}
-	root, err := os.ReadFile(filepath.Join(dir, "data", "root.key"))
+	root, err := os.ReadFile(filepath.Join(dir, "data", "vault", "root.key"))
 	if err != nil {
 		t.Fatal(err)
 	}

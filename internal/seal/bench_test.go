@@ -136,7 +136,7 @@ func BenchmarkRecoverAMillion(b *testing.B) {
 	held := func(yield func(Held, error) bool) {
 		for o, hs := range all {
 			for _, h := range hs {
-				if !yield(Held{owner(o), h}, nil) {
+				if !yield(Held{Owner: owner(o), Handle: h}, nil) {
 					return
 				}
 			}

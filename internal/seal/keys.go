@@ -177,6 +177,27 @@ func (k *Keys) Open(owner Owner, handle Handle, place, sealed []byte) ([]byte, e
 	return out, nil
 }
 
+// Segment is the segment that a record is sealed in, 0 if it is none. A lower
+// number than [Keys.Oldest] says that the record is past its time.
+func Segment(sealed []byte) uint32 {
+	if len(sealed) < Overhead {
+		return 0
+	}
+	return binary.BigEndian.Uint32(sealed)
+}
+
+// Oldest is the lowest segment that lives: what was sealed in an earlier one
+// opens no more.
+func (k *Keys) Oldest() uint32 {
+	k.roots.mu.RLock()
+	defer k.roots.mu.RUnlock()
+	oldest := k.roots.nextID
+	for id := range k.roots.segments {
+		oldest = min(oldest, id)
+	}
+	return oldest
+}
+
 // find sets rec to a record key that lives.
 func (k *Keys) find(owner Owner, handle Handle, segment uint32, rec *key) bool {
 	s := &k.shards[owner[0]]

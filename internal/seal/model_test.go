@@ -257,7 +257,7 @@ func (w *world) held(everything bool) iter.Seq2[Held, error] {
 	return func(yield func(Held, error) bool) {
 		for i := range w.records {
 			r := w.records[len(w.records)-1-i]
-			if (r.held || everything) && !yield(Held{r.owner, r.handle}, nil) {
+			if (r.held || everything) && !yield(Held{Owner: r.owner, Handle: r.handle}, nil) {
 				return
 			}
 		}

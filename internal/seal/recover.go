@@ -15,6 +15,8 @@ import (
 type Held struct {
 	Owner  Owner
 	Handle Handle
+	// Segment is what [Segment] says of it; 0 if that is not known.
+	Segment uint32
 }
 
 // ReadMark returns the mark of a snapshot, for [Mark.Resume]; the zero Mark if
@@ -81,8 +83,9 @@ func (k *Keys) keep(held iter.Seq2[Held, error]) error {
 			return fmt.Errorf("read what is held: %w", err)
 		}
 		born := h.Handle.born()
-		// Also when the key is gone no handle may be given twice.
-		k.roots.nextID = max(k.roots.nextID, born.segment+1)
+		// Also when the key is gone no handle may be given twice, and no segment
+		// may be taken for one that is dead.
+		k.roots.nextID = max(k.roots.nextID, born.segment+1, h.Segment+1)
 		at := place{h.Owner, born}
 		kept[at] = append(kept[at], h.Handle.n())
 	}

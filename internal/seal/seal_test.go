@@ -150,7 +150,7 @@ func TestASourceEndsWithItsHour(t *testing.T) {
 		state secret.Bytes
 		want  error
 	}{"at the turn": {turned, nil}, "behind it": {checkpoint(t, k, hour), ErrForgotten}} {
-		again, err := Recover(MaxRetention, row.state, hour, func(yield func(Held, error) bool) { yield(Held{Owner{1}, h}, nil) })
+		again, err := Recover(MaxRetention, row.state, hour, func(yield func(Held, error) bool) { yield(Held{Owner: Owner{1}, Handle: h}, nil) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +266,7 @@ func TestSnapshotsMeanwhile(t *testing.T) {
 	}
 	again, err := Recover(MaxRetention, last, start, func(yield func(Held, error) bool) {
 		for _, r := range live {
-			if !yield(Held{r.owner, r.h}, nil) {
+			if !yield(Held{Owner: r.owner, Handle: r.h}, nil) {
 				return
 			}
 		}
@@ -295,7 +295,7 @@ func TestAStopInOrderStaysSmall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, Held{o, h})
+		all = append(all, Held{Owner: o, Handle: h})
 	}
 	size := func(state secret.Bytes) int {
 		t.Helper()

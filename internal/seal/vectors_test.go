@@ -78,7 +78,7 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 	// It opens, in a process that begins with such a snapshot.
 	state := snapshotOf(source, segSecret)
 	show("snapshot", state)
-	k, err := Recover(MaxRetention, secret.New(bytes.Clone(state)), start, func(yield func(Held, error) bool) { yield(Held{owner, handle}, nil) })
+	k, err := Recover(MaxRetention, secret.New(bytes.Clone(state)), start, func(yield func(Held, error) bool) { yield(Held{Owner: owner, Handle: handle}, nil) })
 	if err != nil {
 		t.Fatal(err)
 	}

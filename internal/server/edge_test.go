@@ -29,6 +29,7 @@ import (
 	"github.com/byre-messenger/byre/internal/server/gate"
 	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/store/memstore"
+	"github.com/byre-messenger/byre/internal/vault/vaulttest"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -69,7 +70,7 @@ func newEdgeWith(t *testing.T, limits gate.Limits) *edge {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	r, err := relay.New(t.Context(), relay.Config{Store: memstore.New(), Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys, Log: log})
+	r, err := relay.New(t.Context(), relay.Config{Store: memstore.New(), Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys, Vault: new(vaulttest.Machine).Boot(), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

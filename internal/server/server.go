@@ -101,13 +101,18 @@ func run(ctx context.Context, cfg config.Config, clk clock.Clock, log *slog.Logg
 	if err != nil {
 		return err
 	}
+	kept, err := openVault(cfg, dir)
+	if err != nil {
+		return err
+	}
 	mode, bits := cfg.WhoMayRegister(len(cfg.Domains) > 0)
 	r, err := relay.New(ctx, relay.Config{
 		Store: ops.measure(st), Clock: clk, ServerKey: dir.Identity, Keys: keys, Full: ops.ballast.Full,
+		Vault: kept, ShredLag: ops.metrics.Shredded,
 		Retention: time.Duration(cfg.Retention), Registration: mode, RegisterWork: bits, Log: log,
 	})
 	if err != nil {
-		return err
+		return undecided(err)
 	}
 	s := &server{
 		cfg: cfg, relay: r, certs: certs, ops: ops, log: log, dir: dir, gate: gate.New(clk, gate.Limits{}), broken: broken,
@@ -233,7 +238,7 @@ func (s *server) status() Status {
 	return Status{
 		Status:    s.relay.Status(),
 		Retention: time.Duration(s.cfg.Retention).String(),
-		Vault:     "none",
+		Vault:     s.cfg.Vault,
 		Version:   Version,
 
 		DiskFull: s.ops.ballast.Full(), DiskFree: s.ops.ballast.Free(), CertificateEnd: s.certificateEnd().UTC(),

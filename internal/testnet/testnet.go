@@ -18,6 +18,7 @@ import (
 	"github.com/byre-messenger/byre/internal/store/memstore"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/testnet/witness"
+	"github.com/byre-messenger/byre/internal/vault/vaulttest"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 )
 
@@ -49,6 +50,7 @@ type Net struct {
 	options Options
 	config  relay.Config
 	disk    memstore.Disk
+	vault   vaulttest.Machine
 	relay   *relay.Relay
 	stop    func()
 	wires   wires
@@ -79,8 +81,8 @@ func (n *Net) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.Store = storetest.NewFaulty(through(n.options.Disk, s), func() { n.disk.Crash(0) })
-	n.config.Store = n.Store
+	n.Store = storetest.NewFaulty(through(n.options.Disk, s), n.off)
+	n.config.Store, n.config.Vault = n.Store, n.vault.Boot()
 	if n.relay, err = relay.New(n.t.Context(), n.config); err != nil {
 		n.t.Fatal(err)
 	}
@@ -103,11 +105,17 @@ func through(change func(store.Store) store.Store, s store.Store) store.Store {
 	return change(s)
 }
 
+// off takes the server's power.
+func (n *Net) off() {
+	n.disk.Crash(0)
+	n.vault.Off()
+}
+
 // CrashServer takes the server's power and starts it anew on what was durable.
 // Nobody's connection survives.
 func (n *Net) CrashServer() {
 	n.t.Helper()
-	n.disk.Crash(0)
+	n.off()
 	n.wires.cutAll()
 	n.stop()
 	n.start()

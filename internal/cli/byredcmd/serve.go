@@ -67,6 +67,9 @@ func operations(flags *flag.FlagSet, c *config.Config) {
 		c.Domains = append(c.Domains, s)
 		return nil
 	})
+	flags.StringVar(&c.Vault, "vault", c.Vault, "where the keys of what waits are: file, or memory (what waits ends with byred)")
+	flags.BoolVar(&c.Now.AcceptClock, "accept-clock", false, "believe a clock that is more than 7 days ahead of when byred last ran: what waited is destroyed")
+	flags.BoolVar(&c.Now.GiveUpWaiting, "give-up-waiting", false, "serve without what waited, whose keys are lost")
 	flags.StringVar(&c.ACME, "acme", c.ACME, "`URL` of the ACME authority's directory")
 	flags.StringVar(&c.ACMEEmail, "acme-email", c.ACMEEmail, "mail `ADDRESS` that the authority may write to")
 	flags.StringVar(&c.ACMECA, "acme-ca", c.ACMECA, "PEM `FILE` that the authority's address is trusted by")

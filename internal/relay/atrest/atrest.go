@@ -46,13 +46,14 @@ const (
 	Epoch       Kind = 'e' // the head of an epoch's log
 	Commit      Kind = 'c' // an entry of an epoch's log
 	Due         Kind = 't' // when an epoch's log loses its entries, then its head
-	WaitKey     Kind = 'w' // the key of one record that waits
+	WaitKey     Kind = 'w' // until format 2: the key of one record that waits
 	Invitation  Kind = 'i' // an invitation to register
+	Withdraw    Kind = 'x' // by what an envelope is withdrawn: a tag beside it, no record
 )
 
 // Kinds returns all of them.
 func Kinds() []Kind {
-	return []Kind{Name, Shape, Account, Device, KeyPackages, KeyPackage, Mailbox, Gap, Epoch, Commit, Due, WaitKey, Invitation}
+	return []Kind{Name, Shape, Account, Device, KeyPackages, KeyPackage, Mailbox, Gap, Epoch, Commit, Due, WaitKey, Invitation, Withdraw}
 }
 
 // ErrDamaged says that a record does not open: it is not what was written

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -70,7 +71,11 @@ func (l Log) Read(ctx context.Context, now time.Time, h Handle, from uint64) (Pa
 			if !ok {
 				return atrest.ErrDamaged
 			}
-			plain, err := l.Sealer.Open(r, tag, head.Handles[i], key, val)
+			plain, err := l.Sealer.Open(tag, head.Handles[i], key, val)
+			if errors.Is(err, sealer.ErrForgotten) {
+				page = Page{From: from, Over: true} // its hour ended meanwhile
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -134,11 +139,9 @@ func (l Log) Append(ctx context.Context, now time.Time, e Entry, also func(*stor
 		}
 		head.Count++
 		head.Handles = append(head.Handles, e.sealed.Handle)
+		head.Segments = append(head.Segments, uint64(e.sealed.Segment))
 		l.setHead(b, e.tag, head)
 		b.Set(key, e.sealed.Ciphertext)
-		for _, kv := range e.sealed.Beside {
-			b.Set(kv.Key, kv.Val)
-		}
 		also(b)
 		won = true
 		return nil
@@ -197,11 +200,9 @@ func (l Log) settle(ctx context.Context, key []byte) error {
 		for i := range head.Count {
 			b.Delete(entryKey(tag, i))
 		}
-		for _, k := range l.Sealer.Forget(tag, head.Handles) {
-			b.Delete(k)
-		}
+		l.Sealer.Forget(tag, head.Handles)
 		b.Set(dueKey(time.Unix(head.First, 0).Add(Tombstone), tag), nil)
-		head.Over, head.Handles = true, nil
+		head.Over, head.Handles, head.Segments = true, nil, nil
 		l.setHead(b, tag, head)
 		return nil
 	})
@@ -216,22 +217,57 @@ func (l Log) Bury(b *store.Batch, tag sealer.Owner, head *wire.KeptEpoch) {
 }
 
 // over reports whether the entries of a log may no longer be read, swept or
-// not.
+// not: by the clock, or because the keys of the first are past their time. That
+// is sealed in the oldest segment of all, since each comes after those before it.
 func (l Log) over(head *wire.KeptEpoch, now time.Time) bool {
-	return head.Over || (head.Count > 0 && !now.Before(time.Unix(head.First, 0).Add(l.Retention)))
+	return head.Over || (head.Count > 0 && !now.Before(time.Unix(head.First, 0).Add(l.Retention))) ||
+		(len(head.Segments) > 0 && head.Segments[0] < uint64(l.Sealer.Oldest()))
+}
+
+// Held calls fn with the place of the key of every entry of every log that is
+// not over, until it returns false.
+func (l Log) Held(ctx context.Context, fn func(tag sealer.Owner, handle uint64, segment uint32) bool) error {
+	err := l.Store.View(ctx, func(r store.Reader) error {
+		for kv, err := range r.Scan([]byte{byte(atrest.Epoch)}, []byte{byte(atrest.Epoch) + 1}, 0) {
+			if err != nil {
+				return err
+			}
+			head, err := l.readHead(kv.Key, kv.Val)
+			if err != nil {
+				return err
+			}
+			if len(kv.Key) != 1+atrest.TagSize || len(head.Handles) != len(head.Segments) {
+				return atrest.ErrDamaged
+			}
+			for i, h := range head.Handles {
+				if !fn(sealer.Owner(kv.Key[1:]), h, uint32(head.Segments[i])) { //nolint:gosec // written from one
+					return nil
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the epoch logs: %w", err)
+	}
+	return nil
 }
 
 func (l Log) head(r store.Reader, tag sealer.Owner) (*wire.KeptEpoch, error) {
 	key := headKey(tag)
-	head := &wire.KeptEpoch{}
 	val, ok, err := r.Get(key)
 	if err != nil || !ok {
-		return head, err
+		return &wire.KeptEpoch{}, err
 	}
+	return l.readHead(key, val)
+}
+
+func (l Log) readHead(key, val []byte) (*wire.KeptEpoch, error) {
 	plain, err := l.Keys.Open(key, val)
 	if err != nil {
 		return nil, err
 	}
+	head := &wire.KeptEpoch{}
 	if err := head.Parse(plain); err != nil {
 		return nil, fmt.Errorf("%w: %w", atrest.ErrDamaged, err)
 	}

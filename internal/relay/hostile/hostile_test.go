@@ -17,6 +17,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/store/memstore"
+	"github.com/byre-messenger/byre/internal/vault/vaulttest"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -101,7 +102,7 @@ func FuzzHandle(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, one, two []byte) {
-		r, err := relay.New(t.Context(), relay.Config{Store: memstore.New(), Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys})
+		r, err := relay.New(t.Context(), relay.Config{Store: memstore.New(), Clock: clock.System{}, ServerKey: sign.NewKey(), Keys: keys, Vault: new(vaulttest.Machine).Boot()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,13 +28,16 @@ func Dies(arrived int64, retention time.Duration) time.Time {
 	return time.UnixMilli(arrived - arrived%hourMs).Add(retention)
 }
 
-// Expire drops what has waited for the retention time, and counts it in the
-// gap, in one commit. It returns how many envelopes that were.
-func (m *Mailbox) Expire(now time.Time, retention time.Duration, fx Effects) int {
+// Expire drops what has waited for the retention time by the clock, or whose
+// segment of keys is not among those that live any more (its number is below
+// oldest), and counts it in the gap, in one commit. It returns how many envelopes
+// that were.
+func (m *Mailbox) Expire(now time.Time, retention time.Duration, oldest uint32, fx Effects) int {
 	var out []Record
-	for i := 0; i < len(m.items) && !Dies(m.items[i].arrived, retention).After(now); i++ {
-		if m.items[i].state == stored {
-			out = append(out, m.items[i].record())
+	for i := range m.items {
+		it := &m.items[i]
+		if it.state == stored && (it.segment < oldest || !Dies(it.arrived, retention).After(now)) {
+			out = append(out, it.record())
 		}
 	}
 	if len(out) == 0 {
@@ -101,7 +104,9 @@ func (m *Mailbox) AckGap(generation uint64, then func(), fx Effects) {
 // Restore puts back what the store holds, in ascending order of n, before any
 // event.
 func (m *Mailbox) Restore(rec Record, size int) {
-	m.push(item{n: rec.N, handle: rec.Handle, arrived: rec.Arrived, size: uint32(size), state: stored}) //nolint:gosec // checked when it was stored
+	m.push(item{ //nolint:gosec // the size was checked when it was stored
+		n: rec.N, handle: rec.Handle, segment: rec.Segment, arrived: rec.Arrived, withdraw: rec.Withdraw, size: uint32(size), state: stored,
+	})
 	m.onDisk++
 	m.nextN = rec.N + 1
 	m.lastMs = max(m.lastMs, rec.Arrived)

@@ -48,7 +48,9 @@ type Arrival struct {
 	LiveOnly bool
 	// Sender counts what one account fills; 0 is not counted.
 	Sender uint32
-	Ticket Ticket
+	// Withdraw is the tag by which it is withdrawn; 0: by nothing.
+	Withdraw uint64
+	Ticket   Ticket
 	// Tight asks to hold nothing more in memory: what could be live is stored.
 	Tight bool
 	// NoRoom says that the disk is full: what would be stored is refused, and
@@ -66,6 +68,7 @@ type Flight struct {
 	Arrived  int64  // unix milliseconds, never before that of a lower N
 	Class    wire.Class
 	Envelope []byte
+	Withdraw uint64 // the tag by which it is withdrawn
 
 	liveOnly bool
 	ticket   Ticket
@@ -78,7 +81,7 @@ type fate uint8
 const (
 	expected  fate = iota // it still waits here
 	confirmed             // the device confirmed it
-	unwanted              // the device was removed
+	unwanted              // the device was removed, or it was withdrawn
 )
 
 // Delivery is one envelope for the device.
@@ -90,10 +93,19 @@ type Delivery struct {
 	Waited   time.Duration
 }
 
+// Place is where the key of a record is, as the sealer says.
+type Place struct {
+	Handle  uint64
+	Segment uint32 // the hour of keys that it dies with
+}
+
 // Record names what is stored of one envelope.
 type Record struct {
-	N, Handle uint64 // Handle is the sealer's
-	Arrived   int64  // unix milliseconds; right to the hour
+	Place
+
+	N        uint64
+	Arrived  int64  // unix milliseconds; right to the hour
+	Withdraw uint64 // the tag by which it is withdrawn
 }
 
 // Forgetting is what goes from the store in one commit.
@@ -118,7 +130,8 @@ type Effects interface {
 	Answer(t Ticket, o wire.Outcome)
 	// Store makes flights durable; Stored is called with the outcome of each.
 	Store(flights []*Flight)
-	// Forget destroys records and their keys, and sets the gap, in one commit.
+	// Forget destroys the keys of records at once, and then deletes the records
+	// and sets the gap in one commit.
 	Forget(f Forgetting)
 	// Load reads records; Loaded is called with what they hold.
 	Load(records []Record)
@@ -138,8 +151,10 @@ type item struct {
 	n, handle uint64
 	seq       uint64 // number of its delivery in this session, 0: not delivered
 	arrived   int64
+	withdraw  uint64
 	sender    uint32
 	size      uint32
+	segment   uint32
 	state     state
 	flight    *Flight
 }
@@ -196,9 +211,9 @@ func (m *Mailbox) Arrive(now time.Time, a Arrival, fx Effects) *Flight {
 	}
 	m.nextN = max(m.nextN, 1)
 	m.lastMs = max(m.lastMs, now.UnixMilli())
-	f := &Flight{N: m.nextN, Arrived: m.lastMs, Class: a.Class, Envelope: a.Envelope, liveOnly: a.LiveOnly, ticket: a.Ticket}
+	f := &Flight{N: m.nextN, Arrived: m.lastMs, Class: a.Class, Envelope: a.Envelope, Withdraw: a.Withdraw, liveOnly: a.LiveOnly, ticket: a.Ticket}
 	m.nextN++
-	m.push(item{n: f.N, arrived: f.Arrived, sender: a.Sender, size: uint32(len(a.Envelope)), flight: f}) //nolint:gosec // a frame has at most 1 MiB
+	m.push(item{n: f.N, arrived: f.Arrived, withdraw: f.Withdraw, sender: a.Sender, size: uint32(len(a.Envelope)), flight: f}) //nolint:gosec // a frame has at most 1 MiB
 	if store {
 		m.items[len(m.items)-1].state = storing
 		m.onDisk++
@@ -300,10 +315,10 @@ func (m *Mailbox) Tick(now time.Time, fx Effects) {
 	}
 }
 
-// Stored tells what became of a flight on its way to the store. handle is the
-// sealer's. If err is not nil nothing is known to be durable.
-func (m *Mailbox) Stored(now time.Time, f *Flight, handle uint64, err error, fx Effects) {
-	rec := Record{N: f.N, Handle: handle, Arrived: f.Arrived}
+// Stored tells what became of a flight on its way to the store. at is where the
+// sealer has its key. If err is not nil nothing is known to be durable.
+func (m *Mailbox) Stored(now time.Time, f *Flight, at Place, err error, fx Effects) {
+	rec := Record{N: f.N, Place: at, Arrived: f.Arrived}
 	switch {
 	case f.fate == unwanted:
 		fx.Answer(f.ticket, wire.OutcomeGone)
@@ -318,7 +333,7 @@ func (m *Mailbox) Stored(now time.Time, f *Flight, handle uint64, err error, fx 
 	if i, ok := m.find(f.N); ok {
 		if err == nil {
 			it := &m.items[i]
-			it.state, it.handle = stored, handle
+			it.state, it.handle, it.segment = stored, at.Handle, at.Segment
 			if !m.connected || it.seq != 0 || i > m.cursor+WindowMax {
 				it.flight = nil // it can be loaded again
 			}
@@ -338,6 +353,8 @@ type Loaded struct {
 	Arrived  int64 // exact
 	Class    wire.Class
 	Envelope []byte // nil: the record or its key is gone
+	// Expired: the key is gone because its time was over.
+	Expired bool
 }
 
 // Loaded tells what was read. If ok is false the read failed, and the caller
@@ -348,6 +365,7 @@ func (m *Mailbox) Loaded(now time.Time, got []Loaded, ok bool, fx Effects) {
 		return
 	}
 	var lost []Record
+	var gap *Gap
 	for _, l := range got {
 		i, there := m.find(l.N)
 		if !there || m.items[i].state != stored || m.items[i].seq != 0 {
@@ -355,13 +373,20 @@ func (m *Mailbox) Loaded(now time.Time, got []Loaded, ok bool, fx Effects) {
 		}
 		if l.Envelope == nil {
 			lost = append(lost, m.items[i].record())
+			if l.Expired {
+				m.widen(now, m.items[i].arrived, m.items[i].arrived, 1)
+				gap = &Gap{}
+			}
 			m.remove(i)
 			continue
 		}
 		m.items[i].flight = &Flight{N: l.N, Arrived: l.Arrived, Class: l.Class, Envelope: l.Envelope}
 	}
+	if gap != nil {
+		*gap = m.gap
+	}
 	if len(lost) > 0 {
-		fx.Forget(Forgetting{Records: lost})
+		fx.Forget(Forgetting{Records: lost, Gap: gap})
 	}
 	m.pump(now, fx)
 }

@@ -25,6 +25,9 @@ type sent struct {
 	lost     bool // a crash came before its answer
 	expired  bool
 	started  bool // a store was asked for
+
+	withdrawn bool // it must not be delivered any more
+	recalled  bool // it was withdrawn once, whatever a crash did to that
 }
 
 // op is something the mailbox asked of the store and that is not done yet.
@@ -40,13 +43,16 @@ type model struct {
 	mb  *mailbox.Mailbox
 	now time.Time
 
-	sent    []*sent
-	ops     []op // in the order asked
-	own     []*mailbox.Flight
-	loads   [][]mailbox.Record
-	disk    map[uint64]int // n -> id
-	at      map[uint64]int64
-	diskGap mailbox.Gap
+	sent  []*sent
+	ops   []op // in the order asked
+	own   []*mailbox.Flight
+	loads [][]mailbox.Record
+	disk  map[uint64]int // n -> id
+	at    map[uint64]int64
+	// segments of keys, by n, and the lowest that lives.
+	segments map[uint64]uint32
+	oldest   uint32
+	diskGap  mailbox.Gap
 
 	connected bool
 	seq       uint64
@@ -58,10 +64,12 @@ type model struct {
 	removed   bool
 }
 
+var began = time.Date(2026, 11, 1, 0, 20, 0, 0, time.UTC)
+
 func newModel(t *rapid.T) *model {
 	return &model{
-		t: t, mb: &mailbox.Mailbox{}, now: time.Date(2026, 11, 1, 0, 20, 0, 0, time.UTC),
-		disk: map[uint64]int{}, at: map[uint64]int64{},
+		t: t, mb: &mailbox.Mailbox{}, now: began,
+		disk: map[uint64]int{}, at: map[uint64]int64{}, segments: map[uint64]uint32{},
 	}
 }
 
@@ -75,6 +83,9 @@ func (m *model) Deliver(d mailbox.Delivery) {
 		m.t.Fatalf("delivery %d after %d", d.Seq, m.seq-1)
 	}
 	id := number(d.Envelope)
+	if m.sent[id].withdrawn {
+		m.t.Fatalf("%d was withdrawn and is delivered", id)
+	}
 	if n := len(m.got); n > 0 && m.got[n-1] >= id {
 		m.t.Fatalf("%d delivered after %d", id, m.got[n-1])
 	}
@@ -164,6 +175,7 @@ func (m *model) arrive(t *rapid.T) {
 		a.Tight = true
 	}
 	s.class, s.liveOnly = a.Class, a.LiveOnly
+	a.Withdraw = withdrawTag(s)
 	f := m.mb.Arrive(m.now, a, m)
 	if a.Elsewhere && f != nil {
 		m.own = append(m.own, f)
@@ -174,8 +186,8 @@ func (m *model) connect(*rapid.T) {
 	if m.removed {
 		return
 	}
+	m.mb.Expire(m.now, retention, m.oldest, m)
 	m.connected, m.seq, m.got, m.acked, m.drained, m.before = true, 0, nil, 0, 0, len(m.sent)-1
-	m.mb.Expire(m.now, retention, m)
 	m.mb.Connect()
 	m.mb.Resume(m.now, m)
 }
@@ -207,7 +219,7 @@ func (m *model) pass(t *rapid.T) {
 	if at, ok := m.mb.Deadline(); ok && !at.After(m.now) {
 		t.Fatal("a deadline is left behind")
 	}
-	m.mb.Expire(m.now, retention, m)
+	m.mb.Expire(m.now, retention, m.oldest, m)
 	for _, rec := range m.mb.Records() {
 		if !mailbox.Dies(rec.Arrived, retention).After(m.now) {
 			t.Fatal("something waits past its time")
@@ -249,13 +261,13 @@ func (m *model) store(f *mailbox.Flight, how int) {
 		if _, twice := m.disk[f.N]; twice {
 			m.t.Fatalf("place %d is written twice", f.N)
 		}
-		m.disk[f.N], m.at[f.N] = number(f.Envelope), f.Arrived
+		m.disk[f.N], m.at[f.N], m.segments[f.N] = number(f.Envelope), f.Arrived, m.segment()
 	}
 	var err error
 	if how < 2 {
 		err = errors.New("the disk failed")
 	}
-	m.mb.Stored(m.now, f, f.N+1000, err, m)
+	m.mb.Stored(m.now, f, mailbox.Place{Handle: f.N + 1000, Segment: m.segment()}, err, m)
 }
 
 func (m *model) forget(f mailbox.Forgetting) {
@@ -287,8 +299,10 @@ func (m *model) load(t *rapid.T) {
 	var got []mailbox.Loaded
 	for _, rec := range want {
 		l := mailbox.Loaded{N: rec.N}
-		if id, ok := m.disk[rec.N]; ok {
+		if id, ok := m.disk[rec.N]; ok && m.segments[rec.N] >= m.oldest {
 			l.Arrived, l.Class, l.Envelope = m.at[rec.N], m.sent[id].class, fmt.Append(nil, id)
+		} else if ok {
+			l.Expired = true
 		}
 		got = append(got, l)
 	}
@@ -310,7 +324,7 @@ func (m *model) crash(t *rapid.T) {
 		// What was asked for may have become durable without an answer.
 		if rapid.Bool().Draw(t, "durable") {
 			if o.flight != nil {
-				m.disk[o.flight.N], m.at[o.flight.N] = number(o.flight.Envelope), o.flight.Arrived
+				m.disk[o.flight.N], m.at[o.flight.N], m.segments[o.flight.N] = number(o.flight.Envelope), o.flight.Arrived, m.segment()
 			} else {
 				m.forget(*o.forget)
 			}
@@ -322,14 +336,18 @@ func (m *model) crash(t *rapid.T) {
 		if len(s.answers) == 0 {
 			s.lost = true
 		}
+		s.withdrawn = false // it may come back, if its deletion was not durable
 	}
 	m.ops, m.own, m.loads, m.connected, m.first = nil, nil, nil, false, nil
 	m.mb = &mailbox.Mailbox{}
 	for _, n := range slices.Sorted(keys(m.disk)) {
-		m.mb.Restore(mailbox.Record{N: n, Handle: n + 1000, Arrived: m.at[n] / 3600000 * 3600000}, len(fmt.Append(nil, m.disk[n])))
+		m.mb.Restore(mailbox.Record{
+			N: n, Place: mailbox.Place{Handle: n + 1000, Segment: m.segments[n]}, Arrived: m.at[n] / 3600000 * 3600000,
+			Withdraw: withdrawTag(m.sent[m.disk[n]]),
+		}, len(fmt.Append(nil, m.disk[n])))
 	}
 	m.mb.RestoreGap(m.diskGap)
-	m.mb.Expire(m.now, retention, m)
+	m.mb.Expire(m.now, retention, m.oldest, m)
 }
 
 func keys(disk map[uint64]int) func(func(uint64) bool) {
@@ -345,7 +363,7 @@ func keys(disk map[uint64]int) func(func(uint64) bool) {
 // check holds after every action.
 func (m *model) check(t *rapid.T) {
 	for _, s := range m.sent {
-		if len(s.answers) == 0 || s.answers[0] != wire.OutcomeStored || s.read > 0 || s.expired {
+		if len(s.answers) == 0 || s.answers[0] != wire.OutcomeStored || s.read > 0 || s.expired || s.recalled {
 			continue
 		}
 		if !m.kept(s.id) {
@@ -381,7 +399,7 @@ func TestDeliveredOrDurable(t *testing.T) {
 			"connect": m.connect, "connect too": m.connect, "disconnect": m.disconnect,
 			"ack": m.ack, "ack too": m.ack, "pass": m.pass,
 			"commit": m.commit, "commit too": m.commit, "commit as well": m.commit, "elsewhere": m.elsewhere,
-			"load": m.load, "load too": m.load, "ackGap": m.ackGap, "crash": m.crash, "": m.check,
+			"load": m.load, "load too": m.load, "die": m.die, "withdraw": m.withdraw, "ackGap": m.ackGap, "crash": m.crash, "": m.check,
 		})
 		m.finish()
 	})
@@ -428,8 +446,10 @@ func (m *model) loadAll() {
 	var got []mailbox.Loaded
 	for _, rec := range want {
 		l := mailbox.Loaded{N: rec.N}
-		if id, ok := m.disk[rec.N]; ok {
+		if id, ok := m.disk[rec.N]; ok && m.segments[rec.N] >= m.oldest {
 			l.Arrived, l.Class, l.Envelope = m.at[rec.N], m.sent[id].class, fmt.Append(nil, id)
+		} else if ok {
+			l.Expired = true
 		}
 		got = append(got, l)
 	}
@@ -448,7 +468,7 @@ func (m *model) verdict() {
 		case len(s.answers) == 0 && !s.lost:
 			m.t.Fatalf("%d was never answered", s.id)
 		case len(s.answers) == 0:
-		case (s.answers[0] == wire.OutcomeStored || s.answers[0] == wire.OutcomeLive) && s.read == 0 && !s.expired:
+		case (s.answers[0] == wire.OutcomeStored || s.answers[0] == wire.OutcomeLive) && s.read == 0 && !s.expired && !s.recalled:
 			m.t.Fatalf("%d was answered %s and never read", s.id, s.answers[0])
 		case s.liveOnly && s.started:
 			m.t.Fatalf("%d is live only and went to the store", s.id)

@@ -211,4 +211,6 @@ func (m *Mailbox) find(n uint64) (int, bool) {
 	return i, i < len(m.items) && m.items[i].n == n
 }
 
-func (it *item) record() Record { return Record{it.n, it.handle, it.arrived} }
+func (it *item) record() Record {
+	return Record{N: it.n, Place: Place{it.handle, it.segment}, Arrived: it.arrived, Withdraw: it.withdraw}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/relay/atrest"
 	"github.com/byre-messenger/byre/internal/relay/sealer"
+	"github.com/byre-messenger/byre/internal/seal"
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -20,8 +21,8 @@ type Tag = sealer.Owner
 //
 // A record's key is kind, tag (16), n (8) and hour (4), numbers big-endian: in
 // the order of arrival, with the hour alone to tell when that was. Its value is
-// the sealer's handle (8) and the ciphertext of class (1), arrival (8, unix
-// milliseconds) and envelope.
+// the sealer's handle (8), the tag by which it is withdrawn (8, 0: by nothing)
+// and the ciphertext of class (1), arrival (8, unix milliseconds) and envelope.
 type Records struct {
 	Store  store.Store
 	Keys   *atrest.Keys
@@ -30,19 +31,34 @@ type Records struct {
 
 const (
 	keySize   = 1 + atrest.TagSize + 8 + 4
-	headSize  = 8     // of a value, before the ciphertext
+	headSize  = 8 + 8 // of a value, before the ciphertext
 	plainHead = 1 + 8 // of a plaintext, before the envelope
 )
 
 // Tag returns the tag of a device's mailbox.
 func (r Records) Tag(device []byte) Tag { return r.Keys.Tag(atrest.Mailbox, device) }
 
+// WithdrawSize is the size in bytes of what a sender gives to withdraw an
+// envelope by: the beginning of a hash.
+const WithdrawSize = 16
+
+// WithdrawTag returns what stands beside an envelope so that it is found by the
+// hash of its withdraw handle, 0 if the hash is zeros. It has 64 bits: who
+// guesses asks the relay each time, and it hits one of 20,000 in 10^15.
+func (r Records) WithdrawTag(tag Tag, hash [WithdrawSize]byte) uint64 {
+	if hash == ([WithdrawSize]byte{}) {
+		return 0
+	}
+	t := r.Keys.Tag(atrest.Withdraw, append(tag[:], hash[:]...))
+	return max(1, binary.BigEndian.Uint64(t[:]))
+}
+
 // Sealed is a flight ready to be written.
 type Sealed struct {
-	Handle uint64
-	key    []byte
-	val    []byte
-	beside []store.KV
+	Place
+
+	key []byte
+	val []byte
 }
 
 // Seal seals a flight, once; Put may then write it any number of times.
@@ -57,29 +73,31 @@ func (r Records) Seal(tag Tag, f *Flight) (Sealed, error) {
 		return Sealed{}, fmt.Errorf("seal: %w", err)
 	}
 	val := binary.BigEndian.AppendUint64(make([]byte, 0, headSize+len(s.Ciphertext)), s.Handle)
-	return Sealed{s.Handle, key, append(val, s.Ciphertext...), s.Beside}, nil
+	val = binary.BigEndian.AppendUint64(val, f.Withdraw)
+	return Sealed{Place{s.Handle, s.Segment}, key, append(val, s.Ciphertext...)}, nil
 }
 
 // Put adds a sealed flight to a batch.
-func (r Records) Put(b *store.Batch, s Sealed) {
-	b.Set(s.key, s.val)
-	for _, kv := range s.beside {
-		b.Set(kv.Key, kv.Val)
+func (Records) Put(b *store.Batch, s Sealed) { b.Set(s.key, s.val) }
+
+// Forget destroys the keys of records, which nobody can open from then on. The
+// records themselves are deleted by Delete.
+func (r Records) Forget(tag Tag, records []Record) {
+	if len(records) == 0 {
+		return
 	}
+	handles := make([]uint64, len(records))
+	for i, rec := range records {
+		handles[i] = rec.Handle
+	}
+	r.Sealer.Forget(tag, handles)
 }
 
-// Forget destroys the keys of records and adds the deletion of the records to a
-// batch, together with the gap if that changes.
-func (r Records) Forget(b *store.Batch, tag Tag, f Forgetting) {
-	handles := make([]uint64, len(f.Records))
-	for i, rec := range f.Records {
-		handles[i] = rec.Handle
+// Delete adds the deletion of records to a batch, together with the gap if that
+// changes.
+func (r Records) Delete(b *store.Batch, tag Tag, f Forgetting) {
+	for _, rec := range f.Records {
 		b.Delete(recordKey(tag, rec.N, rec.Arrived))
-	}
-	if len(handles) > 0 {
-		for _, key := range r.Sealer.Forget(tag, handles) {
-			b.Delete(key)
-		}
 	}
 	if f.Gap != nil {
 		r.SetGap(b, tag, *f.Gap)
@@ -127,9 +145,9 @@ func (r Records) load(rd store.Reader, tag Tag, rec Record) (Loaded, error) {
 	if len(val) < headSize {
 		return Loaded{}, atrest.ErrDamaged
 	}
-	plain, err := r.Sealer.Open(rd, tag, binary.BigEndian.Uint64(val), key, val[headSize:])
+	plain, err := r.Sealer.Open(tag, binary.BigEndian.Uint64(val), key, val[headSize:])
 	if errors.Is(err, sealer.ErrForgotten) {
-		return Loaded{N: rec.N}, nil
+		return Loaded{N: rec.N, Expired: seal.Segment(val[headSize:]) < r.Sealer.Oldest()}, nil
 	}
 	if err != nil {
 		return Loaded{}, err
@@ -153,12 +171,14 @@ func (r Records) Restore(ctx context.Context, waiting func(Tag, Record, int), ga
 			if err != nil {
 				return err
 			}
-			if len(kv.Key) != keySize || len(kv.Val) < headSize+atrest.Overhead+plainHead {
+			if len(kv.Key) != keySize || len(kv.Val) < headSize+seal.Overhead+plainHead {
 				return atrest.ErrDamaged
 			}
 			n, hour := binary.BigEndian.Uint64(kv.Key[1+atrest.TagSize:]), binary.BigEndian.Uint32(kv.Key[1+atrest.TagSize+8:])
-			waiting(Tag(kv.Key[1:]), Record{N: n, Handle: binary.BigEndian.Uint64(kv.Val), Arrived: int64(hour) * hourMs},
-				len(kv.Val)-headSize-atrest.Overhead-plainHead)
+			waiting(Tag(kv.Key[1:]), Record{
+				N: n, Arrived: int64(hour) * hourMs, Withdraw: binary.BigEndian.Uint64(kv.Val[8:]),
+				Place: Place{binary.BigEndian.Uint64(kv.Val), seal.Segment(kv.Val[headSize:])},
+			}, len(kv.Val)-headSize-seal.Overhead-plainHead)
 		}
 		for kv, err := range rd.Scan([]byte{byte(atrest.Gap)}, []byte{byte(atrest.Gap) + 1}, 0) {
 			if err != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
 	"github.com/byre-messenger/byre/internal/seal"
-	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/vault"
 )
 
@@ -47,6 +46,9 @@ type Chained struct {
 
 	turning sync.Mutex   // held by who makes a checkpoint because it needs one
 	since   atomic.Int64 // unix nanoseconds of the first forgetting since the last checkpoint began, 0: none
+	lag     atomic.Int64 // nanoseconds: of the last checkpoint that destroyed keys
+
+	destroyed atomic.Uint64
 }
 
 var _ Sealer = (*Chained)(nil)
@@ -79,7 +81,7 @@ type Stats struct {
 // Stats counts what lives.
 func (s *Chained) Stats() Stats { return Stats{s.keys.Stats(), s.keeper.Size()} }
 
-// Seal implements [Sealer]. Nothing has to be written beside the ciphertext.
+// Seal implements [Sealer].
 func (s *Chained) Seal(owner Owner, key, plaintext []byte) (Sealed, error) {
 	h, c, err := s.keys.Seal(owner, key, plaintext)
 	if errors.Is(err, seal.ErrTurn) {
@@ -88,7 +90,7 @@ func (s *Chained) Seal(owner Owner, key, plaintext []byte) (Sealed, error) {
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal: %w", err)
 	}
-	return Sealed{Handle: uint64(h), Ciphertext: c}, nil
+	return Sealed{Handle: uint64(h), Segment: seal.Segment(c), Ciphertext: c}, nil
 }
 
 // sealNext seals behind a checkpoint, which it makes unless somebody else has.
@@ -106,7 +108,7 @@ func (s *Chained) sealNext(owner Owner, key, plaintext []byte) (seal.Handle, []b
 }
 
 // Open implements [Sealer].
-func (s *Chained) Open(_ store.Reader, owner Owner, handle uint64, key, ciphertext []byte) ([]byte, error) {
+func (s *Chained) Open(owner Owner, handle uint64, key, ciphertext []byte) ([]byte, error) {
 	plain, err := s.keys.Open(owner, seal.Handle(handle), key, ciphertext)
 	switch {
 	case errors.Is(err, seal.ErrForgotten):
@@ -120,15 +122,35 @@ func (s *Chained) Open(_ store.Reader, owner Owner, handle uint64, key, cipherte
 // Forget implements [Sealer]. It may be called before the commit that deletes
 // the records: what a crash leaves of them has no key and is dropped, or has it
 // still and is delivered again.
-func (s *Chained) Forget(owner Owner, handles []uint64) [][]byte {
+func (s *Chained) Forget(owner Owner, handles []uint64) {
 	hs := make([]seal.Handle, len(handles))
 	for i, h := range handles {
 		hs[i] = seal.Handle(h)
 	}
-	if s.keys.Forget(owner, hs...) > 0 && s.since.Load() == 0 {
+	gone := s.keys.Forget(owner, hs...)
+	if gone > 0 && s.since.Load() == 0 {
 		s.since.CompareAndSwap(0, s.config.Clock.Now().UnixNano())
 	}
-	return nil
+	s.destroyed.Add(uint64(gone)) //nolint:gosec // a count
+}
+
+// Oldest implements [Sealer].
+func (s *Chained) Oldest() uint32 { return s.keys.Oldest() }
+
+// Durable implements [Sealer].
+func (s *Chained) Durable() bool { return s.Class().Durable }
+
+// Destroyed is how many keys were forgotten since the start.
+func (s *Chained) Destroyed() uint64 { return s.destroyed.Load() }
+
+// Lag is the shred lag as it stands: that of the last checkpoint, or how long
+// what was forgotten waits for the next, whichever is longer.
+func (s *Chained) Lag() time.Duration {
+	lag := time.Duration(s.lag.Load())
+	if since := s.since.Load(); since != 0 {
+		lag = max(lag, s.config.Clock.Now().Sub(time.Unix(0, since)))
+	}
+	return lag
 }
 
 // Run makes checkpoints until ctx ends: when something was forgotten, when an
@@ -163,8 +185,11 @@ func (s *Chained) checkpoint(now seal.Mark) error {
 		}
 		return err
 	}
-	if since != 0 && s.config.ShredLag != nil {
-		s.config.ShredLag(s.config.Clock.Now().Sub(time.Unix(0, since)))
+	if since != 0 {
+		lag := s.config.Clock.Now().Sub(time.Unix(0, since))
+		if s.lag.Store(int64(lag)); s.config.ShredLag != nil {
+			s.config.ShredLag(lag)
+		}
 	}
 	return nil
 }

@@ -27,13 +27,14 @@ import (
 // files are those of the data directory that a backup holds: what can't be made
 // anew without clients noticing. Certificates of a domain are ordered anew.
 var files = []struct {
-	name     string
+	name     string // in the archive
+	path     string // in the data directory
 	required bool
 }{
-	{datadir.RootKeyFile, true},
-	{datadir.IdentityFile, true},
-	{cert.CAFile, false},
-	{cert.CAKeyFile, false},
+	{datadir.RootKeyName, datadir.RootKeyFile, true},
+	{datadir.IdentityFile, datadir.IdentityFile, true},
+	{cert.CAFile, cert.CAFile, false},
+	{cert.CAKeyFile, cert.CAKeyFile, false},
 }
 
 // kept are the kinds of the relay's records that a backup holds.
@@ -47,6 +48,7 @@ var left = map[atrest.Kind]string{
 	atrest.WaitKey:     "what waits is kept for 72 hours at most, and a backup for longer",
 	atrest.Commit:      "what waits is kept for 72 hours at most, and a backup for longer",
 	atrest.Due:         "it follows from the epochs",
+	atrest.Withdraw:    "it stands with what waits",
 }
 
 // Source is a server's data.
@@ -104,7 +106,7 @@ func Write(ctx context.Context, w io.Writer, src Source, now time.Time) (Summary
 
 func writeFiles(a *writer, path func(string) string) error {
 	for _, f := range files {
-		b, err := os.ReadFile(path(f.name))
+		b, err := os.ReadFile(path(f.path))
 		if os.IsNotExist(err) && !f.required {
 			continue
 		}

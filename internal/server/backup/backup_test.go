@@ -12,6 +12,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
@@ -20,12 +21,14 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
 	"github.com/byre-messenger/byre/internal/relay/sealer"
 	"github.com/byre-messenger/byre/internal/relay/session"
+	"github.com/byre-messenger/byre/internal/seal"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/server/backup"
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/memstore"
+	"github.com/byre-messenger/byre/internal/vault/vaulttest"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -54,12 +57,17 @@ func siteOn(tb testing.TB, path string, st store.Store) *site {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	plain := sealer.NewPlain(keys)
+	kept := new(vaulttest.Machine).Boot()
+	kept.Retention = 72 * time.Hour
+	chained, _, err := sealer.NewChained(sealer.ChainedConfig{Config: kept, Clock: clock.System{}}, func(func(seal.Held, error) bool) {})
+	if err != nil {
+		tb.Fatal(err)
+	}
 	return &site{
 		dir: dir, store: st, keys: keys,
 		people:  directory.Directory{Store: st, Keys: keys},
-		boxes:   mailbox.Records{Store: st, Keys: keys, Sealer: plain},
-		epochs:  epochlog.Log{Store: st, Keys: keys, Sealer: plain, Retention: 72 * time.Hour},
+		boxes:   mailbox.Records{Store: st, Keys: keys, Sealer: chained},
+		epochs:  epochlog.Log{Store: st, Keys: keys, Sealer: chained, Retention: 72 * time.Hour},
 		devices: map[string]ident.DeviceID{}, ids: map[string]ident.AccountID{},
 	}
 }

@@ -88,7 +88,7 @@ func (v *visit) file(name string, b []byte) error {
 		return ErrDamaged
 	}
 	v.named = append(v.named, name)
-	if name != datadir.RootKeyFile {
+	if name != datadir.RootKeyName {
 		return nil
 	}
 	var err error

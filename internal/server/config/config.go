@@ -23,6 +23,12 @@ const (
 	RetentionMax = 72 * time.Hour
 )
 
+// Where the keys of what waits may be.
+const (
+	VaultFile   = "file"
+	VaultMemory = "memory"
+)
+
 // Config are the settings. Flags of the same names go before the file.
 type Config struct {
 	Data         string   `toml:"data" help:"Directory that holds everything the server keeps. Created if missing."`
@@ -30,6 +36,7 @@ type Config struct {
 	Web          string   `toml:"web" help:"Loopback HOST:PORT for the browser page, or \"off\"."`
 	Names        []string `toml:"names" help:"More host names or addresses that the local certificate is for."`
 	Retention    Duration `toml:"retention" help:"How long what waits may wait: 48h to 72h."`
+	Vault        string   `toml:"vault" help:"Where the keys of what waits are: \"file\" (in DIR/vault; what waits survives a restart) or \"memory\" (they end with byred; senders are told held, and send again)."`
 	Registration string   `toml:"registration" help:"Who may make an account: \"open\" (everybody), \"invite\" (who has a code of 'byred invite'), \"closed\" (nobody), or \"auto\": by invitation once the server has a domain, everybody before."`
 	// RegistrationWork is in bits: each doubles it.
 	RegistrationWork int    `toml:"registration_work" help:"Work that an account costs where registration is open: 0 (none) to 22, each one more doubles it. -1 is 21, or 0 on a loopback address."`
@@ -41,6 +48,18 @@ type Config struct {
 	ACMECA    string   `toml:"acme_ca" help:"PEM file that the authority's own address is trusted by; empty means the system's."`
 	Metrics   string   `toml:"metrics" help:"Loopback HOST:PORT of /metrics, /healthz and /readyz, or \"off\"."`
 	Ballast   Size     `toml:"ballast" help:"Room that is given up when the disk is full, so that what waits can still be handed out and deleted; or \"off\"."`
+
+	// Now is decided for this start alone.
+	Now Decisions `toml:"-"`
+}
+
+// Decisions are what an operator decides for one start alone: no file holds them.
+type Decisions struct {
+	// AcceptClock believes a clock that is more than 7 days ahead of when the
+	// server last ran: what waited is past its time then, and is destroyed.
+	AcceptClock bool
+	// GiveUpWaiting goes on without what waited, whose keys are lost.
+	GiveUpWaiting bool
 }
 
 // Duration is a [time.Duration] in its text form ("72h").
@@ -63,7 +82,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 func Default() Config {
 	return Config{
 		Data: "byre-data", Listen: "127.0.0.1:8443", Web: "localhost:8080",
-		Retention: Duration(RetentionMax), Registration: registrationAuto, RegistrationWork: workAuto, LogFormat: "text",
+		Retention: Duration(RetentionMax), Vault: VaultFile, Registration: registrationAuto, RegistrationWork: workAuto, LogFormat: "text",
 		ACME: LetsEncrypt, Metrics: off, Ballast: 64 << 20,
 	}
 }
@@ -105,6 +124,9 @@ func (c *Config) Check() error {
 	if r := time.Duration(c.Retention); r < RetentionMin || r > RetentionMax {
 		refuse("retention: %s is outside 48h to 72h; clients refuse a server that keeps longer", r)
 	}
+	if c.Vault != VaultFile && c.Vault != VaultMemory {
+		refuse("vault: %q is neither file nor memory", c.Vault)
+	}
 	c.checkRegistration(refuse)
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		refuse("log_format: %q is neither text nor json", c.LogFormat)
@@ -129,6 +151,9 @@ func WriteReference(w io.Writer) error {
 	v := reflect.ValueOf(c)
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if f.Tag.Get("toml") == "-" {
+			continue
+		}
 		var b strings.Builder
 		if err := toml.NewEncoder(&b).Encode(map[string]any{f.Tag.Get("toml"): v.Field(i).Interface()}); err != nil {
 			return err

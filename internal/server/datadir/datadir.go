@@ -3,8 +3,11 @@
 //
 //	ca.pem, ca.key   the local certificate authority (package cert)
 //	format           the format number of the whole directory
-//	root.key         the key that everything at rest is sealed under
 //	server.key       the server's identity, which clients pin
+//	vault/root.key   the key that everything is sealed under but what waits
+//	vault/slot*      the key of the last checkpoint (package vault): no backup and
+//	                 no snapshot of a disk should ever hold it
+//	checkpoints/     the keys of what waits, sealed under that
 //	relay/           the relay's store
 //	acme/            certificates of a server with a domain (package acme)
 //	ballast          room that is given up when the disk is full (package ballast)
@@ -25,10 +28,11 @@ import (
 	"github.com/byre-messenger/byre/internal/filelock"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/sign"
+	"github.com/byre-messenger/byre/internal/vault"
 )
 
 // Format is the number of this directory layout.
-const Format = 1
+const Format = 2
 
 const rootKeySize = 32
 
@@ -39,16 +43,21 @@ var ErrInUse = errors.New("another byred is using this data directory; stop it f
 type Dir struct {
 	path string
 	lock *os.File
-	// Root seals what is at rest (32 bytes).
+	// Root seals what is at rest (32 bytes), but for what waits.
 	Root secret.Bytes
 	// Identity is the server's signing key.
 	Identity sign.Key
 }
 
-// Names of key files, which a backup holds.
+// Key files, which a backup holds: their names there, and their paths here.
 const (
-	RootKeyFile  = "root.key"
+	RootKeyName  = "root.key"
+	RootKeyFile  = vaultDir + "/root.key"
 	IdentityFile = "server.key"
+
+	vaultDir       = "vault"
+	checkpointsDir = "checkpoints"
+	storeDir       = "relay"
 )
 
 // Open locks the directory, making it and its keys where they are missing, and
@@ -79,6 +88,22 @@ func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
 // ControlSocket returns the path of the control socket of a data directory.
 func ControlSocket(data string) string { return filepath.Join(data, "control.sock") }
 
+// Vault returns the vault of the directory, in files, with the places of its
+// checkpoints; time and retention are the caller's to fill in.
+func (d *Dir) Vault() (vault.Config, error) {
+	v, err := vault.NewFile(d.Path(vaultDir))
+	if err != nil {
+		return vault.Config{}, err
+	}
+	if err := os.MkdirAll(d.Path(checkpointsDir), 0o700); err != nil {
+		return vault.Config{}, fmt.Errorf("checkpoints: %w", err)
+	}
+	if err := durafile.SyncDir(d.path); err != nil {
+		return vault.Config{}, fmt.Errorf("checkpoints: %w", err)
+	}
+	return vault.Config{Vault: v, Checkpoints: vault.NewFiles(d.Path(checkpointsDir))}, nil
+}
+
 // Close gives the directory free.
 func (d *Dir) Close() error {
 	d.Root.Wipe()
@@ -102,7 +127,16 @@ func (d *Dir) load(format int, steps []Step) error {
 func (d *Dir) loadKeys() error {
 	// A crash between these leaves an earlier key alone, which the next start
 	// keeps; nothing is stored before all are durable.
-	root, err := d.key(RootKeyFile, rootKeySize)
+	if err := os.MkdirAll(d.Path(vaultDir), 0o700); err != nil {
+		return err
+	}
+	name := RootKeyFile
+	if _, err := os.Stat(d.Path(name)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(d.Path(rootKeyFile1)); err == nil {
+			name = rootKeyFile1 // the step to format 2 moves it
+		}
+	}
+	root, err := d.key(name, rootKeySize)
 	if err != nil {
 		return err
 	}
@@ -128,7 +162,7 @@ func (d *Dir) key(name string, size int) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if _, err := os.Stat(d.Path("relay")); err == nil {
+	if _, err := os.Stat(d.Path(storeDir)); err == nil {
 		return nil, fmt.Errorf("%s is missing though the store is there; restore it from a backup", name)
 	}
 	b = make([]byte, size)

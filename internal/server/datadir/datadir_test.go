@@ -39,8 +39,8 @@ func TestADamagedDirectoryIsNotUsed(t *testing.T) {
 		spoil func(dir string) error
 		want  string
 	}{
-		"newer format": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "format"), []byte("2\n"), 0o600) }, "install the newer byred again"},
-		"torn key":     {func(dir string) error { return os.Truncate(filepath.Join(dir, "root.key"), 7) }, "root.key is damaged"},
+		"newer format": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "format"), []byte("3\n"), 0o600) }, "install the newer byred again"},
+		"torn key":     {func(dir string) error { return os.Truncate(filepath.Join(dir, "vault", "root.key"), 7) }, "root.key is damaged"},
 		"lost key": {func(dir string) error {
 			return errors.Join(os.Mkdir(filepath.Join(dir, "relay"), 0o700), os.Remove(filepath.Join(dir, "server.key")))
 		}, "server.key is missing though the store is there"},

@@ -29,8 +29,10 @@ type Step struct {
 	Run  func(d *Dir) error
 }
 
-// steps lists them all, in order. Format 1 is the first, so there are none yet.
-var steps []Step
+// steps lists them all, in order.
+var steps = []Step{
+	{From: 1, What: "what waits gets keys that can be destroyed one by one, and the root key moves into the vault", Run: intoVault},
+}
 
 // ReadFormat returns the format number of a data directory; fs.ErrNotExist if
 // it has none yet.

@@ -128,16 +128,16 @@ func TestStepsAreInOrder(t *testing.T) {
 }
 
 func TestARestoreNeedsAnEmptyDirectory(t *testing.T) {
-	files := map[string][]byte{RootKeyFile: make([]byte, 32), IdentityFile: make([]byte, 32)}
+	files := map[string][]byte{RootKeyName: make([]byte, 32), IdentityFile: make([]byte, 32)}
 	if _, err := Restore(fresh(t, 1), files); !errors.Is(err, ErrNotEmpty) {
 		t.Errorf("over a server: %v", err)
 	}
 	path := t.TempDir()
-	if _, err := Restore(path, map[string][]byte{RootKeyFile: make([]byte, 32)}); !errors.Is(err, errKeys) {
+	if _, err := Restore(path, map[string][]byte{RootKeyName: make([]byte, 32)}); !errors.Is(err, errKeys) {
 		t.Errorf("without keys: %v", err)
 	}
 	for _, name := range []string{"../escape", restoring, ""} {
-		odd := map[string][]byte{RootKeyFile: files[RootKeyFile], IdentityFile: files[IdentityFile], name: nil}
+		odd := map[string][]byte{RootKeyName: files[RootKeyName], IdentityFile: files[IdentityFile], name: nil}
 		if _, err := Restore(path, odd); err == nil || !strings.Contains(err.Error(), "odd name") {
 			t.Errorf("a file %q: %v", name, err)
 		}

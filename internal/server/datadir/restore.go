@@ -26,7 +26,7 @@ var errKeys = errors.New("the backup holds no keys of a server")
 // missing directory. Until [Dir.Restored] nobody can Open it; [Dir.Abandon]
 // empties it again.
 func Restore(path string, files map[string][]byte) (d *Dir, err error) {
-	if files[RootKeyFile] == nil || files[IdentityFile] == nil {
+	if files[RootKeyName] == nil || files[IdentityFile] == nil {
 		return nil, errKeys
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
@@ -61,6 +61,12 @@ func (d *Dir) fill(files map[string][]byte) error {
 	for name, b := range files {
 		if name != filepath.Base(name) || name == restoring {
 			return fmt.Errorf("the backup has a file of the odd name %q", name)
+		}
+		if name == RootKeyName {
+			if err := os.MkdirAll(d.Path(vaultDir), 0o700); err != nil {
+				return err
+			}
+			name = RootKeyFile
 		}
 		if err := durafile.Write(d.Path(name), b, 0o600); err != nil {
 			return err

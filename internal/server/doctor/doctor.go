@@ -36,7 +36,7 @@ func Examine(data string, clk clock.Clock, running *hygiene.State) []checkup.Fin
 	findings := []checkup.Finding{
 		checkup.Private("directory", data, "start byred once, or name the right one with --data"),
 		format(data),
-		checkup.Private(datadir.RootKeyFile, filepath.Join(data, datadir.RootKeyFile), restore),
+		checkup.Private(datadir.RootKeyName, filepath.Join(data, datadir.RootKeyFile), restore),
 		checkup.Private(datadir.IdentityFile, filepath.Join(data, datadir.IdentityFile), restore),
 		checkup.Private(cert.CAKeyFile, filepath.Join(data, cert.CAKeyFile), restore),
 		vault(),

@@ -45,7 +45,7 @@ func TestTheDoctorFinds(t *testing.T) {
 		}
 	}
 	for check, spoil := range map[string]func() error{
-		"root.key":    func() error { return os.Chmod(d.Path("root.key"), 0o644) },
+		"root.key":    func() error { return os.Chmod(d.Path("vault/root.key"), 0o644) },
 		"server.key":  func() error { return os.Remove(d.Path("server.key")) },
 		"format":      func() error { return os.WriteFile(d.Path("format"), []byte("9"), 0o600) },
 		"certificate": func() error { return os.WriteFile(d.Path(cert.CAFile), []byte("no"), 0o600) },

@@ -34,6 +34,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	commits  prometheus.Histogram
 	failed   prometheus.Counter
+	shredded prometheus.Histogram
 }
 
 // New returns metrics without sources; those that need one come with Attach.
@@ -48,7 +49,11 @@ func New() *Metrics {
 			Name: "byred_commits_failed_total", Help: "Durable writes that failed.",
 		}),
 	}
-	m.registry.MustRegister(m.commits, m.failed,
+	m.shredded = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "byred_shred_lag_seconds", Help: "How long what was confirmed, expired or withdrawn could still be opened with what is on the disk.",
+		Buckets: []float64{0.1, 0.5, 1, 2, 3, 4, 5, 5.5, 6, 8, 10, 15, 30, 60, 300, 3600},
+	})
+	m.registry.MustRegister(m.commits, m.failed, m.shredded,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -60,6 +65,10 @@ func (m *Metrics) Committed(took time.Duration, err error) {
 		m.failed.Inc()
 	}
 }
+
+// Shredded counts a checkpoint of the keys, with how long the first key that it
+// destroyed had waited for it.
+func (m *Metrics) Shredded(lag time.Duration) { m.shredded.Observe(lag.Seconds()) }
 
 // Attach adds the numbers that sources give, once.
 func (m *Metrics) Attach(s Sources) { m.registry.MustRegister(scrape{s}) }
@@ -94,6 +103,8 @@ var numbers = []number{
 	counter("handshake_total", "Envelopes that change rooms, which are always stored.", func(r relay.Status) uint64 { return r.Handshake }),
 	counter("acked_total", "Envelopes that their device confirmed.", func(r relay.Status) uint64 { return r.Acked }),
 	counter("expired_total", "Envelopes that expired unread.", func(r relay.Status) uint64 { return r.Expired }),
+	counter("withdrawn_total", "Envelopes that their sender took back.", func(r relay.Status) uint64 { return r.Withdrawn }),
+	counter("keys_destroyed_total", "Keys of envelopes and commits that were forgotten.", func(r relay.Status) uint64 { return r.Destroyed }),
 	gauge("disk_free_bytes", "Room on the disk of the data directory.", func(_ relay.Status, s Sources) float64 { return float64(s.DiskFree()) }),
 	gauge("disk_full", "1 while new envelopes are refused for want of room.", func(_ relay.Status, s Sources) float64 {
 		if s.DiskFull() {

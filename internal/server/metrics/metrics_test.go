@@ -40,8 +40,8 @@ func get(t *testing.T, url, host string) (int, string) {
 // names are all that byred tells, beside what is told of any Go program.
 var names = []string{
 	"byred_acked_total", "byred_certificate_end_seconds", "byred_commit_seconds", "byred_commits_failed_total", "byred_connections",
-	"byred_disk_free_bytes", "byred_disk_full", "byred_expired_total", "byred_handshake_total", "byred_info", "byred_live_total",
-	"byred_oldest_waiting_seconds", "byred_signed_in", "byred_stored_total", "byred_unanswered", "byred_waiting",
+	"byred_disk_free_bytes", "byred_disk_full", "byred_expired_total", "byred_handshake_total", "byred_info", "byred_keys_destroyed_total", "byred_live_total",
+	"byred_oldest_waiting_seconds", "byred_shred_lag_seconds", "byred_signed_in", "byred_stored_total", "byred_unanswered", "byred_waiting", "byred_withdrawn_total",
 }
 
 // TestMetricsTellNobodyApart holds the set of names and labels: a label that

@@ -1,20 +1,21 @@
-package relay
+// Package task waits for goroutines that end by themselves.
+package task
 
 import (
 	"context"
 	"sync"
 )
 
-// tasks are goroutines that end by themselves. Its zero value is ready. Unlike
+// Group is goroutines that end by themselves. Its zero value is ready. Unlike
 // a sync.WaitGroup it may be waited for while new ones begin.
-type tasks struct {
+type Group struct {
 	mu   sync.Mutex
 	n    int
 	idle chan struct{} // closed when n falls to 0; nil if nobody waits
 }
 
 // Go runs f.
-func (t *tasks) Go(f func()) {
+func (t *Group) Go(f func()) {
 	t.mu.Lock()
 	t.n++
 	t.mu.Unlock()
@@ -24,7 +25,7 @@ func (t *tasks) Go(f func()) {
 	}()
 }
 
-func (t *tasks) done() {
+func (t *Group) done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.n--; t.n == 0 && t.idle != nil {
@@ -34,7 +35,7 @@ func (t *tasks) done() {
 }
 
 // Wait waits until no task is left, or ctx ends.
-func (t *tasks) Wait(ctx context.Context) error {
+func (t *Group) Wait(ctx context.Context) error {
 	t.mu.Lock()
 	if t.n == 0 {
 		t.mu.Unlock()

@@ -1,4 +1,5 @@
-package relay
+// Package timer calls many things at their time from one goroutine.
+package timer
 
 import (
 	"container/heap"
@@ -9,23 +10,29 @@ import (
 	"github.com/byre-messenger/byre/internal/clock"
 )
 
-// timed is what waits for a time. due is called once, in the timers' goroutine.
-type timed interface{ due(now time.Time) }
+// Timed is what waits for a time. Due is called once, in the goroutine of
+// [Timers.Run].
+type Timed interface{ Due(now time.Time) }
 
-// timers calls many at their time from one goroutine. An entry can't be taken
-// back: whoever is called looks whether there is still something to do.
-type timers struct {
+// Timers are things that wait for their time. An entry can't be taken back:
+// whoever is called looks whether there is still something to do. They are safe
+// for concurrent use.
+type Timers struct {
 	mu   sync.Mutex
 	heap timerHeap
 	wake chan struct{} // of capacity 1: the first entry is a new one
 }
 
+// New returns timers that nobody has set.
+func New() *Timers { return &Timers{wake: make(chan struct{}, 1)} }
+
 type timer struct {
 	at   time.Time
-	what timed
+	what Timed
 }
 
-func (t *timers) add(at time.Time, what timed) {
+// Add has what called at a time.
+func (t *Timers) Add(at time.Time, what Timed) {
 	t.mu.Lock()
 	heap.Push(&t.heap, timer{at, what})
 	first := t.heap[0].what == what
@@ -35,15 +42,15 @@ func (t *timers) add(at time.Time, what timed) {
 	}
 }
 
-func (t *timers) poke() {
+func (t *Timers) poke() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run calls what is due until ctx ends.
-func (t *timers) run(ctx context.Context, c clock.Clock) {
+// Run calls what is due until ctx ends. It is called once.
+func (t *Timers) Run(ctx context.Context, c clock.Clock) {
 	for ctx.Err() == nil {
 		stop := func() bool { return false }
 		t.mu.Lock()
@@ -52,7 +59,7 @@ func (t *timers) run(ctx context.Context, c clock.Clock) {
 			if first := t.heap[0]; !first.at.After(now) {
 				heap.Pop(&t.heap)
 				t.mu.Unlock()
-				first.what.due(now)
+				first.what.Due(now)
 				continue
 			}
 			stop = c.AfterFunc(t.heap[0].at.Sub(now), t.poke)
