@@ -38,6 +38,8 @@ type Config struct {
 	Passphrase func() (secret.Bytes, error)
 	// Keyring may be nil.
 	Keyring home.Keyring
+	// Vault may be nil: see [home.Options].
+	Vault home.Vault
 	// Key and Opened: see [home.Options].
 	Key    secret.Bytes
 	Opened func(key secret.Bytes)
@@ -174,17 +176,6 @@ func (c *Client) Outbox(ctx context.Context) ([]Message, error) { return c.e.out
 // Retry ends the pauses between tries. It does not connect.
 func (c *Client) Retry(ctx context.Context) error { return c.e.retry(ctx) }
 
-// Friend is a person this device knows.
-type Friend struct {
-	Name    string
-	Account ident.AccountID
-	Room    ident.RoomID
-	// Confirmed tells that the owner compared the safety number; Alarmed that
-	// the person's devices contradict each other (key_changed).
-	Confirmed, Alarmed bool
-	Devices            int
-}
-
 // Friends returns the people this device knows, by name.
 func (c *Client) Friends(ctx context.Context) ([]Friend, error) { return c.e.friends(ctx) }
 
@@ -193,35 +184,11 @@ func (c *Client) AddFriend(ctx context.Context, name string) (Friend, error) {
 	return c.e.addFriend(ctx, name)
 }
 
-// Room is one conversation.
-type Room struct {
-	ID       ident.RoomID
-	Name     string // of the other person, where it is one of two
-	Accounts []ident.AccountID
-	Messages uint64
-}
-
 // Rooms returns the conversations of this device.
 func (c *Client) Rooms(ctx context.Context) ([]Room, error) { return c.e.roomList(ctx) }
 
-// Device is one device of the owner's account.
-type Device struct {
-	ID     ident.DeviceID
-	This   bool
-	Web    bool
-	Active bool
-}
-
 // Devices returns the devices of the owner's account.
 func (c *Client) Devices(ctx context.Context) ([]Device, error) { return c.e.deviceList(ctx) }
-
-// Safety is what two people compare to know that nobody stands between them.
-type Safety struct {
-	Name   string
-	Number string // 60 decimal digits in groups of 5
-	// Confirmed tells that the owner compared it before.
-	Confirmed bool
-}
 
 // Safety returns the safety number with a person this device knows. It takes
 // about a second, on purpose.

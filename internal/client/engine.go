@@ -54,6 +54,7 @@ type engine struct {
 	dropped    map[ident.MessageID]error
 	next       struct{ outbox, event uint64 }
 	session    *session // signed in, or nil
+	shredding  shredding
 }
 
 // step is something to do in the loop. do must check before it changes
@@ -133,6 +134,7 @@ func (e *engine) loop() {
 		case s := <-e.steps:
 			batch = append(batch, s)
 		case <-e.quit:
+			e.failure = e.home.Shred(context.Background())
 			return
 		}
 	more:
@@ -178,6 +180,9 @@ func (e *engine) apply(batch []step) error {
 	if err == nil {
 		tx.save()
 		err = tx.Commit(tx.ctx)
+	}
+	if err == nil {
+		err = e.shred()
 	}
 	if err == nil {
 		for _, f := range tx.after {

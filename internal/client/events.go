@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -130,48 +131,15 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 	return out, nil
 }
 
-// eventOf turns a record into what callers see; nil for one of a newer byre.
+// eventOf turns a record into what callers see; nil for what there is nothing to
+// tell of.
 func (tx *txn) eventOf(rec *wire.EventRecord) (Event, error) {
-	at := time.UnixMilli(rec.At).UTC()
-	switch body := rec.Body.(type) {
-	case *wire.MessageEvent:
+	if body, ok := rec.Body.(*wire.MessageEvent); ok {
 		m, err := tx.messageFrom(&wire.IndexRecord{Room: body.Room, Position: body.Position})
+		if m.Deleted {
+			return nil, err
+		}
 		return MessageRead{Message: m}, err
-	case *wire.DeliveredEvent:
-		ev := Delivered{At: at}
-		copy(ev.Room[:], body.Room)
-		copy(ev.ID[:], body.Id)
-		copy(ev.Account[:], body.Account)
-		copy(ev.Device[:], body.Device)
-		return ev, nil
-	case *wire.ExpiredEvent:
-		ev := Expired{At: at, Count: body.Count, From: time.UnixMilli(body.From).UTC(), To: time.UnixMilli(body.To).UTC(), Healed: body.Healed}
-		copy(ev.Room[:], body.Room)
-		copy(ev.Account[:], body.Account)
-		return ev, nil
-	case *wire.KeyChangedEvent:
-		ev := KeyChanged{At: at, Name: body.Name, Text: body.Text}
-		copy(ev.Account[:], body.Account)
-		return ev, nil
-	case *wire.DeviceEvent:
-		ev := DeviceChanged{At: at, Removed: body.Removed}
-		copy(ev.Room[:], body.Room)
-		copy(ev.Account[:], body.Account)
-		copy(ev.Device[:], body.Device)
-		return ev, nil
-	case *wire.NoticeEvent:
-		return Notice{At: at, Text: body.Text}, nil
-	case *wire.ErrorEvent:
-		ev := Problem{At: at, Text: body.Text}
-		copy(ev.Room[:], body.Room)
-		copy(ev.ID[:], body.Id)
-		return ev, nil
-	case *wire.RequestEvent:
-		ev := RequestCame{At: at, Name: body.Name}
-		copy(ev.Account[:], body.Account)
-		return ev, nil
-	case nil:
-		return nil, nil //nolint:nilnil // of a newer byre: nothing to tell
 	}
-	return nil, nil //nolint:nilnil // as above
+	return told.EventOf(rec), nil
 }

@@ -28,6 +28,16 @@ type (
 	Notice = told.Notice
 	// Problem is something that did not work: see package told.
 	Problem = told.Problem
+	// Changed is what somebody did to a message: see package told.
+	Changed = told.Changed
+	// Friend is a person this device knows: see package told.
+	Friend = told.Friend
+	// Room is one conversation: see package told.
+	Room = told.Room
+	// Device is one of the owner's: see package told.
+	Device = told.Device
+	// Safety is what two people compare: see package told.
+	Safety = told.Safety
 	// RequestCame is a stranger asks to talk: see package told.
 	RequestCame = told.RequestCame
 )

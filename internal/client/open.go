@@ -33,7 +33,7 @@ func openEngine(ctx context.Context, cfg Config) (*engine, error) {
 }
 
 func (cfg Config) homeOptions() home.Options {
-	return home.Options{Passphrase: cfg.Passphrase, Keyring: cfg.Keyring, Key: cfg.Key, Opened: cfg.Opened, Cost: cfg.Cost}
+	return home.Options{Passphrase: cfg.Passphrase, Keyring: cfg.Keyring, Vault: cfg.Vault, Key: cfg.Key, Opened: cfg.Opened, Cost: cfg.Cost}
 }
 
 func startEngine(ctx context.Context, cfg Config, h *home.Home, dev *wire.DeviceRecord) (*engine, error) {

@@ -58,3 +58,14 @@ func (System) Set(_ context.Context, name string, key secret.Bytes) error {
 	}
 	return keyring.Set(service, name, base64.StdEncoding.EncodeToString(key.Reveal()))
 }
+
+// Delete removes what was set under name; nothing there is no error.
+func (System) Delete(_ context.Context, name string) error {
+	if !Available() {
+		return nil // what is not reachable here was not set here
+	}
+	if err := keyring.Delete(service, name); err != nil && !errors.Is(err, keyring.ErrNotFound) {
+		return err
+	}
+	return nil
+}

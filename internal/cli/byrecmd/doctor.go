@@ -43,7 +43,7 @@ func examine(env *cli.Env, home string) []checkup.Finding {
 		passphraseFinding(env),
 	}
 	if _, err := os.Stat(home); err == nil {
-		findings = append(findings, checkup.Medium(m, home))
+		findings = append(findings, checkup.Medium(m, "medium", home))
 	}
 	findings = append(findings, checkup.Memory(m, "byre", &state)...)
 	return append(findings, checkup.Clock(home, "byre", clock.System{}.Now(), 0))

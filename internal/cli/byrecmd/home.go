@@ -21,6 +21,7 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 	"github.com/byre-messenger/byre/internal/transport"
+	"github.com/byre-messenger/byre/internal/vault"
 )
 
 // errNoPassphrase says how to give the passphrase.
@@ -41,6 +42,7 @@ type homeDir struct {
 	path  string
 	lock  *os.File
 	store *pebblestore.Store
+	vault slots
 }
 
 // openHome takes the directory, making it if it is missing. It returns an
@@ -61,7 +63,11 @@ func openHome(ctx context.Context, env *cli.Env, path string) (*homeDir, error) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("home %s: %w", path, err), lock.Close())
 	}
-	return &homeDir{path, lock, st}, nil
+	v, err := vault.NewFile(vaultDir(path))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("home %s: %w", path, err), st.Close(), lock.Close())
+	}
+	return &homeDir{path, lock, st, slots{v}}, nil
 }
 
 // broken ends the process when the home's disk has failed: the store answers
@@ -106,6 +112,7 @@ func (d *homeDir) config(ctx context.Context, env *cli.Env) (client.Config, erro
 	}
 	cfg := client.Config{
 		Store:      d.store,
+		Vault:      d.vault,
 		Clock:      clk,
 		Cost:       costOf(env),
 		Passphrase: func() (secret.Bytes, error) { return passphrase(env, "passphrase of this home: ") },

@@ -5,10 +5,12 @@
 package home
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store"
@@ -16,7 +18,7 @@ import (
 )
 
 // version of the format that this package writes and reads.
-const version = 1
+const version = 2
 
 const (
 	rootSize = 32
@@ -36,6 +38,8 @@ var (
 	// ErrDamaged says that a value does not open under its key, or is not what
 	// was written.
 	ErrDamaged = errors.New("the home is damaged: restore it from a backup")
+	// ErrGone says that the vault holds no key for the home.
+	ErrGone = errors.New("this home was wiped, or was copied without its vault, and nothing opens it any more: 'byre wipe --yes' clears what is left")
 	// ErrUnread says that the store did not answer; what it holds is not in doubt.
 	ErrUnread = errors.New("read the home")
 )
@@ -51,6 +55,8 @@ type Keyring interface {
 	Get(ctx context.Context, name string) (secret.Bytes, error)
 	// Set keeps a key of 32 bytes under a name, replacing what was there.
 	Set(ctx context.Context, name string, key secret.Bytes) error
+	// Delete removes what was set under a name. There may be nothing.
+	Delete(ctx context.Context, name string) error
 }
 
 // Options tell how a home is opened.
@@ -59,6 +65,9 @@ type Options struct {
 	Passphrase func() (secret.Bytes, error)
 	// Keyring may be nil.
 	Keyring Keyring
+	// Vault keeps what dies; nil is a place in the store, from which the store's
+	// engine erases as well as it can.
+	Vault Vault
 	// Key is one that opened the home before, or was added; it is tried first.
 	Key secret.Bytes
 	// Opened, unless nil, is given a copy of the key that opened the home, or of
@@ -73,7 +82,21 @@ type Options struct {
 // store and does not close it.
 type Home struct {
 	store store.Store
-	seal  sealer
+	vault Vault
+	names namer
+	fixed [kinds]secret.Bytes // values of kinds whose keys are kept
+
+	writing sync.Mutex // one commit at a time, and of failed
+	failed  error      // what is on the disk is not known, or nothing is
+
+	mu         sync.RWMutex // what is below; held while values are read
+	root       secret.Bytes
+	ring       *ring
+	generation uint64
+	lineKey    secret.Bytes
+	line       uint64 // the next one of this generation
+	moved      []byte // see wire.HomeHeader, nil when all is moved
+	old        [kinds]secret.Bytes
 }
 
 // Exists reports whether the store holds a home.
@@ -96,6 +119,9 @@ func Create(ctx context.Context, s store.Store, o Options) (*Home, error) {
 		return nil, err
 	}
 	defer passphrase.Wipe()
+	if there, err := Exists(ctx, s); err != nil || there {
+		return nil, cmp.Or(err, ErrExists)
+	}
 	root := random(rootSize)
 	h := &wire.HomeHeader{
 		Version: version, Home: random(idSize).Reveal(), Salt: random(saltSize).Reveal(),
@@ -115,54 +141,101 @@ func Create(ctx context.Context, s store.Store, o Options) (*Home, error) {
 		}
 		byKeyring.Wipe()
 	}
+	return start(ctx, s, o.vaultOf(s), h, root)
+}
+
+// start writes what a home begins with.
+func start(ctx context.Context, s store.Store, v Vault, h *wire.HomeHeader, root secret.Bytes) (*Home, error) {
+	defer root.Wipe()
+	out := &Home{store: s, vault: v, root: root.Clone(), ring: newRing(random(rootSize))}
 	var b store.Batch
 	b.Require(headerKey, nil)
 	b.Set(headerKey, h.Append(nil))
 	// H1: the home is there, with no account. A crash before this commit leaves
 	// nothing; one after it a home that register goes on with.
-	if err := s.Commit(ctx, &b); errors.Is(err, store.ErrConflict) {
+	if err := out.begin(ctx, &b, 1); errors.Is(err, store.ErrConflict) {
 		return nil, ErrExists
 	} else if err != nil {
 		return nil, fmt.Errorf("create home: %w", err)
 	}
-	return newHome(s, root)
+	return out, out.derive()
 }
 
-// Open opens a home by a key, by the keyring or else by the passphrase.
+// Open opens a home by a key, by the keyring or else by the passphrase, and
+// moves it forward if it is of an older format.
 func Open(ctx context.Context, s store.Store, o Options) (*Home, error) {
 	h, err := readHeader(ctx, s)
 	if err != nil {
 		return nil, err
 	}
+	root, err := rootOf(ctx, s, o, h)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Wipe()
+	out := &Home{store: s, vault: o.vaultOf(s), root: root.Clone(), moved: h.Moved}
+	if h.Version < version {
+		err = out.startMove(ctx, h)
+	} else {
+		err = out.recover(ctx)
+	}
+	if err == nil {
+		err = out.derive()
+	}
+	if err == nil && len(out.moved) > 0 {
+		err = out.move(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// rootOf opens the root.
+func rootOf(ctx context.Context, s store.Store, o Options, h *wire.HomeHeader) (secret.Bytes, error) {
 	if root, ok := byKey(o, h); ok {
 		o.opened(o.Key)
-		return newHome(s, root)
+		return root, nil
 	}
 	if o.Keyring != nil && len(h.ByKeyring) > 0 {
 		if key, err := o.Keyring.Get(ctx, keyringName(h)); err == nil {
 			defer key.Wipe()
 			if root, err := unwrap(key, h.ByKeyring, h); err == nil {
 				o.opened(key)
-				return newHome(s, root)
+				return root, nil
 			}
 		}
 	}
 	root, key, err := byPassphrase(o.Passphrase, h)
 	if err != nil {
-		return nil, err
+		return root, err
 	}
 	defer key.Wipe()
 	o.opened(key)
-	return newHome(s, root)
+	if o.Keyring != nil && len(h.ByKeyring) > 0 {
+		unlock(ctx, s, o.Keyring, h, root)
+	}
+	return root, nil
 }
 
-func newHome(s store.Store, root secret.Bytes) (*Home, error) {
-	defer root.Wipe()
-	seal, err := newSealer(root)
-	if err != nil {
-		return nil, err
+// derive makes the keys that follow from the ring's base.
+func (h *Home) derive() (err error) {
+	if h.names, err = newNamer(h.ring.base); err != nil {
+		return err
 	}
-	return &Home{store: s, seal: seal}, nil
+	for k := Device; k < kinds; k++ {
+		if habits[k] == kept {
+			if h.fixed[k], err = derive(h.ring.base, "kept", k); err != nil {
+				return err
+			}
+		}
+		if len(h.moved) > 0 {
+			if h.old[k], err = derive(h.root, "value", k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func readHeader(ctx context.Context, s store.Store) (*wire.HomeHeader, error) {

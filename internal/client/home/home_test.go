@@ -31,6 +31,11 @@ func (d drawer) Set(_ context.Context, name string, key secret.Bytes) error {
 	return nil
 }
 
+func (d drawer) Delete(_ context.Context, name string) error {
+	delete(d, name)
+	return nil
+}
+
 func says(passphrase string) func() (secret.Bytes, error) {
 	return func() (secret.Bytes, error) { return secret.New([]byte(passphrase)), nil }
 }
@@ -126,7 +131,7 @@ func TestNothingStandsInPlain(t *testing.T) {
 	h := create(t, s, Options{Passphrase: says("a passphrase")})
 	tx := h.Begin()
 	tx.Put(h.Key(Pin, []byte("an account id of thirty-two byte")), &wire.PinRecord{Name: "alice the canary"})
-	tx.PutBytes(h.Key(Message, []byte("room canary")).At(7), []byte("a canary sentence"))
+	tx.Put(h.Key(Message, []byte("room canary")).At(7), &wire.MessageRecord{Content: []byte("a canary sentence")})
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +184,7 @@ func TestAValueOpensWhereItStandsAlone(t *testing.T) {
 
 func TestHeadersAreHeldToBounds(t *testing.T) {
 	for what, change := range map[string]func(*wire.HomeHeader){
-		"a newer version":      func(h *wire.HomeHeader) { h.Version = 2 },
+		"a newer version":      func(h *wire.HomeHeader) { h.Version = 3 },
 		"no version":           func(h *wire.HomeHeader) { h.Version = 0 },
 		"memory without bound": func(h *wire.HomeHeader) { h.Memory = 1 << 31 },
 		"time without bound":   func(h *wire.HomeHeader) { h.Time = 1 << 31 },

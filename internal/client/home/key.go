@@ -52,6 +52,32 @@ func HasKey(ctx context.Context, s store.Store) (bool, error) {
 	return err == nil && len(h.ByKeyring) > 0, err
 }
 
+// unlock puts a key into the keyring again, after a lock or where it was lost.
+// Without it the passphrase is asked for next time, which is no error.
+func unlock(ctx context.Context, s store.Store, ring Keyring, h *wire.HomeHeader, root secret.Bytes) {
+	key := random(rootSize)
+	defer key.Wipe()
+	if ring.Set(ctx, keyringName(h), key.Clone()) == nil {
+		_ = change(ctx, s, func(h *wire.HomeHeader) error {
+			h.ByKeyring = wrap(key, root, h)
+			return nil
+		})
+	}
+}
+
+// Lock takes the home's key out of the system keyring: the next to open the home
+// is asked for the passphrase.
+func Lock(ctx context.Context, s store.Store, ring Keyring) error {
+	h, err := readHeader(ctx, s)
+	if err != nil || ring == nil {
+		return err
+	}
+	if err := ring.Delete(ctx, keyringName(h)); err != nil {
+		return fmt.Errorf("the key could not be taken out of the system's keyring; remove %q there: %w", keyringName(h), err)
+	}
+	return nil
+}
+
 // change writes the header anew, whole or not at all.
 func change(ctx context.Context, s store.Store, fn func(*wire.HomeHeader) error) error {
 	h, err := readHeader(ctx, s)

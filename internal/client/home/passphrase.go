@@ -66,10 +66,11 @@ func unwrap(key secret.Bytes, sealed []byte, h *wire.HomeHeader) (secret.Bytes, 
 	return secret.New(root), nil
 }
 
-// wrapContext is the header without the wrapped keys.
+// wrapContext is the header without the wrapped keys, as version 1 wrote it: a
+// home that is moved forward keeps its wrappings.
 func wrapContext(h *wire.HomeHeader) []byte {
 	bare := *h
-	bare.ByPassphrase, bare.ByKeyring = nil, nil
+	bare.Version, bare.ByPassphrase, bare.ByKeyring, bare.Moved = 1, nil, nil, nil
 	return bare.Append([]byte("byre/1 home\x00"))
 }
 

@@ -1,7 +1,6 @@
 package home
 
 import (
-	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -11,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // Kind is a kind of record. Each kind has keys of its own.
@@ -38,8 +38,32 @@ const (
 	Settings                   // SettingsRecord, one
 	Request                    // RequestRecord, by account
 	Local                      // bytes of a user interface, by its own name
+	Dying                      // DyingRecord, by message
+	Time                       // TimeRecord, one
 	kinds
 )
+
+// habit is how the keys of a kind are used.
+type habit byte
+
+const (
+	// erased: nothing that was deleted or replaced may open again. The records
+	// under one name share a key.
+	erased habit = iota
+	// grows: as erased, but nothing is replaced: a new record spoils no key.
+	grows
+	// byPart: keys are of parts of what stands under a name, and its owner says
+	// what must not open again ([Tx.Forget]).
+	byPart
+	// kept: one key for good. What stands here names no person and quotes
+	// nobody; what was deleted of it may be read again by who has the root.
+	kept
+)
+
+var habits = map[Kind]habit{
+	SignIn: kept, Room: kept, Index: kept, Number: kept, Seen: kept, Waiting: kept, Settings: kept, Time: kept,
+	Message: byPart, Event: grows, Early: grows,
+}
 
 // nameSize is how much of an HMAC stands in a key of the store.
 const nameSize = 16
@@ -55,30 +79,35 @@ func (k Key) At(n uint64) Key {
 	return Key{k.kind, binary.BigEndian.AppendUint64(slices.Clip(k.b), n)}
 }
 
-// sealer is all that stands between records and what the store holds. Keys that
-// die with a conversation or a day will be behind it (DESIGN 6).
-type sealer struct {
-	names [kinds]secret.Bytes
-	aeads [kinds]cipher.AEAD
+func (k Key) domain(part uint64) domain {
+	d := domain{part: part}
+	copy(d.place[:], k.b)
+	return d
 }
 
-func newSealer(root secret.Bytes) (s sealer, err error) {
+// namer makes the places of records.
+type namer [kinds]secret.Bytes
+
+func newNamer(base secret.Bytes) (n namer, err error) {
 	for k := Device; k < kinds; k++ {
-		key, err := derive(root, "value", k)
-		if err != nil {
-			return s, err
-		}
-		s.aeads[k] = gcm(key)
-		key.Wipe()
-		if s.names[k], err = derive(root, "name", k); err != nil {
-			return s, err
+		if n[k], err = derive(base, "name", k); err != nil {
+			return n, err
 		}
 	}
-	return s, nil
+	return n, nil
 }
 
-func derive(root secret.Bytes, use string, k Kind) (secret.Bytes, error) {
-	key, err := hkdf.Expand(sha256.New, root.Reveal(), fmt.Sprintf("byre/1 home %s %d", use, k), rootSize)
+func derive(from secret.Bytes, use string, k Kind) (secret.Bytes, error) {
+	key, err := hkdf.Expand(sha256.New, from.Reveal(), fmt.Sprintf("byre/1 home %s %d", use, k), rootSize)
+	if err != nil {
+		return secret.Bytes{}, fmt.Errorf("home key: %w", err)
+	}
+	return secret.New(key), nil
+}
+
+// extract is HKDF (RFC 5869) of two secrets.
+func extract(a, b secret.Bytes, info string) (secret.Bytes, error) {
+	key, err := hkdf.Key(sha256.New, a.Reveal(), b.Reveal(), info, rootSize)
 	if err != nil {
 		return secret.Bytes{}, fmt.Errorf("home key: %w", err)
 	}
@@ -86,8 +115,8 @@ func derive(root secret.Bytes, use string, k Kind) (secret.Bytes, error) {
 }
 
 // name returns kind || HMAC(parts), the parts told apart by their lengths.
-func (s *sealer) name(k Kind, parts [][]byte) []byte {
-	h := hmac.New(sha256.New, s.names[k].Reveal())
+func (n *namer) name(k Kind, parts [][]byte) []byte {
+	h := hmac.New(sha256.New, n[k].Reveal())
 	for _, p := range parts {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(p)))) //nolint:gosec // names are short
 		h.Write(p)
@@ -95,17 +124,23 @@ func (s *sealer) name(k Kind, parts [][]byte) []byte {
 	return h.Sum([]byte{byte(k)})[: 1+nameSize : 1+nameSize]
 }
 
-// value seals a record to the place where it stands.
-func (s *sealer) value(k Key, record []byte) []byte {
-	aead := s.aeads[k.kind]
-	out := make([]byte, aead.NonceSize(), aead.NonceSize()+len(record)+aead.Overhead())
-	_, _ = rand.Read(out) // never fails
-	return aead.Seal(out, out, record, k.b)
+// A value is number(8) nonce(12) ciphertext, the number that of its key in the
+// ring, 0 for the one that the kind has for good. In homes of version 1 it has
+// no number.
+const numberSize = 8
+
+// sealTo seals a record to the place where it stands.
+func sealTo(key secret.Bytes, id uint64, k Key, record []byte) []byte {
+	aead := gcm(key)
+	out := make([]byte, numberSize+aead.NonceSize(), numberSize+aead.NonceSize()+len(record)+aead.Overhead())
+	binary.BigEndian.PutUint64(out, id)
+	_, _ = rand.Read(out[numberSize:]) // never fails
+	return aead.Seal(out, out[numberSize:], record, k.b)
 }
 
-// open undoes value. The result is the caller's.
-func (s *sealer) open(k Key, sealed []byte) ([]byte, error) {
-	aead := s.aeads[k.kind]
+// openAt undoes sealTo, without the number. The result is the caller's.
+func openAt(key secret.Bytes, k Key, sealed []byte) ([]byte, error) {
+	aead := gcm(key)
 	if len(sealed) < aead.NonceSize() {
 		return nil, ErrDamaged
 	}
@@ -114,4 +149,39 @@ func (s *sealer) open(k Key, sealed []byte) ([]byte, error) {
 		return nil, ErrDamaged
 	}
 	return record, nil
+}
+
+// day is in milliseconds.
+const day = 24 * 60 * 60 * 1000
+
+// Parts of a conversation: that of the places of messages that are gone, those
+// of days, and those of messages with a key of their own.
+const (
+	partGone  = 1
+	partDays  = 2
+	partAlone = 1 << 32
+)
+
+// PartOf is which key of its conversation seals a message: that of its day, or
+// its own, or the one of all that are gone.
+func PartOf(rec *wire.MessageRecord) uint64 {
+	switch {
+	case rec.Gone != wire.GoneNot:
+		return partGone
+	case rec.Key != 0:
+		return partAlone + rec.Key
+	}
+	return partDays + uint64(max(rec.ReadAt, 0)/day)
+}
+
+// partOf is the part of a record of any kind.
+func partOf(kind Kind, record []byte) (uint64, error) {
+	if habits[kind] != byPart {
+		return 0, nil
+	}
+	var rec wire.MessageRecord
+	if err := rec.Parse(slices.Clone(record)); err != nil {
+		return 0, ErrDamaged
+	}
+	return PartOf(&rec), nil
 }

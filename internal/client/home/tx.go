@@ -18,7 +18,7 @@ type Record interface {
 }
 
 // Key returns the place of the record of a kind under a name.
-func (h *Home) Key(k Kind, name ...[]byte) Key { return Key{k, h.seal.name(k, name)} }
+func (h *Home) Key(k Kind, name ...[]byte) Key { return Key{k, h.names.name(k, name)} }
 
 // Tx collects writes that become durable together. It is for one goroutine.
 type Tx struct {
@@ -30,6 +30,8 @@ type op struct {
 	key    Key
 	record []byte // nil: delete
 	upTo   []byte // with nil record: delete all from key to here, excluded
+	forget bool   // nothing is written: the key of a part must die
+	part   uint64 // with forget
 }
 
 // Begin returns an empty transaction.
@@ -54,10 +56,14 @@ func (t *Tx) DeleteBefore(k Key, n uint64) {
 	t.ops = append(t.ops, op{key: k.At(0), upTo: k.At(n).b})
 }
 
+// Forget has what was sealed so far under the key of a part of what stands under
+// k's name open no more, but for what lives: see [PartOf] and [Home.Shred].
+func (t *Tx) Forget(k Key, part uint64) { t.ops = append(t.ops, op{key: k, forget: true, part: part}) }
+
 // Get reads as if what was written so far were durable.
 func (t *Tx) Get(ctx context.Context, k Key, r Record) (ok bool, err error) {
 	for _, o := range slices.Backward(t.ops) {
-		if bytes.Equal(o.key.b, k.b) && o.upTo == nil {
+		if bytes.Equal(o.key.b, k.b) && o.upTo == nil && !o.forget {
 			if o.record == nil {
 				return false, nil
 			}
@@ -82,37 +88,58 @@ func (t *Tx) Commit(ctx context.Context) error {
 	if t.Empty() {
 		return nil
 	}
+	t.home.writing.Lock()
+	defer t.home.writing.Unlock()
+	if t.home.failed != nil {
+		return t.home.failed
+	}
 	last := make(map[string]int, len(t.ops)) // only the last write to a place is sealed
 	for i, o := range t.ops {
-		last[string(o.key.b)] = i
+		if !o.forget {
+			last[string(o.key.b)] = i
+		}
 	}
 	var b store.Batch
+	keys := t.home.keyer()
 	for i, o := range t.ops {
 		switch {
+		case o.forget:
+			keys.spoil(o.key.domain(o.part))
 		case o.upTo != nil:
 			b.DeleteRange(o.key.b, o.upTo)
+			keys.deleted(o.key)
 		case last[string(o.key.b)] != i:
 		case o.record == nil:
 			b.Delete(o.key.b)
+			keys.deleted(o.key)
 		default:
-			b.Set(o.key.b, t.home.seal.value(o.key, o.record))
+			val, err := keys.seal(o.key, o.record)
+			if err != nil {
+				return fmt.Errorf("%w: %w", ErrUnread, err)
+			}
+			b.Set(o.key.b, val)
 		}
 	}
+	keys.write(&b)
 	if err := t.home.store.Commit(ctx, &b); err != nil {
-		return fmt.Errorf("write to the home: %w", err)
+		t.home.failed = fmt.Errorf("write to the home: %w", err)
+		return t.home.failed
 	}
+	keys.done()
 	return nil
 }
 
 // GetBytes returns a record's bytes; ok tells whether there is one.
 func (h *Home) GetBytes(ctx context.Context, k Key) (record []byte, ok bool, err error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	err = h.store.View(ctx, func(r store.Reader) error {
 		val, found, err := r.Get(k.b)
 		if err != nil || !found {
 			return err
 		}
 		ok = true
-		record, err = h.seal.open(k, val)
+		record, err = h.open(k, val)
 		return err
 	})
 	if err != nil {
@@ -157,6 +184,7 @@ func (h *Home) scan(ctx context.Context, kind Kind, from, to []byte, limit int) 
 		// The store must not be called while it is viewed, so the page is read
 		// first.
 		var items []Item
+		h.mu.RLock()
 		err := h.store.View(ctx, func(r store.Reader) error {
 			for kv, err := range r.Scan(from, to, limit) {
 				if err != nil {
@@ -166,13 +194,14 @@ func (h *Home) scan(ctx context.Context, kind Kind, from, to []byte, limit int) 
 				if len(kv.Key) == 1+nameSize+8 {
 					it.N = binary.BigEndian.Uint64(kv.Key[1+nameSize:])
 				}
-				if it.Record, err = h.seal.open(it.Key, kv.Val); err != nil {
+				if it.Record, err = h.open(it.Key, kv.Val); err != nil {
 					return err
 				}
 				items = append(items, it)
 			}
 			return nil
 		})
+		h.mu.RUnlock()
 		for _, it := range items {
 			if !yield(it, nil) {
 				return

@@ -60,6 +60,12 @@ type DeviceOutcome struct {
 	Delivered bool
 }
 
+// ReactionOf is an account's answer to a message.
+type ReactionOf struct {
+	Account ident.AccountID
+	Emoji   string
+}
+
 // Message is one message as this device has it.
 type Message struct {
 	ID   ident.MessageID
@@ -83,6 +89,16 @@ type Message struct {
 	// waited at the server.
 	Path   Outcome
 	Waited time.Duration
+
+	// Deleted tells that nothing of it is left; Everywhere that its writer deleted
+	// it for everyone, and it is shown as that.
+	Deleted, Everywhere bool
+	// Edited tells that the text is not the first one.
+	Edited bool
+	// Reactions are the answers of others, and one's own.
+	Reactions []ReactionOf
+	// Disappears is how long it stays once it was read, 0: for good.
+	Disappears time.Duration
 
 	// Devices are the outcomes of an own message; empty before it was sent.
 	Devices []DeviceOutcome
