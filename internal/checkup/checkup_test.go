@@ -124,7 +124,7 @@ func TestMedium(t *testing.T) {
 		"the network":          {mounted("nfs4 host:/x rw", "", ""), true, "does not show"},
 		"nothing shown":        {machine.At(t.TempDir()), true, "does not tell"},
 	} {
-		f := checkup.Medium(c.m, "/srv")
+		f := checkup.Medium(c.m, "medium", "/srv")
 		if f.OK != c.ok || !strings.Contains(f.Text, c.says) {
 			t.Errorf("%s: %+v", name, f)
 		}

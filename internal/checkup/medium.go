@@ -5,8 +5,7 @@ import "github.com/byre-messenger/byre/internal/machine"
 // Medium says what erasing is worth on the disk that a path is on. A key that
 // was overwritten is gone from a magnetic disk written in place, and from
 // nowhere else for certain, unless the disk is encrypted below.
-func Medium(m machine.Machine, path string) Finding {
-	const check = "medium"
+func Medium(m machine.Machine, check, path string) Finding {
 	d, err := m.Disk(path)
 	ssd := d.Seen && !d.Virtual && !d.Rotating
 	switch {

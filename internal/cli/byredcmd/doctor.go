@@ -7,7 +7,7 @@ import (
 	"github.com/byre-messenger/byre/internal/checkup"
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/clock"
-	"github.com/byre-messenger/byre/internal/hygiene"
+	"github.com/byre-messenger/byre/internal/server"
 	"github.com/byre-messenger/byre/internal/server/control"
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/doctor"
@@ -33,10 +33,13 @@ func doctorCommand() *cli.Command {
 
 // running asks the byred that serves a directory what holds for it; nil if none
 // answers.
-func running(ctx context.Context, data string) *hygiene.State {
-	var s hygiene.State
-	if control.Ask(ctx, datadir.ControlSocket(data), "process", &s) != nil {
+func running(ctx context.Context, data string) *doctor.Running {
+	var r doctor.Running
+	var status server.Status
+	socket := datadir.ControlSocket(data)
+	if control.Ask(ctx, socket, "process", &r.Process) != nil || control.Ask(ctx, socket, "status", &status) != nil {
 		return nil
 	}
-	return &s
+	r.Vault = status.Vault
+	return &r
 }

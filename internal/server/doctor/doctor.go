@@ -18,6 +18,7 @@ import (
 	"github.com/byre-messenger/byre/internal/server/ballast"
 	"github.com/byre-messenger/byre/internal/server/cert"
 	"github.com/byre-messenger/byre/internal/server/datadir"
+	"github.com/byre-messenger/byre/internal/vault"
 )
 
 // lowDisk is how many bytes must be free.
@@ -29,9 +30,15 @@ const farAhead = 7 * 24 * time.Hour
 // restore is what to do about a key that is gone.
 const restore = "start byred once, or restore it from a backup"
 
-// Examine looks at everything. running is what holds for the byred that serves
-// the directory, nil if none does.
-func Examine(data string, clk clock.Clock, running *hygiene.State) []checkup.Finding {
+// Running is what a byred says of itself.
+type Running struct {
+	Process hygiene.State
+	Vault   string // its class
+}
+
+// Examine looks at everything. running is the byred that serves the directory,
+// nil if none does.
+func Examine(data string, clk clock.Clock, running *Running) []checkup.Finding {
 	m := machine.This()
 	findings := []checkup.Finding{
 		checkup.Private("directory", data, "start byred once, or name the right one with --data"),
@@ -39,12 +46,14 @@ func Examine(data string, clk clock.Clock, running *hygiene.State) []checkup.Fin
 		checkup.Private(datadir.RootKeyName, filepath.Join(data, datadir.RootKeyFile), restore),
 		checkup.Private(datadir.IdentityFile, filepath.Join(data, datadir.IdentityFile), restore),
 		checkup.Private(cert.CAKeyFile, filepath.Join(data, cert.CAKeyFile), restore),
-		vault(),
+		keys(running),
 	}
-	if _, err := os.Stat(data); err == nil {
-		findings = append(findings, checkup.Medium(m, data))
+	findings = append(findings, media(m, data)...)
+	var process *hygiene.State
+	if running != nil {
+		process = &running.Process
 	}
-	findings = append(findings, checkup.Memory(m, "byred", running)...)
+	findings = append(findings, checkup.Memory(m, "byred", process)...)
 	return append(findings,
 		certificate(data, clk.Now()),
 		domain(data, clk.Now()),
@@ -67,9 +76,32 @@ func format(data string) checkup.Finding {
 	return checkup.Good("format", "%d", n)
 }
 
-// vault says what is true of this version, whatever the machine.
-func vault() checkup.Finding {
-	return checkup.Good("vault", "none yet: the root key lies in a file, so whoever copies the whole directory opens what it holds (envelopes stay end-to-end encrypted)")
+// keys says where the keys of what waits are, and what erasing them is worth
+// there.
+func keys(running *Running) checkup.Finding {
+	memory, file := (&vault.Memory{}).Class(), (&vault.File{}).Class()
+	switch {
+	case running == nil:
+		return checkup.Good("vault", "a byred that keeps it in files: %s", file.Caveat)
+	case running.Vault == memory.Name:
+		return checkup.Good("vault", "%s: %s", memory.Name, memory.Caveat)
+	}
+	return checkup.Good("vault", "%s: %s", file.Name, file.Caveat)
+}
+
+// media looks at the disk of the directory, and at that of the vault where it is
+// another one.
+func media(m machine.Machine, data string) []checkup.Finding {
+	var findings []checkup.Finding
+	if _, err := os.Stat(data); err == nil {
+		findings = append(findings, checkup.Medium(m, "medium", data))
+	}
+	dir := filepath.Dir(filepath.Join(data, datadir.RootKeyFile))
+	of, _ := m.Disk(data) // what can't be known is the same for both
+	if apart, err := m.Disk(dir); err == nil && apart != of {
+		findings = append(findings, checkup.Medium(m, "vault medium", dir))
+	}
+	return findings
 }
 
 func certificate(data string, now time.Time) checkup.Finding {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/byre-messenger/byre/internal/checkup"
 	"github.com/byre-messenger/byre/internal/clock"
-	"github.com/byre-messenger/byre/internal/hygiene"
 	"github.com/byre-messenger/byre/internal/server/ballast"
 	"github.com/byre-messenger/byre/internal/server/cert"
 	"github.com/byre-messenger/byre/internal/server/datadir"
@@ -87,9 +86,20 @@ func TestAClockFarAhead(t *testing.T) {
 
 // TestEveryFindingSaysWhatToDo on a directory where nothing is right.
 func TestEveryFindingSaysWhatToDo(t *testing.T) {
-	for _, f := range doctor.Examine(filepath.Join(t.TempDir(), "none"), clock.System{}, &hygiene.State{}) {
+	for _, f := range doctor.Examine(filepath.Join(t.TempDir(), "none"), clock.System{}, &doctor.Running{}) {
 		if !f.OK && !strings.ContainsAny(f.Text, ";,") {
 			t.Errorf("%s: %s", f.Check, f.Text)
+		}
+	}
+}
+
+// TestTheVaultIsNamed with what erasing is worth there.
+func TestTheVaultIsNamed(t *testing.T) {
+	for class, says := range map[string]string{"file": "SSD", "memory": "lost when the server ends"} {
+		for _, f := range doctor.Examine(t.TempDir(), clock.System{}, &doctor.Running{Vault: class}) {
+			if f.Check == "vault" && (!strings.HasPrefix(f.Text, class+": ") || !strings.Contains(f.Text, says)) {
+				t.Errorf("%s: %s", class, f.Text)
+			}
 		}
 	}
 }
