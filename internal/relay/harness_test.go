@@ -33,13 +33,15 @@ type world struct {
 	vault vaulttest.Machine
 	// confirmed: the operator believes a clock that is far ahead.
 	confirmed bool
-	store     *storetest.Faulty
-	cfg       relay.Config
-	relay     *relay.Relay
-	stop      func()
-	log       strings.Builder
-	wait      func() // until nothing happens by itself any more
-	people    map[string]*device
+	// through, unless nil, puts something between the relay and its store.
+	through func(store.Store) store.Store
+	store   *storetest.Faulty
+	cfg     relay.Config
+	relay   *relay.Relay
+	stop    func()
+	log     strings.Builder
+	wait    func() // until nothing happens by itself any more
+	people  map[string]*device
 }
 
 // story runs a test in a bubble with simulated time.
@@ -90,6 +92,10 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.store = storetest.NewFaulty(s, w.off)
+	if w.through != nil {
+		w.startOn(w.through(w.store))
+		return
+	}
 	w.startOn(w.store)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/seal"
+	"github.com/byre-messenger/byre/internal/vault/detective"
 )
 
 // bug is what is wrong with a run, on purpose.
@@ -176,6 +177,16 @@ func (s *scene) alive() []*record {
 	return slices.DeleteFunc(slices.Clone(s.records), func(r *record) bool { return r.gone })
 }
 
+// investigate tries more keys of a chain, and steps of a source, than any scene
+// uses up between two checkpoints that succeed.
+func investigate(slots []Slot, checkpoints [][]byte) *detective.Keys {
+	e := detective.Evidence{Owners: [][16]byte{{0}, {1}, {2}}, Checkpoints: checkpoints, Far: 40, Steps: 8}
+	for _, s := range slots {
+		e.Slots = append(e.Slots, detective.Slot{Generation: s.Generation, Key: s.Key.Reveal()})
+	}
+	return detective.Investigate(e)
+}
+
 // forensics returns what is wrong: a record that is gone and opens with what
 // survives, or one that lives and does not.
 func (s *scene) forensics() (wrong []string) {
@@ -186,9 +197,9 @@ func (s *scene) forensics() (wrong []string) {
 	if s.bug == slotKept {
 		slots = s.tape.everSlot
 	}
-	keys := investigate(s.t, [][16]byte{{0}, {1}, {2}}, slots, s.tape.everWritten)
+	keys := investigate(slots, s.tape.everWritten)
 	for i, r := range s.records {
-		switch opened := opens(keys, place, r.ciphertext); {
+		switch opened := keys.Opens(place, r.ciphertext); {
 		case opened && r.gone:
 			wrong = append(wrong, fmt.Sprintf("record %d is gone and opens", i))
 		case !opened && !r.gone:
@@ -330,12 +341,12 @@ func TestTheShredLag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := investigate(t, [][16]byte{{0}, {1}, {2}}, slots, s.tape.everWritten)
+	keys := investigate(slots, s.tape.everWritten)
 	for name, row := range map[string]struct {
 		r    *record
 		want bool
 	}{"before": {first, false}, "since": {second, true}, "sealed and forgotten since": {third, true}, "waits": {waits, true}} {
-		if opens(keys, place, row.r.ciphertext) != row.want {
+		if keys.Opens(place, row.r.ciphertext) != row.want {
 			t.Errorf("%s: want that it opens: %v", name, row.want)
 		}
 	}
