@@ -27,7 +27,7 @@ export const en = {
   makingAccount: "Creating your account…",
   work: (percent: string) => `This browser does a little arithmetic first, so that accounts can't be made by the thousand. About ${percent} of the usual effort so far.`,
   name: "Name",
-  nameHelp: "Friends find you by it. Small letters and digits; no phone number, no mail address.",
+  nameHelp: "Friends find you by it. No phone number, no mail address.",
   passphrase: "Passphrase",
   passphraseHelp: "It seals what is kept in this browser. Nobody can reset it: if you lose it, what is here is lost.",
   passphraseAgain: "Passphrase again",
@@ -202,7 +202,7 @@ export const en = {
 
 /** A sentence for each reason; one that is not here is shown as the core says it. */
 export const enErrors: Record<Code, string> = {
-  name_bad: "A name has 3 to 32 characters: small letters, digits, and single dots, hyphens or underscores between them.",
+  name_bad: "A name has 2 to 30 characters, begins with a letter, and has letters, digits and single dots, hyphens or underscores between them.",
   name_taken: "This name is taken. Choose another.",
   name_alike: "This name looks too much like one that is taken. Choose another.",
   name_refused: "This server does not allow the name. Choose another.",

@@ -25,7 +25,7 @@ export const ko: Catalogue = {
   makingAccount: "계정을 만드는 중…",
   work: (percent) => `계정을 무더기로 만들 수 없도록 브라우저가 먼저 간단한 계산을 합니다. 평균 계산량의 약 ${percent}를 마쳤습니다.`,
   name: "이름",
-  nameHelp: "친구가 이 이름으로 찾습니다. 영문 소문자와 숫자를 씁니다. 전화번호도 메일 주소도 필요 없습니다.",
+  nameHelp: "친구가 이 이름으로 찾습니다. 전화번호도 메일 주소도 필요 없습니다.",
   passphrase: "암호 문구",
   passphraseHelp: "이 브라우저에 보관되는 것을 봉인합니다. 누구도 재설정할 수 없으며, 잊으면 여기 있는 것을 잃습니다.",
   passphraseAgain: "암호 문구 다시 입력",
@@ -191,7 +191,7 @@ export const ko: Catalogue = {
 };
 
 export const koErrors: Errors = {
-  name_bad: "이름은 3~32자의 영문 소문자와 숫자이며, 사이에 점, 붙임표, 밑줄을 하나씩 쓸 수 있습니다.",
+  name_bad: "이름은 2~30자이고 글자로 시작하며, 글자와 숫자 사이에 점, 붙임표, 밑줄을 하나씩 쓸 수 있습니다.",
   name_taken: "이미 쓰이는 이름입니다. 다른 이름을 고르세요.",
   name_alike: "이미 쓰이는 이름과 너무 비슷합니다. 다른 이름을 고르세요.",
   name_refused: "이 서버에서 쓸 수 없는 이름입니다. 다른 이름을 고르세요.",

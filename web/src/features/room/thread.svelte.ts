@@ -1,0 +1,107 @@
+// One conversation as it is shown: the part of it that is loaded, in order, and
+// what changes it.
+
+import { CoreError, type Core, type Message } from "../../core/api";
+import { l10n } from "../../l10n/l10n.svelte";
+import type { Expired } from "../session.svelte";
+
+const PAGE = 100;
+/** Messages of one person within this stand close together. */
+const CLOSE = 5 * 60_000;
+
+export type Row =
+  | { kind: "day"; key: string; at: number }
+  | { kind: "message"; key: string; message: Message; close: boolean }
+  | { kind: "expired"; key: string; gap: Expired };
+
+export class Thread {
+  messages: Message[] = $state.raw([]);
+  /** What stands before the first one that is loaded. */
+  first = $state(0);
+  status: "loading" | "ready" | "failed" = $state("loading");
+  problem: unknown = $state.raw();
+  /** The rows grow at their head just now. */
+  growing = $state(false);
+  readonly #core: Core;
+  readonly #room: string;
+
+  constructor(core: Core, room: string) {
+    this.#core = core;
+    this.#room = room;
+  }
+
+  async load(): Promise<void> {
+    this.status = this.messages.length > 0 ? "ready" : "loading";
+    try {
+      const page = await this.#core.history(this.#room, { limit: PAGE });
+      this.growing = false;
+      this.messages = order(page.messages);
+      this.first = page.first;
+    } catch (e) {
+      // A friend to whom nothing was written yet.
+      if (!(e instanceof CoreError && e.code === "room_unknown")) {
+        this.problem = e;
+        this.status = "failed";
+        return;
+      }
+    }
+    this.status = "ready";
+  }
+
+  #asking = false;
+  async earlier(): Promise<void> {
+    if (this.#asking || this.first === 0 || this.status !== "ready") return;
+    this.#asking = true;
+    try {
+      const page = await this.#core.history(this.#room, { before: this.first, limit: PAGE });
+      const have = new Set(this.messages.map((m) => m.id));
+      this.growing = true;
+      this.messages = [...page.messages.filter((m) => !have.has(m.id)), ...this.messages];
+      this.first = page.first;
+    } catch {
+      // Scrolling asks again.
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  /** Takes a message that came or changed, and reports whether it is a new one. */
+  take(m: Message): boolean {
+    this.growing = false;
+    const i = this.messages.findIndex((x) => x.id === m.id);
+    if (i >= 0) {
+      const old = this.messages[i]!;
+      const next = this.messages.with(i, m);
+      this.messages = old.position === m.position ? next : order(next);
+      return false;
+    }
+    this.messages = order([...this.messages, m]);
+    return true;
+  }
+}
+
+/** By place; what has none yet stands at the end, in the order in which it was written. */
+function order(all: Message[]): Message[] {
+  return all
+    .map((m, i) => ({ m, i }))
+    .sort((a, b) => (a.m.position < 0 ? Infinity : a.m.position) - (b.m.position < 0 ? Infinity : b.m.position) || a.i - b.i)
+    .map(({ m }) => m);
+}
+
+/** The rows of a conversation: days, messages, and what is missing at its place. */
+export function rowsOf(messages: Message[], gaps: Expired[]): Row[] {
+  const rows: Row[] = [];
+  const waiting = gaps.toSorted((a, b) => a.at - b.at);
+  const gap = (g: Expired) => rows.push({ kind: "expired", key: `gap ${g.at} ${g.from} ${g.healed}`, gap: g });
+  let before: Message | undefined;
+  for (const m of messages) {
+    while (waiting.length > 0 && waiting[0]!.at < m.readAt) gap(waiting.shift()!);
+    const day = !before || l10n.day(before.sentAt) !== l10n.day(m.sentAt);
+    if (day) rows.push({ kind: "day", key: `day ${m.id}`, at: m.sentAt });
+    const close = !day && before!.from === m.from && rows.at(-1)?.kind === "message" && Math.abs(m.sentAt - before!.sentAt) < CLOSE;
+    rows.push({ kind: "message", key: m.id, message: m, close });
+    before = m;
+  }
+  waiting.forEach(gap);
+  return rows;
+}
