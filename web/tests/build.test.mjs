@@ -42,3 +42,9 @@ test("two builds give the same bytes", (t) => {
   assert.deepEqual(files(a), files(b));
   for (const f of files(a)) assert.ok(readFileSync(join(a, f)).equals(readFileSync(join(b, f))), `${f} differs`);
 });
+
+test("what is built is not committed", () => {
+  const tracked = execFileSync("git", ["ls-files", "internal/webui/dist", "web/dist", "web/generated"], { cwd: join(web, ".."), encoding: "utf8" });
+  assert.deepEqual(tracked.trim().split("\n"), ["internal/webui/dist/.gitignore", "internal/webui/dist/placeholder.txt"]);
+  for (const f of ["internal/webui/dist/.gitignore", "internal/webui/dist/placeholder.txt"]) assert.ok(statSync(join(web, "..", f)).isFile());
+});
