@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,6 +201,37 @@ func TestKeysAreNeverPrinted(t *testing.T) {
 			if strings.Contains(got, "5a5a") || strings.Contains(got, "ZZ") || strings.Contains(got, "90 90") || strings.Contains(got, "0x5a, 0x5a") {
 				t.Errorf("Sprintf(%q, %T) leaks: %s", verb, v, got)
 			}
+		}
+	}
+}
+
+// TestTheDefaultIsHybrid: what goes to a device's key has a part for ML-KEM-768
+// (FIPS 203: keys of 1,184 bytes, ciphertexts of 1,088) and one for X25519, and
+// opens only where both are right.
+func TestTheDefaultIsHybrid(t *testing.T) {
+	s, err := Lookup(Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	priv, pub, err := s.GenerateKeyPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.EncryptWithLabel(pub, "label", nil, []byte("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pub) != 1184+32 || len(c.KEMOutput) != 1088+32 {
+		t.Fatalf("a public key of %d bytes, a ciphertext of %d", len(pub), len(c.KEMOutput))
+	}
+	if got, err := s.DecryptWithLabel(priv, "label", nil, c); err != nil || string(got.Reveal()) != "hello" {
+		t.Fatalf("%v", err)
+	}
+	for part, at := range map[string]int{"ML-KEM": 0, "X25519": 1088} {
+		spoilt := Ciphertext{KEMOutput: slices.Clone(c.KEMOutput), Ciphertext: c.Ciphertext}
+		spoilt.KEMOutput[at] ^= 1
+		if _, err := s.DecryptWithLabel(priv, "label", nil, spoilt); !errors.Is(err, ErrDecrypt) {
+			t.Errorf("it opens without the right %s part: %v", part, err)
 		}
 	}
 }
