@@ -34,6 +34,7 @@ type Slot struct {
 // Keys are all that follow from the evidence.
 type Keys struct {
 	Secrets map[string]bool // of segments
+	Sources map[string]bool // at which chains begin
 	Chains  map[string]bool // chain keys
 	Keys    map[string]bool // keys n of chains
 	record  []cipher.AEAD
@@ -42,7 +43,7 @@ type Keys struct {
 // Investigate derives whatever follows, whichever slot fits to whichever
 // checkpoint.
 func Investigate(e Evidence) *Keys {
-	k := &Keys{Secrets: map[string]bool{}, Chains: map[string]bool{}, Keys: map[string]bool{}}
+	k := &Keys{Secrets: map[string]bool{}, Sources: map[string]bool{}, Chains: map[string]bool{}, Keys: map[string]bool{}}
 	for _, s := range e.Slots {
 		aead := gcm(s.Key)
 		for _, sealed := range e.Checkpoints {
@@ -88,6 +89,7 @@ func (k *Keys) read(e Evidence, b []byte) {
 			take(2)
 			source := take(32)
 			for range e.Steps {
+				k.Sources[string(source)] = true
 				for _, owner := range e.Owners {
 					k.chain(e, expand(source, "byre/1 seal chain", owner[:]...))
 				}
