@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package proc runs programs that are measured, and reads what they use: CPU
 // time and memory from Linux's /proc, and space on the disk.
 package proc

@@ -242,9 +242,10 @@ func (c *contest) faults() int {
 	return c.dice.roll(3)
 }
 
-// contested plays a contest and returns what the witness finds, and how many
+// contested plays a contest and returns what the witness finds, what it came to
+// no end of, and how many
 // calls it is about, with how many that were never answered.
-func contested(t *testing.T, seed uint64, bend func(*store.Batch) *store.Batch) (wrong []string, calls, open int) {
+func contested(t *testing.T, seed uint64, bend func(*store.Batch) *store.Batch) (wrong, undecided []string, calls, open int) {
 	t.Helper()
 	c := &contest{dice: &dice{rnd: rand.New(rand.NewPCG(seed, 3))}, bend: bend}
 	synctest.Test(t, func(t *testing.T) {
@@ -254,7 +255,8 @@ func contested(t *testing.T, seed uint64, bend func(*store.Batch) *store.Batch) 
 		c.w.stop()
 	})
 	calls, open = c.trace.Len()
-	return c.trace.Check(), calls, open
+	wrong, undecided = c.trace.Check()
+	return wrong, undecided, calls, open
 }
 
 // TestLogsAndKeyPackagesAreLinearizable: whatever many ask for at once, and
@@ -266,15 +268,18 @@ func TestLogsAndKeyPackagesAreLinearizable(t *testing.T) {
 	if os.Getenv("BYRE_LONG") != "" {
 		rounds = 2_000
 	}
-	calls, open := 0, 0
+	calls, open, undecided := 0, 0, 0
 	for seed := range rounds {
-		wrong, n, unanswered := contested(t, seed, nil)
+		wrong, long, n, unanswered := contested(t, seed, nil)
 		if len(wrong) > 0 {
 			t.Fatalf("seed %d:\n%s", seed, strings.Join(wrong, "\n"))
 		}
-		calls, open = calls+n, open+unanswered
+		calls, open, undecided = calls+n, open+unanswered, undecided+len(long)
 	}
-	t.Logf("%d calls, %d without an answer", calls, open)
+	t.Logf("%d calls, %d without an answer; %d of %d contests undecided", calls, open, undecided, rounds)
+	if undecided > int(rounds)/20 {
+		t.Error("too many contests have no verdict")
+	}
 	if calls < int(rounds)*40 || open < calls/20 || open > calls/2 {
 		t.Error("the faults are not what this test is for")
 	}
@@ -286,7 +291,7 @@ func TestLogsAndKeyPackagesAreLinearizable(t *testing.T) {
 func TestTheWitnessSeesAMissingGuard(t *testing.T) {
 	found := map[string]bool{}
 	for seed := uint64(0); seed < 200 && len(found) < 2; seed++ {
-		wrong, _, _ := contested(t, seed, unguarded)
+		wrong, _, _, _ := contested(t, seed, unguarded)
 		for _, w := range wrong {
 			for _, object := range []string{"log", "key packages"} {
 				if strings.HasPrefix(w, "not linearizable: "+object) {

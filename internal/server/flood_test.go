@@ -106,7 +106,9 @@ func TestTenThousandReconnects(t *testing.T) {
 	median, worst := waits[len(waits)/2], waits[len(waits)-1]
 	t.Logf("%d reconnects in %v: %d let in, %d told when to come again, %d cut off; %d letters, median %v, worst %v",
 		count, time.Since(began).Round(time.Millisecond), in.Load(), told.Load(), cut.Load(), len(waits), median, worst)
-	if told.Load()+cut.Load() == 0 || in.Load() == 0 {
+	// On a slow machine the flood is none, and the rate lets everybody in.
+	flooded := float64(count) > 1.5*(rate.Burst+rate.PerSecond*time.Since(began).Seconds()) && rate.Burst > 0
+	if in.Load() == 0 || flooded && told.Load()+cut.Load() == 0 {
 		t.Error("nobody was turned away, or everybody")
 	}
 	// The flood's own half of each handshake is done by this process as well.

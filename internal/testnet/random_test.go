@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -150,7 +151,8 @@ func schedule(t *testing.T, seed uint64, o testnet.Options) (wrong []string, dia
 		v.rest()
 		wrong = v.judge()
 	})
-	return append(wrong, v.net.Trace.Check()...), v.told()
+	bad, undecided := v.net.Trace.Check()
+	return slices.Concat(wrong, bad, undecided), v.told()
 }
 
 // seeds are those that the tests play: 500, 10,000 with BYRE_LONG, those of

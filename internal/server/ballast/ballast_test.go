@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,10 +95,18 @@ func TestBallastIsLookedAtEachSecond(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{path: filepath.Join(dir, ballast.File), room: 10 * size}
-		b := ballast.New(d.path, size, d.free, slog.New(slog.DiscardHandler))
+		var mu sync.Mutex
+		free := func() (uint64, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return d.free()
+		}
+		b := ballast.New(d.path, size, free, slog.New(slog.DiscardHandler))
 		go b.Run(t.Context(), clock.System{})
 		time.Sleep(1500 * time.Millisecond)
+		mu.Lock()
 		d.room = size // seen at the next look
+		mu.Unlock()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if !b.Full() || b.Free() != 0 {
