@@ -90,13 +90,26 @@ func BenchmarkStored(b *testing.B) {
 	}
 }
 
+// BenchmarkSealing measures by turns what is stored sealed and what is stored as
+// it came, 64 senders with 8 requests open each; the ratio is what is promised.
+func BenchmarkSealing(b *testing.B) {
+	b.Run("sealed", func(b *testing.B) { benchSend(b, 64, 8, false) })
+	b.Run("unsealed", func(b *testing.B) { benchSendOn(b, 64, 8, false, (*relay.Relay).Unsealed) })
+}
+
 // perReceiver is below what one account may fill of a mailbox.
 const perReceiver = 3_900
 
 func benchSend(b *testing.B, senders, window int, live bool) {
 	b.Helper()
+	benchSendOn(b, senders, window, live, func(*relay.Relay) {})
+}
+
+func benchSendOn(b *testing.B, senders, window int, live bool, change func(*relay.Relay)) {
+	b.Helper()
 	w := onPebble(b, b.TempDir(), loose)
 	defer w.stop()
+	change(w.relay)
 	links, receivers := make([]*echo, senders), make([][]*device, senders)
 	each := b.N/senders + 1
 	for i := range senders {

@@ -63,6 +63,7 @@ func (n *town) ownDisk(name string) (unmount func() (image []byte)) {
 	mounted := true
 	leave := func() {
 		if mounted {
+			n.killAll() // nothing is unmounted that is in use
 			if err := run("umount", at); err != nil {
 				n.Errorf("unmount: %v", err)
 			}
