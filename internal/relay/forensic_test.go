@@ -242,7 +242,7 @@ func (s *scene) forensics(t *testing.T) (wrong []string) {
 	if waits != want {
 		wrong = append(wrong, fmt.Sprintf("%d envelopes wait in the store, %d were promised", waits, want))
 	}
-	all := slices.Concat(s.bytes, s.vault.Checkpoints(), [][]byte{[]byte(s.world.log.String())})
+	all := slices.Concat(s.bytes, s.vault.Checkpoints(), [][]byte{[]byte(s.log.String())})
 	for _, m := range s.markers {
 		for _, b := range all {
 			if bytes.Contains(b, []byte(m)) {

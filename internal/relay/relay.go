@@ -121,13 +121,13 @@ func (r *Relay) unlock(ctx context.Context) error {
 	c.Retention = r.cfg.Retention
 	keys, behind, err := sealer.NewChained(sealer.ChainedConfig{
 		Config: c, Clock: r.cfg.Clock, ShredLag: r.cfg.ShredLag,
-		Failed: func(err error) { r.cfg.Log.Error("what was forgotten waits to be destroyed", slog.Any("err", err)) },
+		Failed: func(err error) { r.cfg.Log.ErrorContext(ctx, "what was forgotten waits to be destroyed", slog.Any("err", err)) },
 	}, r.waits(ctx))
 	if err != nil {
 		return err
 	}
 	if behind {
-		r.cfg.Log.Warn("the clock is behind what it was when the server last ran; what waits may live for longer by that, look at the clock")
+		r.cfg.Log.WarnContext(ctx, "the clock is behind what it was when the server last ran; what waits may live for longer by that, look at the clock")
 	}
 	r.keys, r.records.Sealer, r.epochs.Sealer = keys, keys, keys
 	return nil

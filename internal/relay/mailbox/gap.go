@@ -104,8 +104,9 @@ func (m *Mailbox) AckGap(generation uint64, then func(), fx Effects) {
 // Restore puts back what the store holds, in ascending order of n, before any
 // event.
 func (m *Mailbox) Restore(rec Record, size int) {
-	m.push(item{ //nolint:gosec // the size was checked when it was stored
-		n: rec.N, handle: rec.Handle, segment: rec.Segment, arrived: rec.Arrived, withdraw: rec.Withdraw, size: uint32(size), state: stored,
+	m.push(item{
+		n: rec.N, handle: rec.Handle, segment: rec.Segment, arrived: rec.Arrived, withdraw: rec.Withdraw, state: stored,
+		size: uint32(size), //nolint:gosec // checked when it was stored
 	})
 	m.onDisk++
 	m.nextN = rec.N + 1

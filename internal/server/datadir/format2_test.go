@@ -64,7 +64,7 @@ func newPast(t *testing.T) *past {
 	for n := range uint64(3) {
 		handle := 0xffff_ffff_0000_0000 | n // random ones were of any size
 		key := binary.BigEndian.AppendUint64(atrest.Key(atrest.Mailbox, bob[:]), n)
-		key = binary.BigEndian.AppendUint32(key, uint32(longAgo.Unix()/3600)) //nolint:gosec // long ago
+		key = binary.BigEndian.AppendUint32(key, uint32(longAgo.Unix()/3600))
 		plain := binary.BigEndian.AppendUint64([]byte{0}, uint64(longAgo.UnixMilli()))
 		p.sealOld(&b, bob, handle, key, binary.BigEndian.AppendUint64(nil, handle), fmt.Append(plain, "hello ", n))
 	}
