@@ -51,14 +51,20 @@ func Recover(retention time.Duration, state secret.Bytes, now Mark, held iter.Se
 	for i := range k.shards {
 		k.shards[i].owners = map[Owner][]*chain{}
 	}
-	var err error
+	// What is held is read before, and outside of what is erased: whoever reads
+	// it works with files.
+	kept, above, err := gather(held)
+	if err != nil {
+		return nil, err
+	}
 	secret.Do(func() {
 		if err = k.decode(state); err != nil {
 			return
 		}
 		k.tick(now)
 		k.roots.mark = now
-		err = k.keep(held)
+		k.roots.nextID = max(k.roots.nextID, above)
+		k.keep(kept)
 		for _, s := range k.roots.segments {
 			s.dry()
 		}
@@ -70,25 +76,32 @@ func Recover(retention time.Duration, state secret.Bytes, now Mark, held iter.Se
 	return k, nil
 }
 
-// keep destroys every key but those of records that are held, and derives those
-// of chains that began after the snapshot.
-func (k *Keys) keep(held iter.Seq2[Held, error]) error {
-	type place struct {
-		owner Owner
-		born  birth
-	}
-	kept := map[place][]uint16{}
+// place is one chain of one owner.
+type place struct {
+	owner Owner
+	born  birth
+}
+
+// gather returns which keys of each chain are held, and a number above every
+// segment that a held record knows: also when the key is gone no handle may be
+// given twice, and no segment may be taken for one that is dead.
+func gather(held iter.Seq2[Held, error]) (kept map[place][]uint16, above uint32, err error) {
+	kept = map[place][]uint16{}
 	for h, err := range held {
 		if err != nil {
-			return fmt.Errorf("read what is held: %w", err)
+			return nil, 0, fmt.Errorf("read what is held: %w", err)
 		}
 		born := h.Handle.born()
-		// Also when the key is gone no handle may be given twice, and no segment
-		// may be taken for one that is dead.
-		k.roots.nextID = max(k.roots.nextID, born.segment+1, h.Segment+1)
+		above = max(above, born.segment+1, h.Segment+1)
 		at := place{h.Owner, born}
 		kept[at] = append(kept[at], h.Handle.n())
 	}
+	return kept, above, nil
+}
+
+// keep destroys every key but those of records that are held, and derives those
+// of chains that began after the snapshot.
+func (k *Keys) keep(kept map[place][]uint16) {
 	newest := uint32(0)
 	for id := range k.roots.segments {
 		newest = max(newest, id)
@@ -118,7 +131,6 @@ func (k *Keys) keep(held iter.Seq2[Held, error]) error {
 			}
 		}
 	}
-	return nil
 }
 
 // begin derives a chain that began after the snapshot was taken, or returns nil.
