@@ -55,6 +55,7 @@ type engine struct {
 	next       struct{ outbox, event uint64 }
 	session    *session // signed in, or nil
 	shredding  shredding
+	fading     fading
 }
 
 // step is something to do in the loop. do must check before it changes

@@ -116,6 +116,9 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 				e.cfg.Clock.AfterFunc(nameWait, e.bell.Ring)
 				return nil
 			}
+			if err := tx.shown(ev); err != nil {
+				return err
+			}
 			if ev != nil {
 				out = append(out, taken{ev, it.Key, bytes.Clone(it.Record)})
 			}
@@ -131,6 +134,20 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 	return out, nil
 }
 
+// shown notes that the owner sees a message.
+func (tx *txn) shown(ev Event) error {
+	m, ok := ev.(MessageRead)
+	if !ok || m.Message.Disappears == 0 {
+		return nil
+	}
+	t := tx.talks[m.Message.Room]
+	rec, content, err := tx.storedMessage(t, m.Message.Position)
+	if err == nil {
+		tx.startFading(t, m.Message.Position, rec, content)
+	}
+	return err
+}
+
 // eventOf turns a record into what callers see; nil for what there is nothing to
 // tell of.
 func (tx *txn) eventOf(rec *wire.EventRecord) (Event, error) {
@@ -141,5 +158,11 @@ func (tx *txn) eventOf(rec *wire.EventRecord) (Event, error) {
 		}
 		return MessageRead{Message: m}, err
 	}
-	return told.EventOf(rec), nil
+	ev := told.EventOf(rec)
+	if c, ok := ev.(Changed); ok && c.ID != (ident.MessageID{}) {
+		m, err := tx.find(c.ID)
+		c.Message = m
+		return c, err
+	}
+	return ev, nil
 }

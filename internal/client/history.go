@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -57,6 +58,16 @@ func (tx *txn) show(t *talk, rec *wire.MessageRecord, d ident.DeviceID, seq uint
 		content.Id = id[:]
 		rec.Content = content.Append(nil)
 	}
+	if rec.Gone != wire.GoneNot || deeds.Hidden(&content) {
+		if err := tx.done(t, rec, &content); err != nil {
+			return err
+		}
+		tx.record(t, deeds.Tomb(rec, id[:], seq, max(rec.Gone, wire.GoneHere)), d, seq, id)
+		return nil
+	}
+	if deeds.Disappears(&content) > 0 {
+		rec.Key = t.next + 1
+	}
 	tx.tell(&wire.MessageEvent{Room: t.ID[:], Position: tx.record(t, rec, d, seq, id)})
 	return nil
 }
@@ -97,13 +108,15 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, err
 		m.Path = Stored
 	}
 	m.Waited = time.Duration(min(rec.WaitedMs, 1<<40)) * time.Millisecond
-	switch body := c.Body.(type) {
-	case *wire.Text:
-		m.Text = body.Text
+	m.Deleted, m.Everywhere = rec.Gone != wire.GoneNot || deeds.Hidden(c), rec.Gone == wire.GoneEverywhere
+	if body, ok := c.Body.(*wire.Text); ok {
+		m.Text, m.Edited = body.Text, rec.EditedAt != 0
 		copy(m.ReplyTo[:], body.ReplyTo)
-	case *wire.Receipt, nil:
-		m.Newer = true
+		m.Disappears = time.Duration(deeds.Disappears(c)) * time.Second //nolint:gosec // bounded
+	} else {
+		m.Newer = !m.Deleted
 	}
+	m.Reactions = told.ReactionsOf(rec)
 	if m.Own {
 		tx.outcomesOf(&m, t, rec)
 	}
@@ -239,6 +252,10 @@ func (e *engine) page(ctx context.Context, to string, from uint64, limit int, si
 			if err != nil {
 				return err
 			}
+			if m.Deleted && !m.Everywhere {
+				continue
+			}
+			tx.startFading(t, it.N, &rec, &c)
 			out = append(out, m)
 		}
 		return nil
@@ -276,7 +293,9 @@ func (e *engine) outboxMessages(ctx context.Context) (out []Message, err error) 
 				if err != nil {
 					return err
 				}
-				out = append(out, m)
+				if !m.Deleted {
+					out = append(out, m)
+				}
 			}
 		}
 		return nil

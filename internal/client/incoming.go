@@ -90,6 +90,11 @@ func (tx *txn) content(g *groupState, from account.Member, plain []byte, in inbo
 	if _, err := ident.MessageIDFrom(c.Id); err != nil || c.Seq == 0 {
 		return nil //nolint:nilerr // a receipt
 	}
+	if e, ok := c.Body.(*wire.Erase); ok {
+		if err := tx.erased(t, from, e); err != nil {
+			return err
+		}
+	}
 	c.Received = nil
 	rec := &wire.MessageRecord{
 		Room: t.ID[:], Account: from.Account[:], Device: from.Device[:],

@@ -56,13 +56,13 @@ func startEngine(ctx context.Context, cfg Config, h *home.Home, dev *wire.Device
 		return nil, err
 	}
 	for _, load := range []func(context.Context) error{
-		e.loadPins, e.loadTalks, e.loadOutbox, e.loadQueues,
+		e.loadPins, e.loadTalks, e.loadOutbox, e.loadQueues, e.loadFading,
 	} {
 		if err := load(ctx); err != nil {
 			return nil, fmt.Errorf("open the home: %w", err)
 		}
 	}
-	go e.loop()
+	go e.loop() //nolint:gosec,contextcheck // it outlives the call that opens it
 	return e, nil
 }
 
@@ -106,7 +106,7 @@ func (e *engine) loadTalks(ctx context.Context) error {
 		if err := rec.Parse(it.Record); err != nil {
 			return errors.Join(home.ErrDamaged, err)
 		}
-		t := &talk{next: rec.NextPosition, Room: account.Room{Kind: rec.Kind}}
+		t := &talk{next: rec.NextPosition, disappear: rec.Disappear, Room: account.Room{Kind: rec.Kind}}
 		if t.ID, err = ident.RoomIDFrom(rec.Id); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/told"
@@ -113,7 +114,11 @@ func (tx *txn) queue(x *entry) *entry {
 	return x
 }
 
-func (tx *txn) putEntry(x *entry) { tx.Put(tx.home.Key(home.Outbox).At(x.at), &x.rec) }
+func (tx *txn) putEntry(x *entry) {
+	if !x.gone {
+		tx.Put(tx.home.Key(home.Outbox).At(x.at), &x.rec)
+	}
+}
 
 // place gives a message its number and its place in the history.
 func (tx *txn) place(t *talk, x *entry, content *wire.Content) error {
@@ -128,10 +133,14 @@ func (tx *txn) place(t *talk, x *entry, content *wire.Content) error {
 		}
 	}
 	t.order, content.Seq, x.seq = next, r.seq, r.seq
-	rec := &wire.MessageRecord{
-		Room: t.ID[:], Account: tx.me.Account[:], Device: tx.me.Device[:],
-		Content: content.Append(nil), ReadAt: tx.now.UnixMilli(),
+	rec := &wire.MessageRecord{Room: t.ID[:], Account: tx.me.Account[:], Device: tx.me.Device[:], ReadAt: tx.now.UnixMilli()}
+	if text, ok := content.Body.(*wire.Text); ok {
+		rec.Withdraw = newWithdraw()
+		if text.Disappear = t.disappear; t.disappear > 0 {
+			rec.Key = t.next + 1
+		}
 	}
+	rec.Content = content.Append(nil)
 	x.rec.Room, x.rec.Position = t.ID[:], tx.record(t, rec, tx.me.Device, x.seq, x.id)
 	x.rec.Name, x.rec.Content = "", nil
 	t.outbox = append(t.outbox, x)
@@ -160,6 +169,9 @@ func (tx *txn) resolve(x *entry, to ident.AccountID) error {
 // O4: it is gone, and the owner will be told. A crash before the commit has it
 // looked up again.
 func (tx *txn) drop(x *entry, why error) {
+	if x.gone {
+		return
+	}
 	tx.unresolved = slices.DeleteFunc(tx.unresolved, func(y *entry) bool { return x == y })
 	tx.dropped[x.id] = why
 	tx.Delete(tx.home.Key(home.Outbox).At(x.at))
@@ -168,7 +180,7 @@ func (tx *txn) drop(x *entry, why error) {
 
 // entryProblem records why a message waits, and tells it when it changes.
 func (tx *txn) entryProblem(x *entry, room ident.RoomID, why string) {
-	if x.rec.Problem == why {
+	if x.rec.Problem == why || x.gone {
 		return
 	}
 	x.rec.Problem = why
@@ -236,9 +248,12 @@ func (tx *txn) pump(t *talk) {
 
 // launch encrypts a message and sends it once that is durable.
 func (tx *txn) launch(s *session, t *talk, g *groupState, x *entry, to []account.Member) error {
-	_, content, err := tx.storedMessage(t, x.rec.Position)
+	rec, content, err := tx.storedMessage(t, x.rec.Position)
 	if err != nil {
 		return err
+	}
+	if e, ok := content.Body.(*wire.Erase); ok {
+		tx.withdraw(s, t, e)
 	}
 	owed := t.order.Owed()
 	content.Received = received(owed)
@@ -246,7 +261,7 @@ func (tx *txn) launch(s *session, t *talk, g *groupState, x *entry, to []account
 	if err != nil {
 		return err
 	}
-	req := &wire.Send{Envelope: env}
+	req := &wire.Send{Envelope: env, Withdraw: withdrawable(rec.Withdraw, to)}
 	for _, m := range to {
 		x.flying[m.Device] = true
 		req.Targets = append(req.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
@@ -273,6 +288,10 @@ func (tx *txn) encrypt(g *groupState, content *wire.Content) ([]byte, error) {
 func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Receipt, body wire.ResponseBody, err error) error {
 	for _, m := range to {
 		delete(x.flying, m.Device)
+	}
+	if x.gone { // taken back meanwhile
+		tx.pumpAll()
+		return nil
 	}
 	sent, ok := body.(*wire.Sent)
 	if err == nil && !ok {
@@ -353,8 +372,18 @@ func (tx *txn) writeOutcomes(t *talk, x *entry) error {
 
 // complete takes a message out of the outbox that every device has.
 func (tx *txn) complete(t *talk, x *entry) {
+	x.gone = true
 	t.outbox = slices.DeleteFunc(t.outbox, func(y *entry) bool { return x == y })
 	tx.Delete(tx.home.Key(home.Outbox).At(x.at))
+	rec, content, err := tx.storedMessage(t, x.rec.Position)
+	switch {
+	case err != nil:
+		tx.unread = err
+	case deeds.Hidden(content): // it has done its work
+		tx.entomb(t, x.rec.Position, rec, content, wire.GoneHere)
+	default:
+		tx.startFading(t, x.rec.Position, rec, content)
+	}
 }
 
 // retry ends all pauses.

@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
@@ -117,6 +118,9 @@ func (tx *txn) delivered(t *talk, d ident.DeviceID, span order.Span) error {
 		}
 		rec.Delivered = append(rec.Delivered, d[:])
 		tx.Put(tx.home.Key(home.Message, t.ID[:]).At(at.Position), rec)
+		if rec.Gone != wire.GoneNot || deeds.Hidden(content) {
+			continue
+		}
 		ev := &wire.DeliveredEvent{Room: t.ID[:], Id: content.Id, Device: d[:]}
 		if known {
 			ev.Account = a[:]

@@ -18,6 +18,9 @@ import (
 type talk struct {
 	account.Room
 
+	// disappear is how many seconds messages stay once they were read, 0: for good.
+	disappear uint64
+
 	order  order.Room
 	next   uint64        // position of the next message in the history
 	groups []*groupState // the one to send in first
@@ -40,6 +43,7 @@ type entry struct {
 	// open in the present session.
 	outcomes map[ident.DeviceID]wire.Outcome
 	flying   map[ident.DeviceID]bool
+	gone     bool // it left the outbox
 	pause    pause
 }
 
@@ -62,7 +66,7 @@ func (tx *txn) talkOf(r account.Room) *talk {
 
 // record is what the home keeps of the conversation.
 func (t *talk) record() *wire.RoomRecord {
-	rec := &wire.RoomRecord{Id: t.ID[:], Kind: t.Kind, NextPosition: t.next, Sequence: t.order.Record()}
+	rec := &wire.RoomRecord{Id: t.ID[:], Kind: t.Kind, NextPosition: t.next, Sequence: t.order.Record(), Disappear: t.disappear}
 	for i := range t.Accounts {
 		rec.Accounts = append(rec.Accounts, t.Accounts[i][:])
 	}

@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 		"clock":    setClock,
 		"await":    await,
 		"absent":   absent,
+		"keep":     keep,
 	}
 	for _, who := range actors {
 		cmds[who] = actor(who)

@@ -4,6 +4,7 @@ package script
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -78,7 +79,9 @@ func (s *stage) end(ts *testscript.TestScript, name string, sig syscall.Signal) 
 		ts.Fatalf("%s is not running", name)
 	}
 	delete(s.processes, name)
-	ts.Check(p.cmd.Process.Signal(sig))
+	if err := p.cmd.Process.Signal(sig); !errors.Is(err, os.ErrProcessDone) { // it may have ended by itself
+		ts.Check(err)
+	}
 	select {
 	case err := <-p.done:
 		return err

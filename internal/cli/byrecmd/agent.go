@@ -76,8 +76,9 @@ func (e *elsewhereError) run(ctx context.Context, env *cli.Env, args []string) i
 }
 
 // serveAgent runs handed-over commands on c until ctx ends. The caller holds
-// the home's lock.
-func serveAgent(ctx context.Context, home string, c *client.Client) (stop func(), err error) {
+// the home's lock. stop ends the commands under way; with finish they end by
+// themselves, as they do where one of them ended the device.
+func serveAgent(ctx context.Context, home string, c *client.Client) (stop func(finish bool), err error) {
 	ln, err := localsock.Listen(ctx, agentSocket(home))
 	if err != nil {
 		return nil, fmt.Errorf("home: %w", err)
@@ -93,7 +94,14 @@ func serveAgent(ctx context.Context, home string, c *client.Client) (stop func()
 			wg.Go(func() { runHandedOver(ctx, conn, c) })
 		}
 	})
-	return func() { cancel(); _ = ln.Close(); wg.Wait() }, nil
+	return func(finish bool) {
+		if !finish {
+			cancel()
+		}
+		_ = ln.Close()
+		wg.Wait()
+		cancel()
+	}, nil
 }
 
 func runHandedOver(ctx context.Context, conn net.Conn, c *client.Client) {

@@ -48,6 +48,7 @@ func (p *program) root(catch func(error) error) *cli.Command {
 		Example: "byre register https://127.0.0.1:8443 alice --ca byre-data/ca.pem\nbyre send bob \"안녕 🐄\"\nbyre listen",
 		Sub: []*cli.Command{
 			p.register(), p.send(), p.sync(), p.listen(), p.history(), p.rooms(), p.friends(),
+			p.edit(), p.react(), p.deleting(), p.clearing(), p.read(), p.disappear(), p.locking(), p.wipe(),
 			p.requests(), p.devices(), p.retry(), p.held(), p.safety(), doctor(),
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
 
@@ -29,6 +30,8 @@ type eventJSON struct {
 	Account       string     `json:"account,omitempty"`
 	Device        string     `json:"device,omitempty"`
 	Removed       *bool      `json:"removed,omitempty"`
+	Emoji         string     `json:"emoji,omitempty"`
+	Seconds       *int64     `json:"seconds,omitempty"`
 }
 
 // expiredJSON is apart: its "from" is a time.
@@ -62,6 +65,21 @@ func eventObject(ev client.Event) any {
 		}
 		if m.ReplyTo != (ident.MessageID{}) {
 			o.ReplyTo = m.ReplyTo.String()
+		}
+		return o
+	case client.Changed:
+		o := eventJSON{Event: string(ev.What), Room: ev.Room.String(), Account: ev.Account.String(), At: utc(ev.At), Text: ev.Message.Text}
+		if ev.ID != (ident.MessageID{}) {
+			o.ID = ev.ID.String()
+		}
+		for _, r := range ev.Message.Reactions {
+			if ev.What == told.Reaction && r.Account == ev.Account {
+				o.Emoji = r.Emoji
+			}
+		}
+		if ev.What == told.Disappear {
+			secs := int64(ev.For.Seconds())
+			o.Seconds = &secs
 		}
 		return o
 	case client.Delivered:
@@ -105,6 +123,8 @@ func eventLine(ev client.Event) string {
 	switch ev := ev.(type) {
 	case client.MessageRead:
 		return messageLine(ev.Message)
+	case client.Changed:
+		return changedLine(ev)
 	case client.Delivered:
 		return fmt.Sprintf("[%s] delivered: %s", ev.At.Local().Format(clockTime), ev.ID)
 	case client.Expired:
@@ -129,6 +149,30 @@ func eventLine(ev client.Event) string {
 	return "* something happened that this byre can't show"
 }
 
+func changedLine(ev client.Changed) string {
+	switch ev.What {
+	case told.Edited:
+		return "* edited: " + messageLine(ev.Message)
+	case told.Deleted:
+		return "* a message was deleted for everyone"
+	case told.Reaction:
+		for _, r := range ev.Message.Reactions {
+			if r.Account == ev.Account {
+				return "* " + plain(r.Emoji) + " to: " + messageLine(ev.Message)
+			}
+		}
+		return "* an answer was taken back from: " + messageLine(ev.Message)
+	case told.Read:
+		return "* the conversation was read"
+	case told.Disappear:
+		if ev.For == 0 {
+			return "* messages stay from now on"
+		}
+		return fmt.Sprintf("* messages disappear %s after they were read", ev.For)
+	}
+	return "* something happened that this byre can't show"
+}
+
 // messageLine shows a message as a person reads it.
 func messageLine(m client.Message) string {
 	who, mark := sender(m), ""
@@ -137,8 +181,16 @@ func messageLine(m client.Message) string {
 		mark = "  (" + ownState(m) + ")"
 	}
 	text := plain(m.Text)
-	if m.Newer {
+	switch {
+	case m.Everywhere:
+		return fmt.Sprintf("%s: (deleted)", plain(who))
+	case m.Newer:
 		text = "(this needs a newer byre)"
+	case m.Edited:
+		text += " (edited)"
+	}
+	for _, r := range m.Reactions {
+		mark += " " + plain(r.Emoji)
 	}
 	return fmt.Sprintf("[%s] %s: %s%s", m.SentAt.Local().Format(clockTime), plain(who), text, mark)
 }

@@ -27,6 +27,10 @@ type messageJSON struct {
 	Devices    []deviceJSON `json:"devices,omitempty"`
 	Queued     bool         `json:"queued,omitempty"`
 	Problem    string       `json:"problem,omitempty"`
+	Deleted    bool         `json:"deleted,omitempty"`
+	Edited     bool         `json:"edited,omitempty"`
+	Reactions  []string     `json:"reactions,omitempty"`
+	Disappears int64        `json:"disappears_seconds,omitempty"`
 }
 
 func messageObject(c *client.Client, m client.Message) messageJSON {
@@ -36,6 +40,10 @@ func messageObject(c *client.Client, m client.Message) messageJSON {
 	}
 	if m.Own { // it did not come here on any path; devices say how it went
 		o.From, o.Path = c.Me().Name, ""
+	}
+	o.Deleted, o.Edited, o.Disappears = m.Everywhere, m.Edited, int64(m.Disappears/time.Second)
+	for _, r := range m.Reactions {
+		o.Reactions = append(o.Reactions, r.Emoji)
 	}
 	if m.ReplyTo != (ident.MessageID{}) {
 		o.ReplyTo = m.ReplyTo.String()

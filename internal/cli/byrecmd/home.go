@@ -127,9 +127,7 @@ func (d *homeDir) config(ctx context.Context, env *cli.Env) (client.Config, erro
 			return dialer{dial}, nil
 		},
 	}
-	if keyring.Available() {
-		cfg.Keyring = keyring.System{}
-	}
+	cfg.Keyring = systemKeyring()
 	return cfg, nil
 }
 

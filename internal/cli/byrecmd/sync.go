@@ -61,7 +61,12 @@ func (p *program) listen() *cli.Command {
 				if err != nil {
 					return err
 				}
-				return errors.Join(listen(ctx, env, d, *asJSON), d.close())
+				if err = listen(ctx, env, d, *asJSON); errors.Is(err, client.ErrWiped) {
+					return errors.Join(client.ErrWiped, d.remove())
+				} else if errors.Is(err, client.ErrLocked) {
+					return errors.Join(client.ErrLocked, d.close())
+				}
+				return errors.Join(err, d.close())
 			}
 		},
 	}
@@ -77,12 +82,12 @@ func listen(ctx context.Context, env *cli.Env, d *homeDir, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	stop, err := serveAgent(ctx, d.path, c)
 	if err != nil {
 		return errors.Join(err, c.Close())
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
 		ended <- c.Run(ctx)
@@ -93,9 +98,9 @@ func listen(ctx context.Context, env *cli.Env, d *homeDir, asJSON bool) error {
 	}
 	err = printEvents(ctx, env, c, asJSON, true)
 	cancel()
-	runErr := <-ended
-	stop()
-	return errors.Join(err, runErr, c.Close())
+	err = errors.Join(err, <-ended)
+	stop(errors.Is(err, client.ErrLocked) || errors.Is(err, client.ErrWiped))
+	return errors.Join(err, c.Close())
 }
 
 // connection tells the person when there is no connection, once, and when it is

@@ -97,6 +97,8 @@ type Changed struct {
 	Room    ident.RoomID
 	ID      ident.MessageID // zero where it is about none
 	Account ident.AccountID // who did it
+	// Message is the one that ID names, as it is now.
+	Message Message
 	// For is the time that messages stay once they were read; 0: for good.
 	For time.Duration
 }

@@ -66,6 +66,16 @@ type ReactionOf struct {
 	Emoji   string
 }
 
+// ReactionsOf are the answers that a record has.
+func ReactionsOf(rec *wire.MessageRecord) (out []ReactionOf) {
+	for _, r := range rec.Reactions {
+		if a, err := ident.AccountIDFrom(r.Account); err == nil {
+			out = append(out, ReactionOf{a, r.Emoji})
+		}
+	}
+	return out
+}
+
 // Message is one message as this device has it.
 type Message struct {
 	ID   ident.MessageID

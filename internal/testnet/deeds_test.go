@@ -1,0 +1,226 @@
+package testnet_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client"
+	done "github.com/byre-messenger/byre/internal/client/deeds"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/testnet"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+)
+
+// friends are alice and bob, who have talked.
+func friends(t *testing.T) (*testnet.Net, *testnet.Person, *testnet.Person) {
+	t.Helper()
+	n := testnet.New(t, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519})
+	alice, bob := n.Join("alice"), n.Join("bob")
+	alice.Says(bob, "hello")
+	for _, p := range []*testnet.Person{alice, bob, alice, bob, alice} {
+		p.Syncs()
+	}
+	alice.Took()
+	bob.Took()
+	return n, alice, bob
+}
+
+// texts is what a person reads of a conversation.
+func texts(t *testing.T, p, with *testnet.Person) string {
+	t.Helper()
+	list, err := p.History(t.Context(), with.Name, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, m := range list {
+		switch {
+		case m.Everywhere:
+			out = append(out, "-")
+		default:
+			out = append(out, m.Text)
+		}
+	}
+	return strings.Join(out, "|")
+}
+
+// whats are the changes that a person was told of.
+func whats(p *testnet.Person) (out []told.What) {
+	for _, ev := range p.Took() {
+		if c, ok := ev.(client.Changed); ok {
+			out = append(out, c.What)
+		}
+	}
+	return out
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWhatPeopleDoToMessages is the life of a few messages that are edited,
+// answered, deleted and cleared, over crashes of both devices.
+func TestWhatPeopleDoToMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, bob := friends(t)
+		defer n.Close()
+		first := alice.Says(bob, "the cwo is out")
+		second := alice.Says(bob, "a secret")
+		alice.Syncs()
+		bob.Syncs()
+		bob.Took()
+		must(t, alice.Edit(t.Context(), first.ID, "the cow is out"))
+		must(t, alice.Crash())
+		alice.Syncs()
+		bob.Syncs()
+		if got := texts(t, bob, alice); got != "hello|the cow is out|a secret" {
+			t.Errorf("bob reads %q after the edit", got)
+		}
+		must(t, bob.React(t.Context(), first.ID, "🐄"))
+		if err := bob.React(t.Context(), first.ID, "moo"); !errors.Is(err, done.ErrEmoji) {
+			t.Errorf("an answer in words: %v", err)
+		}
+		if err := bob.Edit(t.Context(), first.ID, "the pig is out"); !errors.Is(err, done.ErrNotYours) {
+			t.Errorf("bob edits alice's message: %v", err)
+		}
+		if err := bob.Delete(t.Context(), first.ID, true); !errors.Is(err, done.ErrNotYours) {
+			t.Errorf("bob deletes alice's message for everyone: %v", err)
+		}
+		bob.Syncs()
+		alice.Syncs()
+		if m, err := alice.Message(t.Context(), first.ID); err != nil || len(m.Reactions) != 1 || m.Reactions[0].Emoji != "🐄" {
+			t.Errorf("alice sees %v, %v", m.Reactions, err)
+		}
+		must(t, alice.Delete(t.Context(), second.ID, true))
+		must(t, alice.Crash())
+		alice.Syncs()
+		bob.Syncs()
+		if a, b := texts(t, alice, bob), texts(t, bob, alice); a != "hello|the cow is out|-" || a != b {
+			t.Errorf("after the deletion alice reads %q, bob %q", a, b)
+		}
+		if got := whats(bob); !slices.Equal(got, []told.What{told.Edited, told.Deleted}) {
+			t.Errorf("bob was told %v", got)
+		}
+		if got := whats(alice); !slices.Equal(got, []told.What{told.Reaction}) {
+			t.Errorf("alice was told %v", got)
+		}
+		must(t, bob.Delete(t.Context(), first.ID, false))
+		if err := bob.Delete(t.Context(), first.ID, false); !errors.Is(err, client.ErrUnknownMessage) {
+			t.Errorf("deleted twice: %v", err)
+		}
+		must(t, bob.Crash())
+		if a, b := texts(t, alice, bob), texts(t, bob, alice); a != "hello|the cow is out|-" || b != "hello|-" {
+			t.Errorf("deleted for bob: alice reads %q, bob %q", a, b)
+		}
+		must(t, alice.Clear(t.Context(), "bob"))
+		alice.Says(bob, "and on we go")
+		alice.Syncs()
+		bob.Syncs()
+		if a, b := texts(t, alice, bob), texts(t, bob, alice); a != "and on we go" || b != "hello|-|and on we go" {
+			t.Errorf("cleared for alice: alice reads %q, bob %q", a, b)
+		}
+		for _, ev := range slices.Concat(alice.Took(), bob.Took()) {
+			switch ev := ev.(type) {
+			case client.Expired, client.Problem:
+				t.Errorf("somebody was told %v", ev)
+			}
+		}
+	})
+}
+
+// TestAMessageTakenBackIsNeverSeen: one that waits, at the server or in the
+// outbox, is deleted for everyone before the other comes.
+func TestAMessageTakenBackIsNeverSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, bob := friends(t)
+		defer n.Close()
+		stored := alice.Says(bob, "sent in anger")
+		alice.Syncs()
+		queued := alice.Says(bob, "written in anger")
+		must(t, alice.Delete(t.Context(), stored.ID, true))
+		must(t, alice.Delete(t.Context(), queued.ID, false))
+		alice.Says(bob, "sorry")
+		alice.Syncs()
+		bob.Syncs()
+		time.Sleep(2 * time.Minute) //nolint:forbidigo // simulated: a hole would be told now
+		bob.Syncs()
+		for _, ev := range bob.Took() {
+			switch ev := ev.(type) {
+			case client.MessageRead:
+				if ev.Message.Text != "sorry" {
+					t.Errorf("bob was shown %q", ev.Message.Text)
+				}
+			case client.Expired, client.Problem:
+				t.Errorf("bob was told %+v", ev)
+			}
+		}
+		if got := texts(t, bob, alice); !strings.HasSuffix(got, "sorry") || strings.Contains(got, "anger") {
+			t.Errorf("bob reads %q", got)
+		}
+	})
+}
+
+// TestMessagesDisappear: the time runs from reading, on either side, over
+// restarts and clocks that are set back.
+func TestMessagesDisappear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, bob := friends(t)
+		defer n.Close()
+		if err := alice.Disappear(t.Context(), "bob", time.Millisecond); !errors.Is(err, done.ErrTimer) {
+			t.Errorf("a millisecond: %v", err)
+		}
+		must(t, alice.Disappear(t.Context(), "bob", time.Hour))
+		alice.Says(bob, "gone in an hour")
+		alice.Syncs()
+		time.Sleep(2 * time.Hour) //nolint:forbidigo // simulated
+		bob.Syncs()
+		if got := texts(t, alice, bob); got != "hello" {
+			t.Errorf("two hours later alice reads %q", got)
+		}
+		if got := whats(bob); !slices.Equal(got, []told.What{told.Disappear}) { // and reads it
+			t.Errorf("bob was told %v", got)
+		}
+		bob.Says(alice, "mine too")
+		time.Sleep(40 * time.Minute) //nolint:forbidigo // simulated
+		must(t, bob.Crash())
+		bob.Clock.Set(-24 * time.Hour)
+		if got := texts(t, bob, alice); got != "hello|gone in an hour|mine too" {
+			t.Errorf("40 minutes later bob reads %q", got)
+		}
+		time.Sleep(21 * time.Minute) //nolint:forbidigo // simulated
+		if got := texts(t, bob, alice); got != "hello|mine too" {
+			t.Errorf("61 minutes later bob reads %q", got)
+		}
+		must(t, bob.Crash())
+		if got := texts(t, bob, alice); got != "hello|mine too" {
+			t.Errorf("after a restart bob reads %q", got)
+		}
+		must(t, bob.Disappear(t.Context(), "alice", 0))
+		bob.Syncs()
+		alice.Syncs()
+		if m := alice.Says(bob, "stays"); m.Disappears != 0 {
+			t.Errorf("bob's setting is not alice's: %v", m.Disappears)
+		}
+	})
+}
+
+// TestMessagesAreMarkedRead: the writer is told.
+func TestMessagesAreMarkedRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, bob := friends(t)
+		defer n.Close()
+		must(t, bob.MarkRead(t.Context(), "alice"))
+		bob.Syncs()
+		alice.Syncs()
+		if got := whats(alice); !slices.Equal(got, []told.What{told.Read}) {
+			t.Errorf("alice was told %v", got)
+		}
+	})
+}
