@@ -27,6 +27,8 @@ type Person struct {
 	Store *storetest.Faulty
 	// Clock is the device's.
 	Clock *clock.Shifted
+	// Vault is the home's, nil unless the net has vaults.
+	Vault home.Vault
 
 	net  *Net
 	disk *memstore.Disk
@@ -50,6 +52,9 @@ func (n *Net) Newcomer(name string) *Person {
 		Name: name, Passphrase: name + "'s passphrase", Clock: clock.Shift(clock.System{}, 0),
 		Switch: &Switch{wires: &n.wires, who: len(n.people)}, net: n, disk: &memstore.Disk{},
 	}
+	if n.options.Vaults {
+		p.Vault = home.NewVaultForTests()
+	}
 	n.people = append(n.people, p)
 	return p
 }
@@ -60,6 +65,7 @@ func (p *Person) config() client.Config {
 		Passphrase: func() (secret.Bytes, error) { return secret.New([]byte(p.Passphrase)), nil },
 		Connect:    func(client.Server) (client.Transport, error) { return p.Switch, nil },
 		Clock:      p.Clock,
+		Vault:      p.Vault,
 		Server:     client.Server{URL: "https://byre.test"},
 		Suite:      p.net.options.Suite,
 		Cost:       home.WeakCostForTests(),

@@ -32,6 +32,9 @@ type Options struct {
 	// their way to the disk, for tests that plant a bug there. nil changes
 	// nothing.
 	Disk, HomeDisk func(store.Store) store.Store
+	// Vaults gives each device a vault of its own that erases for good. Without
+	// it the slots stand in its store, and go with copies of that.
+	Vaults bool
 }
 
 // Net is a server and the people around it. Its methods are for the test's
