@@ -149,7 +149,7 @@ func TestAMessageTakenBackIsNeverSeen(t *testing.T) {
 		alice.Says(bob, "sorry")
 		alice.Syncs()
 		bob.Syncs()
-		time.Sleep(2 * time.Minute) //nolint:forbidigo // simulated: a hole would be told now
+		time.Sleep(2 * time.Minute)
 		bob.Syncs()
 		for _, ev := range bob.Took() {
 			switch ev := ev.(type) {
@@ -179,7 +179,7 @@ func TestMessagesDisappear(t *testing.T) {
 		must(t, alice.Disappear(t.Context(), "bob", time.Hour))
 		alice.Says(bob, "gone in an hour")
 		alice.Syncs()
-		time.Sleep(2 * time.Hour) //nolint:forbidigo // simulated
+		time.Sleep(2 * time.Hour)
 		bob.Syncs()
 		if got := texts(t, alice, bob); got != "hello" {
 			t.Errorf("two hours later alice reads %q", got)
@@ -188,13 +188,13 @@ func TestMessagesDisappear(t *testing.T) {
 			t.Errorf("bob was told %v", got)
 		}
 		bob.Says(alice, "mine too")
-		time.Sleep(40 * time.Minute) //nolint:forbidigo // simulated
+		time.Sleep(40 * time.Minute)
 		must(t, bob.Crash())
 		bob.Clock.Set(-24 * time.Hour)
 		if got := texts(t, bob, alice); got != "hello|gone in an hour|mine too" {
 			t.Errorf("40 minutes later bob reads %q", got)
 		}
-		time.Sleep(21 * time.Minute) //nolint:forbidigo // simulated
+		time.Sleep(21 * time.Minute)
 		if got := texts(t, bob, alice); got != "hello|mine too" {
 			t.Errorf("61 minutes later bob reads %q", got)
 		}

@@ -181,11 +181,10 @@ func theft(t *testing.T, seed uint64) {
 	alice, bob := n.Join("alice"), n.Join("bob")
 	both := []*testnet.Person{alice, bob}
 	var marks []string
-	says := func(p, to *testnet.Person) string {
+	says := func(p, to *testnet.Person) {
 		mark := fmt.Sprintf("canary-%d.", len(marks))
 		marks = append(marks, mark)
 		p.Says(to, mark)
-		return mark
 	}
 	// try does something that may be interrupted, and again until it is done.
 	try := func(p *testnet.Person, do func() error) {
@@ -237,12 +236,12 @@ func theft(t *testing.T, seed uint64) {
 			try(p, func() error { return p.Disappear(t.Context(), to.Name, time.Minute) })
 			says(p, to)
 			sync()
-			time.Sleep(3 * time.Minute) //nolint:forbidigo // simulated
+			time.Sleep(3 * time.Minute)
 			try(p, func() error { return p.Disappear(t.Context(), to.Name, 0) })
 		}
 		sync()
 	}
-	time.Sleep(time.Minute) //nolint:forbidigo // simulated: keys that were used up die
+	time.Sleep(time.Minute)
 	lives := texts(t, alice, bob) + texts(t, bob, alice)
 	opens := string(stolen(t, tape.all, both...))
 	for _, mark := range marks {
