@@ -13,16 +13,26 @@ class Look {
   lockAfter = $state(0);
 
   constructor() {
+    this.#read();
+    // Chosen in another tab.
+    addEventListener("storage", (ev) => {
+      if (ev.key !== KEPT) return;
+      this.#read();
+      this.#show();
+    });
+    dark.addEventListener("change", () => this.#show());
+    this.#show();
+  }
+
+  #read(): void {
     try {
       const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as { theme?: Theme; language?: Language; lockAfter?: number };
-      if (kept.theme === "light" || kept.theme === "dark") this.theme = kept.theme;
+      if (kept.theme === "auto" || kept.theme === "light" || kept.theme === "dark") this.theme = kept.theme;
       if (kept.language && Object.hasOwn(languages, kept.language)) l10n.language = kept.language;
       if (typeof kept.lockAfter === "number") this.lockAfter = kept.lockAfter;
     } catch {
       // Unreadable, or not to be had: the defaults.
     }
-    dark.addEventListener("change", () => this.#show());
-    this.#show();
   }
 
   set(change: { theme?: Theme; language?: Language; lockAfter?: number }): void {

@@ -14,7 +14,8 @@ export class Session {
   conversations: Conversation[] | undefined = $state.raw();
   friends: Friend[] | undefined = $state.raw();
   requests: Request[] = $state.raw([]);
-  ask = $state(true);
+  /** Strangers ask first; undefined while not known. */
+  ask: boolean | undefined = $state();
   /** Why a list could not be read. */
   problem: unknown = $state.raw();
   expired: Expired[] = $state.raw([]);
@@ -54,7 +55,8 @@ export class Session {
       case "state": {
         const was = this.now;
         this.now = this.core.state;
-        if (this.now.phase === "open" && was.phase !== "open") this.refresh();
+        const online = this.now.connection.state === "online" && was.connection.state !== "online";
+        if (this.now.phase === "open" && (online || was.phase !== "open")) this.refresh();
         if (this.now.phase !== "open" && was.phase === "open") this.#forget();
         break;
       }
@@ -109,6 +111,7 @@ export class Session {
   #forget(): void {
     this.conversations = this.friends = undefined;
     this.requests = [];
+    this.ask = undefined;
     this.expired = [];
     this.problem = undefined;
     this.work = 0;

@@ -53,7 +53,7 @@ export const en = {
   // Banners.
   offline: "No connection. What you write is kept here and goes out when the server answers.",
   reconnecting: "Connecting…",
-  updateReady: "A newer byre is ready. Your drafts are kept; reloading locks this tab.",
+  updateReady: "A newer byre is ready. Your drafts are kept; it may ask for your passphrase.",
   notPersistent: "This browser may clear byre when its disk runs full.",
   keepIt: "Ask to keep",
   keptNot: "The browser said no. Installing byre or setting a bookmark often changes its mind.",
@@ -104,6 +104,7 @@ export const en = {
   cameUnknown: "Not known",
   perDevice: "At each device",
   device: (n: string) => `Device ${n}`,
+  reason: "What holds it up",
   expiredCount: (n: number, count: string) => (n === 1 ? "1 message expired while this device was away" : `${count} messages expired while this device was away`),
   healedCount: (n: number, count: string) => (n === 1 ? "1 expired message came after all" : `${count} expired messages came after all`),
   between: (from: string, to: string) => `between ${from} and ${to}`,

@@ -49,7 +49,7 @@ export const ko: Catalogue = {
 
   offline: "연결되지 않았습니다. 쓴 메시지는 여기 보관되었다가 서버가 응답하면 나갑니다.",
   reconnecting: "연결하는 중…",
-  updateReady: "새 버전이 준비되었습니다. 쓰던 글은 남고, 새로고침하면 이 탭이 잠깁니다.",
+  updateReady: "새 버전이 준비되었습니다. 쓰던 글은 남으며, 암호 문구를 다시 물을 수 있습니다.",
   notPersistent: "디스크가 가득 차면 브라우저가 byre의 데이터를 지울 수 있습니다.",
   keepIt: "보관 요청",
   keptNot: "브라우저가 거절했습니다. byre를 설치하거나 북마크하면 허용되는 경우가 많습니다.",
@@ -98,6 +98,7 @@ export const ko: Catalogue = {
   cameUnknown: "알 수 없음",
   perDevice: "기기별 상태",
   device: (n) => `기기 ${n}`,
+  reason: "보내지 못하는 이유",
   expiredCount: (_, count) => `이 기기가 없는 동안 메시지 ${count}개가 만료되었습니다`,
   healedCount: (_, count) => `만료된 메시지 ${count}개가 뒤늦게 도착했습니다`,
   between: (from, to) => `${from} ~ ${to}`,

@@ -1,0 +1,113 @@
+// What the stories of the screens stand on beside stage.mjs: people who see,
+// type and click, pictures of what they see, and axe.
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+import { passphrase, tab } from "./stage.mjs";
+
+export const shots = new URL("./shots/", import.meta.url).pathname;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export const sizes = { narrow: { width: 390, height: 844 }, wide: { width: 1200, height: 800 } };
+export const themes = ["light", "dark"];
+
+/** One Chromium with a profile for each person, which is gone when it ends. */
+export async function people(t, count) {
+  const b = await chromium.launch({
+    executablePath: process.env.BYRE_CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad"],
+  });
+  t.after(() => b.close().catch(() => {}));
+  return Promise.all(Array.from({ length: count }, async () => ({ context: await b.newContext({ reducedMotion: "reduce", locale: "en-GB", timezoneId: "Asia/Seoul" }), complaints: [] })));
+}
+
+/** A tab in which a person works through the screens alone, in English unless told. */
+export async function person(b, server, { language = "en", theme = "light", size = "wide" } = {}) {
+  const me = await tab(b, server, async (cdp) => {
+    await cdp.send("Page.enable");
+    await cdp.send("Page.addScriptToEvaluateOnNewDocument", { source: `localStorage.getItem("byre look") ?? localStorage.setItem("byre look", JSON.stringify(${JSON.stringify({ language, theme })}))` });
+  });
+  const { page } = me;
+  await page.setViewportSize(sizes[size]);
+  page.setDefaultTimeout(10_000);
+  return Object.assign(me, {
+    /** S1, as a first visit goes. */
+    async signUp(name) {
+      await page.getByLabel("Name", { exact: true }).fill(name);
+      await page.getByLabel("Passphrase", { exact: true }).fill(passphrase);
+      await page.getByLabel("Passphrase again").fill(passphrase);
+      await page.getByRole("button", { name: "Create account" }).click();
+      await page.getByRole("heading", { name: "Conversations", exact: true }).waitFor({ timeout: 60_000 });
+      await me.until("s.connection.state === 'online'");
+    },
+    go: (place) => page.getByRole("navigation").getByRole("button", { name: place }).click(),
+    async befriend(name) {
+      await me.go("Friends");
+      await page.getByLabel("Friend's name").fill(name);
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: `Write to ${name}` }).waitFor();
+    },
+    box: () => page.getByRole("textbox", { name: "Write a message" }),
+    line: (text) => page.locator("article", { hasText: text }),
+    /** Another look, as if it was chosen in another tab. */
+    async look(language, theme, size) {
+      await page.setViewportSize(sizes[size]);
+      await page.evaluate((look) => {
+        localStorage.setItem("byre look", JSON.stringify(look));
+        dispatchEvent(new StorageEvent("storage", { key: "byre look" }));
+        return new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+      }, { language, theme });
+    },
+    /** Presses Tab until what has the focus bears the name. */
+    async tabTo(name) {
+      for (let i = 0; i < 60; i++) {
+        const here = await page.evaluate(() => {
+          const e = document.activeElement;
+          return (e?.getAttribute("aria-label") ?? e?.labels?.[0]?.textContent ?? e?.textContent ?? "").trim();
+        });
+        if (here === name) return;
+        await page.keyboard.press("Tab");
+      }
+      throw new Error(`the keyboard does not reach ${name}`);
+    },
+    /** Says something on the core's channel, as the core would. */
+    asCore: (event) => page.evaluate((event) => new BroadcastChannel("byre core").postMessage({ to: "tabs", kind: "event", event }), event),
+    /** A screen in every look: axe in each theme and size, a picture in each language too. */
+    async portray(name) {
+      const found = [];
+      for (const size of Object.keys(sizes)) for (const theme of themes) for (const lang of ["ko", "en"]) {
+        await me.look(lang, theme, size);
+        await me.shot(`${name}-${lang}-${theme}-${sizes[size].width}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (wide > 0) found.push(`${name} ${lang} ${size}: ${wide} px wider than the window`);
+        if (lang === "en") found.push(...(await me.findings()).map((f) => `${name} ${theme} ${size}: ${f}`));
+        else found.push(...(await me.untranslated()).map((text) => `${name} ${size}: not Korean: ${text}`));
+      }
+      await me.look("en", "light", "wide");
+      return found;
+    },
+    /** Words of Latin letters in sight that are in no language: all of two and more, but names and what is marked. */
+    untranslated: () => page.evaluate(() => {
+      const found = [];
+      const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      while (walk.nextNode()) {
+        const e = walk.currentNode.parentElement;
+        const text = walk.currentNode.nodeValue.trim();
+        if (!/[a-z]{2,}/i.test(text) || /[가-힣]/.test(text) || !e.checkVisibility() || e.closest("[lang=en], [translate=no], noscript, code, article, [data-text], .who, .avatar")) continue;
+        if (text !== "byre" && !/^[\d.,]+ ?([kMG]?B|byte)$/.test(text)) found.push(text);
+      }
+      return found;
+    }),
+    /** What axe finds: rule, and where. */
+    async findings() {
+      if (!(await page.evaluate(() => "axe" in window))) await me.cdp.send("Runtime.evaluate", { expression: axe });
+      const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+      return found.violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(" ")}: ${n.failureSummary?.split("\n")[1]?.trim() ?? ""}`));
+    },
+    async shot(name) {
+      mkdirSync(shots, { recursive: true });
+      await page.evaluate(() => document.fonts.ready);
+      await page.screenshot({ path: `${shots}${name}.png`, animations: "disabled", caret: "hide" });
+    },
+  });
+}
