@@ -54,7 +54,7 @@ func mayLock() string {
 	if lim.Max == unix.RLIM_INFINITY || mayLockAnything() {
 		return ""
 	}
-	return fmt.Sprintf("the limit is %d KiB and all of it would have to be free", lim.Max>>10)
+	return fmt.Sprintf("the limit is %d KiB, and memory is locked whole or not at all", lim.Max>>10)
 }
 
 // mayLockAnything reports CAP_IPC_LOCK, which no limit holds for.
