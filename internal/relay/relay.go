@@ -65,9 +65,7 @@ type Relay struct {
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
-	// gate is held for reading while a frame is handled; draining is under it.
-	gate     sync.RWMutex
-	draining bool
+	gate     gate
 	hour     int64      // of the last sweep; only sweep uses it
 	oldest   uint32     // segment of keys at the last sweep; only sweep uses it
 	calm     calm.Watch // only Run uses it
@@ -266,9 +264,7 @@ func (r *Relay) Status() Status {
 // sessions. It returns ctx's error if that did not come to an end before ctx
 // did; what is then unanswered is not lost, its senders send it again.
 func (r *Relay) Drain(ctx context.Context) error {
-	r.gate.Lock()
-	r.draining = true
-	r.gate.Unlock()
+	r.gate.shut()
 	r.router.all(func(b *box) {
 		b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) { m.Stop(fx) })
 	})

@@ -65,12 +65,11 @@ func (r *Relay) Open(link Link) *Session {
 		RetentionHours: uint32(r.cfg.Retention / time.Hour),              //nolint:gosec // at most 72
 		Registration:   r.cfg.Registration, RegisterWork: uint32(s.work), //nolint:gosec // at most 26
 	})
-	r.gate.RLock()
-	defer r.gate.RUnlock()
-	if r.draining {
+	if !r.gate.enter() {
 		s.end(Stopping)
 		return s
 	}
+	defer r.gate.leave()
 	s.grace = &grace{}
 	s.grace.session.Store(s)
 	r.timers.Add(r.cfg.Clock.Now().Add(signInTimeout), s.grace)
@@ -103,8 +102,10 @@ func (s *Session) expire() {
 // device waits as well (sign-in, directory, epoch log), never for another
 // device. The relay does not keep frame.
 func (s *Session) Handle(frame []byte) {
-	s.relay.gate.RLock()
-	defer s.relay.gate.RUnlock()
+	open := s.relay.gate.enter()
+	if open {
+		defer s.relay.gate.leave()
+	}
 	if s.ended.Load() {
 		return
 	}
@@ -126,15 +127,15 @@ func (s *Session) Handle(frame []byte) {
 		s.end(Malformed)
 		return
 	}
+	if !open {
+		s.fail(req.Id, wire.FailureUnavailable, "the server is going down, connect again")
+		return
+	}
 	s.handle(req)
 }
 
 // handle answers a request, now or later.
 func (s *Session) handle(req *wire.Request) {
-	if s.relay.draining {
-		s.fail(req.Id, wire.FailureUnavailable, "the server is going down, connect again")
-		return
-	}
 	if grows(req.Body) && s.relay.cfg.Full() {
 		s.fail(req.Id, wire.FailureUnavailable, "the server's disk is full, try again later")
 		return
