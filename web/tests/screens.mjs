@@ -86,14 +86,14 @@ export async function person(b, server, { language = "en", theme = "light", size
       await me.look("en", "light", "wide");
       return found;
     },
-    /** Words of Latin letters in sight that are in no language: all of two and more, but names and what is marked. */
+    /** Words of Latin letters in sight that are in no language: all of two and more, but names, what is marked, and what was said before the language changed. */
     untranslated: () => page.evaluate(() => {
       const found = [];
       const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       while (walk.nextNode()) {
         const e = walk.currentNode.parentElement;
         const text = walk.currentNode.nodeValue.trim();
-        if (!/[a-z]{2,}/i.test(text) || /[가-힣]/.test(text) || !e.checkVisibility() || e.closest("[lang=en], [translate=no], noscript, code, article, [data-text], .who, .avatar")) continue;
+        if (!/[a-z]{2,}/i.test(text) || /[가-힣]/.test(text) || !e.checkVisibility() || e.closest("[lang=en], [translate=no], noscript, code, article, .who, .avatar, .toasts, .hidden[role=status]")) continue;
         if (text !== "byre" && !/^[\d.,]+ ?([kMG]?B|byte)$/.test(text)) found.push(text);
       }
       return found;
