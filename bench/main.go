@@ -1,5 +1,3 @@
-//go:build linux
-
 // Command bench loads a relay over its real wire protocol and measures it:
 //
 //	W1  online relay: pairs of devices, a window of messages each

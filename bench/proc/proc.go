@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package proc runs programs that are measured, and reads what they use: CPU
 // time and memory from Linux's /proc, and space on the disk.
 package proc
@@ -204,15 +202,6 @@ func (m *Meter) Read() (Usage, error) {
 	return u, nil
 }
 
-// ownCPU returns the CPU seconds of this process.
-func ownCPU() float64 {
-	var r syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
-		return 0
-	}
-	return float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
-}
-
 // allCPU returns the CPU seconds that all programs used since the start of the
 // machine, 0 where /proc is missing.
 func allCPU() float64 {
@@ -246,9 +235,7 @@ func DiskUse(dir string) (int64, error) {
 		if err != nil {
 			return err
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			sum += st.Blocks * 512
-		}
+		sum += allocated(info)
 		return nil
 	})
 	if err != nil && !os.IsNotExist(err) {

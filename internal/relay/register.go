@@ -3,66 +3,25 @@ package relay
 import (
 	"context"
 	"fmt"
-	"math"
-	"math/bits"
-	"sync"
-	"time"
 
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay/directory"
+	"github.com/byre-messenger/byre/internal/relay/rush"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/internal/work"
 )
 
 // MaxRegisterWork is the most bits of work that a relay may ask for at quiet
-// times; under a rush it asks for up to rushBits more, which clients still do.
-const MaxRegisterWork = work.Most - rushBits
-
-// rushBits is how much dearer accounts get when many are made: one bit more, and
-// so twice the work, for each doubling above rushFrom an hour.
-const (
-	rushBits = 4
-	rushFrom = 256
-)
-
-// registration is what a relay keeps of how fast accounts are made. Who makes
-// them it does not know.
-type registration struct {
-	mu    sync.Mutex
-	count float64   // accounts made, halved each hour
-	at    time.Time // when count was right
-}
-
-// made counts one more account.
-func (r *registration) made(now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.fade(now)
-	r.count++
-}
-
-// rush tells how many bits of work an account costs more than at quiet times.
-func (r *registration) rush(now time.Time) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.fade(now)
-	return min(bits.Len(uint(r.count/rushFrom)), rushBits)
-}
-
-func (r *registration) fade(now time.Time) {
-	if d := now.Sub(r.at); d > 0 {
-		r.count *= math.Exp2(-d.Hours())
-		r.at = now
-	}
-}
+// times; under a rush it asks for up to rush.Bits more, which clients still do.
+const MaxRegisterWork = work.Most - rush.Bits
 
 // registerWork tells what an account costs now.
 func (r *Relay) registerWork() uint32 {
 	if r.cfg.Registration != RegistrationOpen || r.cfg.RegisterWork == 0 {
 		return 0
 	}
-	return uint32(r.cfg.RegisterWork + r.newcomers.rush(r.cfg.Clock.Now())) //nolint:gosec // at most 26
+	return uint32(r.cfg.RegisterWork + r.newcomers.Bits(r.cfg.Clock.Now())) //nolint:gosec // at most 26
 }
 
 // register makes an account. Whatever is wrong with it is told before anything
@@ -111,7 +70,7 @@ func (s *Session) register(id uint64, m *wire.Register) {
 		return
 	}
 	if fresh {
-		s.relay.newcomers.made(s.relay.cfg.Clock.Now())
+		s.relay.newcomers.Made(s.relay.cfg.Clock.Now())
 	}
 	s.respond(id, &wire.Done{})
 }

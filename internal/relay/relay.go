@@ -23,8 +23,10 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/calm"
 	"github.com/byre-messenger/byre/internal/relay/directory"
 	"github.com/byre-messenger/byre/internal/relay/epochlog"
+	"github.com/byre-messenger/byre/internal/relay/gate"
 	"github.com/byre-messenger/byre/internal/relay/limit"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
+	"github.com/byre-messenger/byre/internal/relay/rush"
 	"github.com/byre-messenger/byre/internal/relay/sealer"
 	"github.com/byre-messenger/byre/internal/relay/task"
 	"github.com/byre-messenger/byre/internal/relay/timer"
@@ -60,12 +62,12 @@ type Relay struct {
 	knocks  limit.Buckets[knock]
 	// commitBytes bounds what an account's commits take of the disk.
 	commitBytes limit.Buckets[ident.AccountID]
-	newcomers   registration
+	newcomers   rush.Count
 	seed        maphash.Seed // of the numbers that stand for senders
 
 	mu       sync.Mutex
 	sessions map[*Session]struct{}
-	gate     gate
+	gate     gate.Gate  // frames that are handled are inside
 	hour     int64      // of the last sweep; only sweep uses it
 	oldest   uint32     // segment of keys at the last sweep; only sweep uses it
 	calm     calm.Watch // only Run uses it
@@ -119,7 +121,9 @@ func (r *Relay) unlock(ctx context.Context) error {
 	c.Retention = r.cfg.Retention
 	keys, behind, err := sealer.NewChained(sealer.ChainedConfig{
 		Config: c, Clock: r.cfg.Clock, ShredLag: r.cfg.ShredLag,
-		Failed: func(err error) { r.cfg.Log.ErrorContext(ctx, "what was forgotten waits to be destroyed", slog.Any("err", err)) },
+		Failed: func(err error) {
+			r.cfg.Log.ErrorContext(ctx, "what was forgotten waits to be destroyed", slog.Any("err", err))
+		},
 	}, r.waits(ctx))
 	if err != nil {
 		return err
@@ -264,7 +268,7 @@ func (r *Relay) Status() Status {
 // sessions. It returns ctx's error if that did not come to an end before ctx
 // did; what is then unanswered is not lost, its senders send it again.
 func (r *Relay) Drain(ctx context.Context) error {
-	r.gate.shut()
+	r.gate.Shut()
 	r.router.all(func(b *box) {
 		b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) { m.Stop(fx) })
 	})

@@ -65,11 +65,11 @@ func (r *Relay) Open(link Link) *Session {
 		RetentionHours: uint32(r.cfg.Retention / time.Hour),              //nolint:gosec // at most 72
 		Registration:   r.cfg.Registration, RegisterWork: uint32(s.work), //nolint:gosec // at most 26
 	})
-	if !r.gate.enter() {
+	if !r.gate.Enter() {
 		s.end(Stopping)
 		return s
 	}
-	defer r.gate.leave()
+	defer r.gate.Leave()
 	s.grace = &grace{}
 	s.grace.session.Store(s)
 	r.timers.Add(r.cfg.Clock.Now().Add(signInTimeout), s.grace)
@@ -102,9 +102,9 @@ func (s *Session) expire() {
 // device waits as well (sign-in, directory, epoch log), never for another
 // device. The relay does not keep frame.
 func (s *Session) Handle(frame []byte) {
-	open := s.relay.gate.enter()
+	open := s.relay.gate.Enter()
 	if open {
-		defer s.relay.gate.leave()
+		defer s.relay.gate.Leave()
 	}
 	if s.ended.Load() {
 		return
