@@ -40,7 +40,7 @@ func (n *town) ownDisk(name string) (unmount func() (image []byte)) {
 	run := func(args ...string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput() //nolint:gosec // of this test
+		out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s", args[0], err, out)
 		}
