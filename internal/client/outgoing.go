@@ -98,6 +98,11 @@ func (tx *txn) talkTo(to string) (*talk, bool) {
 		if t, ok := tx.talks[id]; ok {
 			return t, true
 		}
+		for a := range tx.pins { // a friend to whom nothing was said yet
+			if r := account.Direct(a, tx.me.Account); r.ID == id && a != tx.me.Account {
+				return tx.talkOf(r), true
+			}
+		}
 	}
 	if a, err := tx.person(to); err == nil && a != tx.me.Account {
 		return tx.talkOf(account.Direct(a, tx.me.Account)), true

@@ -226,6 +226,26 @@ func TestWhatExpiredIsTold(t *testing.T) {
 	})
 }
 
+// A friend's room can be written to before anything was said in it.
+func TestTheRoomOfAFriend(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		alice, bob := n.Join("alice"), n.Join("bob")
+		if _, err := alice.AddFriend(t.Context(), "bob"); err != nil {
+			t.Fatal(err)
+		}
+		friends, err := alice.Friends(t.Context())
+		if err != nil || len(friends) != 1 {
+			t.Fatalf("friends %+v, %v", friends, err)
+		}
+		if _, err := alice.Send(t.Context(), friends[0].Room.String(), "hello, friend", client.SendOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		alice.Syncs()
+		bob.Syncs()
+		hears(t, bob, "alice: hello, friend")
+	})
+}
+
 func TestDoublesAndDisorder(t *testing.T) {
 	story(t, func(t *testing.T, n *testnet.Net) {
 		alice, bob := n.Join("alice"), n.Join("bob")
