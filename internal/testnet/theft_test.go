@@ -158,7 +158,7 @@ func TestAThiefOfTheDevicesFindsWhatLives(t *testing.T) {
 		rounds = 200
 	}
 	for round := range rounds {
-		synctest.Test(t, func(t *testing.T) { theft(t, uint64(round)) }) //nolint:gosec // small
+		synctest.Test(t, func(t *testing.T) { theft(t, uint64(round)) })
 	}
 }
 
