@@ -95,34 +95,17 @@ func (n *town) sentence(what, errs, want string) {
 	}
 }
 
-// reads syncs and returns the texts that somebody was sent by another, in order.
-func (n *town) reads(who, from string) (texts []string) {
+// bobReads lets bob sync and returns the texts that alice sent him, in order.
+func (n *town) bobReads() (texts []string) {
 	n.Helper()
-	if ok, out, errs := n.says(who, "sync"); !ok {
-		n.Fatalf("%s can't sync: %s%s", who, out, errs)
+	if ok, out, errs := n.says("bob", "sync"); !ok {
+		n.Fatalf("bob can't sync: %s%s", out, errs)
 	}
-	_, out, _ := n.says(who, "history", from, "--json")
+	_, out, _ := n.says("bob", "history", "alice", "--json")
 	for _, m := range regexp.MustCompile(`"text":"([^"]*)","own":false`).FindAllStringSubmatch(out, -1) {
 		texts = append(texts, m[1])
 	}
 	return texts
-}
-
-// ended waits for byred to end by itself and returns what it said.
-func (n *town) ended(within time.Duration) string {
-	n.Helper()
-	done := make(chan error, 1)
-	go func() { done <- n.byred.Wait() }()
-	select {
-	case err := <-done:
-		if err == nil {
-			n.Error("byred ended as if all were well")
-		}
-	case <-time.After(within):
-		n.Errorf("byred does not end within %v", within)
-	}
-	text, _ := os.ReadFile(filepath.Join(n.dir, "byred.err"))
-	return string(text)
 }
 
 // once fails the test unless each text was read exactly once where it must have
@@ -189,7 +172,7 @@ func TestTheServersDiskIsFull(t *testing.T) {
 	if ok, _, errs := n.says("alice", "send", "bob", "after"); !ok {
 		t.Errorf("there is room again: %s", errs)
 	}
-	n.once(n.reads("bob", "alice"), append(must, "after"), may)
+	n.once(n.bobReads(), append(must, "after"), may)
 }
 
 // TestTheServersDiskIsReadOnly: a running server notices and ends with a
@@ -216,7 +199,7 @@ func TestTheServersDiskIsReadOnly(t *testing.T) {
 	if ok, _, errs := n.says("alice", "send", "bob", "after"); !ok {
 		t.Errorf("the disk can be written to again: %s", errs)
 	}
-	n.once(n.reads("bob", "alice"), []string{"before", "after"}, nil)
+	n.once(n.bobReads(), []string{"before", "after"}, nil)
 }
 
 // TestAHomesDiskIsFull: byre says so in one sentence, whatever command it was,
@@ -251,7 +234,7 @@ func TestAHomesDiskIsFull(t *testing.T) {
 	if ok, _, errs := n.says("alice", "send", "bob", "after"); !ok {
 		t.Errorf("there is room again: %s", errs)
 	}
-	n.once(n.reads("bob", "alice"), []string{"before", "after"}, []string{strings.Repeat("x", 30_000)})
+	n.once(n.bobReads(), []string{"before", "after"}, []string{strings.Repeat("x", 30_000)})
 }
 
 // TestATornLastRecord: what a crash left half written at the end of the log is
@@ -292,7 +275,7 @@ func TestATornLastRecord(t *testing.T) {
 			if ok, _, errs := n.says("alice", "send", "bob", "after"); !ok {
 				t.Errorf("alice, after the crash: %s", errs)
 			}
-			n.once(n.reads("bob", "alice"), []string{"confirmed", "after"}, nil)
+			n.once(n.bobReads(), []string{"confirmed", "after"}, nil)
 		})
 	}
 }

@@ -78,7 +78,7 @@ func TestEachIsKilledByName(t *testing.T) {
 				}
 			}
 			_, _, _ = n.says("alice", "retry")
-			got := n.reads("bob", "alice")
+			got := n.bobReads()
 			n.once(got, confirmed, may)
 			last := -1
 			for _, text := range got {
