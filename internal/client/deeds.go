@@ -342,6 +342,7 @@ func (tx *txn) done(t *talk, rec *wire.MessageRecord, c *wire.Content) error {
 			tx.putMessage(t, at, old)
 			tx.changed(wire.ChangeReaction, t, target, by, 0)
 		}
+	case *wire.Disappear, *wire.Erase, *wire.ReadMark, *wire.Receipt, *wire.Text, nil:
 	}
 	return nil
 }

@@ -113,6 +113,7 @@ func appended(end func(any)) func(wire.ResponseBody) {
 			if !out.Over {
 				return witness.Page{From: int(out.From), Entries: marks(out.Entries)} //nolint:gosec // a small index
 			}
+		default: // no verdict of the log
 		}
 		return witness.Refused{}
 	})

@@ -115,6 +115,7 @@ func About(c *wire.Content, target []byte) (wire.ContentBody, bool) {
 		return &wire.Edit{Target: body.Target}, bytes.Equal(body.Target, target) && body.Text != ""
 	case *wire.React:
 		return &wire.React{Target: body.Target}, bytes.Equal(body.Target, target) && body.Emoji != ""
+	case *wire.Disappear, *wire.Erase, *wire.ReadMark, *wire.Receipt, *wire.Text, nil:
 	}
 	return nil, false
 }
