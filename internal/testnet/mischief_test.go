@@ -168,7 +168,8 @@ func TestEveryAnswerOfAHostileServer(t *testing.T) {
 					n := testnet.New(t, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519})
 					defer n.Close()
 					told := hostileDays(t, n, kind, m)
-					if m == late && len(told) == 0 {
+					offline := func(s string) bool { return s == client.ErrOffline.Error() }
+					if m == late && !slices.ContainsFunc(told, func(s string) bool { return !offline(s) }) {
 						return // something else came, and the answer behind it: in time
 					}
 					if want == "" && len(told) > 0 || want != "" && !slices.ContainsFunc(told, func(s string) bool { return strings.Contains(s, want) }) {
