@@ -13,8 +13,9 @@ const files = (dir) => readdirSync(dir, { recursive: true }).filter((f) => statS
 const size = (pattern) => files(packed).filter((f) => pattern.test(f)).reduce((sum, f) => sum + statSync(join(packed, f)).size, 0);
 
 test("the sizes are within their budgets", (t) => {
-  const wasm = size(/\.wasm\.br$/), ui = size(/\.(js|css|html)\.gz$/);
-  t.diagnostic(`wasm ${wasm} bytes (brotli), ui ${ui} bytes (gzip)`);
+  // As browsers get it; the table of the font's parts comes behind the screens.
+  const wasm = size(/\.wasm\.br$/), ui = size(/(?<!pretendard[^/]*)\.(js|css|html)\.br$/);
+  t.diagnostic(`wasm ${wasm} bytes, ui ${ui} bytes (brotli)`);
   assert.ok(wasm > 500_000 && wasm <= 1_600_000, `the WASM has ${wasm} bytes, at most 1600000`);
   assert.ok(ui > 5_000 && ui <= 60_000, `the UI has ${ui} bytes, at most 60000`);
 });
