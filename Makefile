@@ -25,7 +25,7 @@ endif
 DATA ?= ./byre-data
 ARGS ?=
 FUZZ_TIME ?= 3s
-FUZZ_TOTAL ?= 150
+FUZZ_TOTAL ?= 90
 BENCH ?= .
 BENCH_PKGS ?= ./...
 
@@ -69,7 +69,7 @@ race: ## all tests under the race detector (needs a C compiler)
 lint: step-lint ## golangci-lint as pinned, built when missing
 	@echo "lint: clean"
 
-fuzz: ## every fuzz target for FUZZ_TIME (3s), FUZZ_TOTAL seconds (150) at most
+fuzz: ## every fuzz target for FUZZ_TIME (3s), FUZZ_TOTAL seconds (90) at most
 	@FUZZ_TIME=$(FUZZ_TIME) FUZZ_TOTAL=$(FUZZ_TOTAL) scripts/fuzz
 
 bench: ## Go benchmarks (BENCH=regexp, BENCH_PKGS=./mls/...)
@@ -125,7 +125,7 @@ step-web:
 
 # The stories of many simulated days take minutes under the race detector: `make
 # race` has them.
-SLOW_RACES = TestEveryAnswerOfAHostileServer|TestThePowerGoesAtRareSteps|TestBobIsAwayForTooLong|TestTenThousandReconnects
+SLOW_RACES = TestEveryAnswerOfAHostileServer|TestThePowerGoesAtRareSteps|TestBobIsAwayForTooLong|TestTenThousandReconnects|TestCrashInTheDirectory|TestCrashAtEveryCommit|TestNothingGoneOpens|TestNothingOpens72HoursAfterItCame
 
 step-race:
 	@echo "race: without $(SLOW_RACES) (make race runs them)"

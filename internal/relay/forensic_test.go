@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,7 @@ type scene struct {
 	rand    *rand.Rand
 	bug     bug
 	clock   *clock.Shifted
+	mu      sync.Mutex
 	sealed  []kept   // what was sealed by a key of its own, ever
 	bytes   [][]byte // all keys and values ever
 	markers []string // what people are called, and wrote
@@ -59,6 +61,7 @@ type tape struct {
 }
 
 func (tp tape) Commit(ctx context.Context, b *store.Batch) error {
+	tp.s.mu.Lock()
 	for _, o := range b.Ops() {
 		key, val := bytes.Clone(o.Key), bytes.Clone(o.Val)
 		tp.s.bytes = append(tp.s.bytes, key, val)
@@ -66,6 +69,7 @@ func (tp tape) Commit(ctx context.Context, b *store.Batch) error {
 			tp.s.sealed = append(tp.s.sealed, kept{key, val})
 		}
 	}
+	tp.s.mu.Unlock()
 	return tp.Store.Commit(ctx, b)
 }
 

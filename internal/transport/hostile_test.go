@@ -77,6 +77,9 @@ func upgraded(more string, m mallory) mallory {
 // says writes bytes and stays until the device goes.
 func says(b string) mallory {
 	return func(conn net.Conn) {
+		if strings.HasPrefix(b, "HTTP/") { // an answer comes behind its request
+			_, _ = conn.Read(make([]byte, 4096))
+		}
 		gone := make(chan struct{}) // one reader: a second would wait for a lock, in real time
 		go func() {
 			defer close(gone)
