@@ -1,23 +1,19 @@
 package secret_test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/secret/secrettest"
 )
 
 // part says which process of the scene this test binary is.
@@ -95,68 +91,9 @@ func TestDeadKeysAreErased(t *testing.T) {
 // copies returns how many copies of dead keys a process holds.
 func copies(t *testing.T, who string) (found int) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), part+"="+who)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
-	root := make([]byte, 32)
-	_, _ = rand.Read(root)
-	if _, err := in.Write(root); err != nil {
-		t.Fatal(err)
-	}
-	if said, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatalf("%s ended: %q, %v", who, said, err)
-	}
-	memory := memoryOf(t, cmd.Process.Pid)
-	if !bytes.Contains(memory, root) {
-		t.Fatalf("the control: the root that %s holds is not found", who)
-	}
+	root, memory := secrettest.MemoryOf(t, part+"="+who)
 	for n := range keys {
 		found += bytes.Count(memory, derive(root, n))
 	}
 	return found
-}
-
-// memoryOf returns all that a process can write to, but for empty pages.
-func memoryOf(t *testing.T, pid int) (all []byte) {
-	t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	if err != nil {
-		t.Skipf("skipped: the memory of a child can't be read here: %v", err)
-	}
-	defer func() { _ = mem.Close() }()
-	empty := make([]byte, 4096)
-	for line := range strings.Lines(string(maps)) {
-		var from, to int64
-		var mode string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.HasPrefix(mode, "rw") {
-			continue
-		}
-		b := make([]byte, to-from)
-		n, _ := mem.ReadAt(b, from)
-		for page := range slices.Chunk(b[:n], len(empty)) {
-			if !bytes.Equal(page, empty) { // most of what Go reserves
-				all = append(all, page...)
-			}
-		}
-	}
-	return all
 }

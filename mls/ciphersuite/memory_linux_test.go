@@ -1,18 +1,16 @@
 package ciphersuite_test
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/byre-messenger/byre/internal/secret"
+	"github.com/byre-messenger/byre/internal/secret/secrettest"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 )
 
@@ -106,69 +104,11 @@ func TestNoKeyStaysInMemory(t *testing.T) {
 	if !secret.Erasing {
 		t.Skip("skipped: this build does not erase; build with GOEXPERIMENT=runtimesecret on linux on amd64 or arm64")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), part+"=group")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
-	root := ciphersuite.Random(32).Reveal()
-	if _, err := in.Write(root); err != nil {
-		t.Fatal(err)
-	}
-	if said, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		t.Fatalf("it ended: %q, %v", said, err)
-	}
-	memory := memoryOf(t, cmd.Process.Pid)
-	if !bytes.Contains(memory, root) {
-		t.Fatal("the control: the root, which it still holds, is not found")
-	}
+	root, memory := secrettest.MemoryOf(t, part+"=group")
 	keys := spend(root, true)
 	for i, key := range keys {
 		if n := bytes.Count(memory, key); n > 0 {
 			t.Errorf("%d copies of dead key %d of %d, which has %d bytes", n, i, len(keys), len(key))
 		}
 	}
-}
-
-// memoryOf returns all that a process can write to, but for empty pages.
-func memoryOf(t *testing.T, pid int) (all []byte) {
-	t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	if err != nil {
-		t.Skipf("skipped: the memory of a child can't be read here: %v", err)
-	}
-	defer func() { _ = mem.Close() }()
-	empty := make([]byte, 4096)
-	for line := range strings.Lines(string(maps)) {
-		var from, to int64
-		var mode string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.HasPrefix(mode, "rw") {
-			continue
-		}
-		b := make([]byte, to-from)
-		n, _ := mem.ReadAt(b, from)
-		for page := range slices.Chunk(b[:n], len(empty)) {
-			if !bytes.Equal(page, empty) { // most of what Go reserves
-				all = append(all, page...)
-			}
-		}
-	}
-	return all
 }
