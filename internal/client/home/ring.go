@@ -99,15 +99,13 @@ func (k *ringKey) append(b []byte) []byte {
 	return append(append(b, flags), k.key.Reveal()...)
 }
 
-// snapshot is the ring without some of its keys.
-func (r *ring) snapshot(without map[uint64]bool) secret.Bytes {
+// snapshot is the ring's bytes.
+func (r *ring) snapshot() secret.Bytes {
 	b := make([]byte, 0, ringHead+len(r.keys)*ringKeySize)
 	b = binary.BigEndian.AppendUint64(append(b, ringVersion), r.next)
 	b = append(b, r.base.Reveal()...)
-	for id, k := range r.keys {
-		if !without[id] {
-			b = k.append(b)
-		}
+	for _, k := range r.keys {
+		b = k.append(b)
 	}
 	return secret.New(b)
 }

@@ -127,7 +127,7 @@ func (h *Home) begin(ctx context.Context, b *store.Batch, generation uint64) err
 		return err
 	}
 	defer key.Wipe()
-	ring, err := seal.NewCheckpoint(key, generation, h.ring.snapshot(nil))
+	ring, err := seal.NewCheckpoint(key, generation, h.ring.snapshot())
 	if err != nil {
 		return fmt.Errorf("seal the ring: %w", err)
 	}
