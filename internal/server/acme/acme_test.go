@@ -61,15 +61,28 @@ func newAuthority(t *testing.T, port int) *authority {
 	a := &authority{roots: x509.NewCertPool(), issuer: x509.NewCertPool()}
 	handler := front.Handler()
 	a.srv = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/order-plz") {
+		said := &status{ResponseWriter: w}
+		handler.ServeHTTP(said, r)
+		if strings.HasSuffix(r.URL.Path, "/order-plz") && said.code == http.StatusCreated { // not one whose nonce was refused
 			a.orders.Add(1)
 		}
-		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(a.srv.Close)
 	a.roots.AddCert(a.srv.Certificate())
 	a.issuer.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issuing.GetRootCert(0).Cert.Raw}))
 	return a
+}
+
+// status keeps the code of an answer.
+type status struct {
+	http.ResponseWriter
+
+	code int
+}
+
+func (s *status) WriteHeader(code int) {
+	s.code = code
+	s.ResponseWriter.WriteHeader(code)
 }
 
 // nameserver answers that names under example.org are here, and others nowhere.
