@@ -23,7 +23,7 @@ func MemoryOf(t *testing.T, env string) (root, memory []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self)
+	cmd := exec.CommandContext(t.Context(), self) //nolint:gosec // G204: the binary that runs this line
 	cmd.Env = append(os.Environ(), env)
 	in, err := cmd.StdinPipe()
 	if err != nil {
