@@ -82,14 +82,14 @@ func TestGapThatGrowsWhileConnected(t *testing.T) {
 		alice, bob := w.online("alice"), w.online("bob")
 		bob.hangUp()
 		alice.sends(message("one", bob), wire.OutcomeStored)
-		time.Sleep(2 * time.Hour)
+		time.Sleep(150 * time.Minute) // inside an hour: at its turn either hour's secret may seal
 		alice.sends(message("two", bob), wire.OutcomeStored)
-		time.Sleep(71 * time.Hour) // one is gone, two is not
+		time.Sleep(70 * time.Hour) // one is gone, two is not
 		first := bob.signIn().Gap
 		if first == nil || first.Count != 1 {
 			t.Fatalf("gap %+v", first)
 		}
-		time.Sleep(time.Hour) // bob is there and does not confirm
+		time.Sleep(2 * time.Hour) // bob is there and does not confirm
 		synctest.Wait()
 		if s := w.relay.Status(); s.Expired != 2 || s.Waiting != 0 {
 			t.Fatalf("status %+v", s)
