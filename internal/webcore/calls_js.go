@@ -34,6 +34,8 @@ type args struct {
 	Before     *int64 `json:"before"`
 	Limit      int    `json:"limit"`
 	Position   uint64 `json:"position"`
+	Everyone   bool   `json:"everyone"`
+	Emoji      string `json:"emoji"`
 }
 
 // Call runs one call of a tab and returns its answer in JSON.
@@ -282,6 +284,9 @@ func (o *opened) talking(c *Core) calls {
 			c.watch(context.WithoutCancel(ctx), o, m)
 			return messageOf(m), nil
 		},
+		"edit":   c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.Edit(ctx, id, a.Text) }),
+		"remove": c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.Delete(ctx, id, a.Everyone) }),
+		"react":  c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.React(ctx, id, a.Emoji) }),
 		"outbox": func(ctx context.Context, _ args) (any, error) {
 			list, err := cl.Outbox(ctx)
 			return messagesOf(list), err
@@ -301,6 +306,23 @@ func (o *opened) talking(c *Core) calls {
 		"setDraft": func(ctx context.Context, a args) (any, error) {
 			return nil, cl.Home().SetLocalValue(ctx, "draft "+a.Room, []byte(strings.ToValidUTF8(a.Text, "")))
 		},
+	}
+}
+
+// deed is a call that changes a message that is there: all tabs are told how it
+// stands then.
+func (c *Core) deed(o *opened, do func(context.Context, ident.MessageID, args) error) func(context.Context, args) (any, error) {
+	return func(ctx context.Context, a args) (any, error) {
+		id, err := ident.ParseMessageID(a.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := do(ctx, id, a); err != nil {
+			return nil, err
+		}
+		c.changed(ctx, o, id)
+		c.tell(event{"type": "conversations"})
+		return nil, nil
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/requests"
@@ -63,6 +64,8 @@ var codes = []struct {
 	{client.ErrUnknownRoom, "room_unknown"},
 	{client.ErrUnknownMessage, "message_unknown"},
 	{client.ErrSafety, "safety_differs"},
+	{deeds.ErrNotYours, "not_yours"},
+	{deeds.ErrEmoji, "emoji_bad"},
 	{client.ErrEmpty, "text_empty"},
 	{client.ErrTooLong, "text_long"},
 	{client.ErrNoText, "text_bad"},

@@ -233,6 +233,9 @@ func (c *Core) events(ctx context.Context, o *opened) error {
 			c.tell(event{"type": "conversations"})
 		case client.Delivered:
 			c.changed(ctx, o, ev.ID)
+		case client.Changed:
+			o.list.forget(ev.Room)
+			c.tell(event{"type": "conversations"})
 		}
 		if out := eventOf(ev); out != nil {
 			c.tell(out)

@@ -14,6 +14,10 @@ import (
 // maxUnread is how many unread messages are counted; there may be more.
 const maxUnread = 300
 
+// lookBack is how far back the newest message that is shown is looked for at a
+// time: what people do to messages has places too.
+const lookBack = 50
+
 // list remembers what stands in the list of conversations, each until something
 // happens in it: reading it takes some milliseconds.
 type list struct {
@@ -80,20 +84,26 @@ func (o *opened) conversation(ctx context.Context, r client.Room) (conversation,
 		return row, err
 	}
 	from := min(max(read, r.Messages-min(r.Messages, maxUnread)), r.Messages-1)
-	messages, _, err := o.client.Page(ctx, row.Room, from, maxUnread)
-	if err != nil {
-		return row, err
-	}
 	me := o.client.Me().Account
-	for _, m := range messages {
-		if m.Position >= read && m.From != me {
-			row.Unread++
+	for limit := maxUnread; ; limit = lookBack {
+		messages, _, err := o.client.Page(ctx, row.Room, from, limit)
+		if err != nil {
+			return row, err
 		}
+		for _, m := range messages {
+			if m.Deleted && !m.Everywhere {
+				continue // not shown
+			}
+			if m.Position >= read && m.From != me && !m.Deleted {
+				row.Unread++
+			}
+			row.Last = messageOf(m)
+		}
+		if row.Last != nil || from == 0 {
+			return row, nil
+		}
+		from -= min(from, lookBack)
 	}
-	if len(messages) > 0 {
-		row.Last = messageOf(messages[len(messages)-1])
-	}
-	return row, nil
 }
 
 // read is the position up to which a conversation was read here.

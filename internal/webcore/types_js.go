@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
 
@@ -74,6 +75,18 @@ type message struct {
 	Devices  []outcome `json:"devices"`
 	Queued   bool      `json:"queued"`
 	Problem  string    `json:"problem"`
+	Why      string    `json:"why"`
+
+	Deleted    bool       `json:"deleted"`
+	Everywhere bool       `json:"everywhere"`
+	Edited     bool       `json:"edited"`
+	Reactions  []reaction `json:"reactions"`
+	Disappears int64      `json:"disappears"`
+}
+
+type reaction struct {
+	Account string `json:"account"`
+	Emoji   string `json:"emoji"`
 }
 
 func messageOf(m client.Message) *message {
@@ -83,6 +96,15 @@ func messageOf(m client.Message) *message {
 		Text: m.Text, Newer: m.Newer, ReplyTo: messageText(m.ReplyTo),
 		SentAt: m.SentAt.UnixMilli(), ReadAt: m.ReadAt.UnixMilli(), Path: string(m.Path), Waited: m.Waited.Milliseconds(),
 		Devices: []outcome{}, Queued: m.Queued, Problem: m.Problem,
+		Deleted: m.Deleted, Everywhere: m.Everywhere, Edited: m.Edited, Reactions: []reaction{}, Disappears: m.Disappears.Milliseconds(),
+	}
+	for why, text := range told.Why {
+		if text == m.Problem {
+			out.Why = string(why)
+		}
+	}
+	for _, r := range m.Reactions {
+		out.Reactions = append(out.Reactions, reaction{r.Account.String(), r.Emoji})
 	}
 	if out.Room == "" {
 		out.Position = -1
@@ -167,6 +189,10 @@ func eventOf(ev client.Event) event {
 		return event{
 			"type": "expired", "at": millis(ev.At), "room": roomText(ev.Room), "account": accountText(ev.Account),
 			"count": ev.Count, "from": millis(ev.From), "to": millis(ev.To), "healed": ev.Healed,
+		}
+	case client.Changed:
+		if ev.ID != (ident.MessageID{}) {
+			return event{"type": "message", "message": messageOf(ev.Message), "update": true}
 		}
 	case client.KeyChanged:
 		return event{"type": "key_changed", "at": millis(ev.At), "account": ev.Account.String(), "name": ev.Name, "text": ev.Text}

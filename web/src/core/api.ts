@@ -69,7 +69,7 @@ export type Code =
   | "passkey_unsupported" | "passkey_cancelled" | "passkey_none" | "passkey_wrong"
   // People and conversations.
   | "name_unknown" | "name_moved" | "self" | "room_unknown" | "message_unknown" | "safety_differs"
-  | "text_empty" | "text_long" | "text_bad"
+  | "text_empty" | "text_long" | "text_bad" | "not_yours" | "emoji_bad"
   // The server.
   | "offline" | "busy" | "server_key" | "old_copy" | "device_removed" | "protocol" | "retention" | "superseded" | "refused"
   // This browser.
@@ -181,13 +181,25 @@ export interface Message {
   queued: boolean;
   /** Why it stays there, in one English sentence, or empty. */
   problem: string;
+  /** The same as an outcome, where it is one's: `pending` waits for the other's consent. */
+  why: Outcome | "";
+  /** Nothing of it is left: shown as deleted if `everywhere`, else not at all. */
+  deleted: boolean;
+  everywhere: boolean;
+  /** The text is not the first one. */
+  edited: boolean;
+  /** The others' answers to it, and one's own. */
+  reactions: { account: string; emoji: string }[];
+  /** How long it stays once it was read, in ms; 0: for good. */
+  disappears: number;
 }
 
 /** How an own message stands, for the mark beside it. */
-export type MessageState = "sending" | "live" | "stored" | "delivered" | "failed";
+export type MessageState = "sending" | "asking" | "live" | "stored" | "delivered" | "failed";
 
 /** What one mark says of an own message: the worst that holds of any device. */
 export function stateOf(m: Message): MessageState {
+  if (m.why === "pending") return "asking"; // the other is asked first
   if (m.problem !== "") return "failed";
   if (m.queued || m.devices.length === 0) return "sending";
   if (m.devices.some((d) => d.outcome === "full" || d.outcome === "refused" || d.outcome === "unknown")) return "failed";
@@ -313,6 +325,12 @@ export interface Core {
    * leading tab is closed meanwhile the call is made again, and writes it once.
    */
   send(to: string, text: string, o?: { replyTo?: string }): Promise<Message>;
+  /** S6: gives one of the owner's messages another text, for everyone. Fails with `not_yours`. */
+  edit(id: string, text: string): Promise<void>;
+  /** S6: deletes a message here, or one of the owner's for everyone. */
+  remove(id: string, everyone: boolean): Promise<void>;
+  /** S6: answers a message with an emoji; empty takes the answer back. */
+  react(id: string, emoji: string): Promise<void>;
   /** S6: everything that stands before a position is read. Kept in this browser, sealed; nobody is told. */
   markRead(room: string, position: number): Promise<void>;
   /** S6: the draft of a conversation, sealed in this browser; empty removes it. */

@@ -272,6 +272,9 @@ class Tab implements Core {
   history = (to: string, o: { before?: number; limit?: number } = {}) => this.#call<Awaited<ReturnType<Core["history"]>>>("history", { to, ...o });
   message = (id: string) => this.#call<Message>("message", { id });
   markRead = (room: string, position: number) => this.#call<void>("markRead", { room, position });
+  edit = (id: string, text: string) => this.#call<void>("edit", { id, text });
+  remove = (id: string, everyone: boolean) => this.#call<void>("remove", { id, everyone });
+  react = (id: string, emoji: string) => this.#call<void>("react", { id, emoji });
   draft = (room: string) => this.#call<string>("draft", { room });
   setDraft = (room: string, text: string) => this.#call<void>("setDraft", { room, text });
   outbox = () => this.#call<Message[]>("outbox");
