@@ -12,6 +12,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/bell"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/clock"
@@ -47,6 +48,7 @@ type engine struct {
 	shelf      *shelf.Shelf
 	inbox      *inbox.Inbox
 	requests   *requests.Box
+	notes      *notes.Book
 	alarms     alarm.Rate
 	talks      map[ident.RoomID]*talk
 	groups     map[string]*groupState

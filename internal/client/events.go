@@ -17,7 +17,9 @@ const eventsAtOnce = 16
 
 // tell queues an event for the owner.
 func (tx *txn) tell(body wire.EventRecordBody) {
-	tx.Put(tx.home.Key(home.Event).At(tx.next.event), &wire.EventRecord{At: tx.now.UnixMilli(), Body: body})
+	rec := &wire.EventRecord{At: tx.now.UnixMilli(), Body: body}
+	tx.Put(tx.home.Key(home.Event).At(tx.next.event), rec)
+	tx.notes.Keep(tx.Tx, rec)
 	tx.next.event++
 }
 
@@ -123,7 +125,7 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 				out = append(out, taken{ev, it.Key, bytes.Clone(it.Record)})
 			}
 			// V1: told. A crash after this commit leaves at most these untold;
-			// the history has them all.
+			// history and notes have them all.
 			tx.Delete(it.Key)
 		}
 		return nil

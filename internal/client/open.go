@@ -8,6 +8,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -191,6 +192,9 @@ func (e *engine) loadQueues(ctx context.Context) error {
 		return err
 	}
 	if e.requests, err = requests.Load(ctx, e.home); err != nil {
+		return err
+	}
+	if e.notes, err = notes.Load(ctx, e.home); err != nil {
 		return err
 	}
 	e.shelf, err = shelf.Load(ctx, e.home)

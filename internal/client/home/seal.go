@@ -40,6 +40,7 @@ const (
 	Local                      // bytes of a user interface, by its own name
 	Dying                      // DyingRecord, by message
 	Time                       // TimeRecord, one
+	Note                       // EventRecord, at order
 	kinds
 )
 
@@ -62,7 +63,7 @@ const (
 
 var habits = map[Kind]habit{
 	SignIn: kept, Room: kept, Index: kept, Number: kept, Seen: kept, Waiting: kept, Settings: kept, Time: kept,
-	Message: byPart, Event: grows, Early: grows,
+	Message: byPart, Event: grows, Early: grows, Note: grows,
 }
 
 // nameSize is how much of an HMAC stands in a key of the store.
