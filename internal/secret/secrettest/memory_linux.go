@@ -1,4 +1,3 @@
-// Package secrettest looks for keys in the memory of a running process.
 package secrettest
 
 import (
