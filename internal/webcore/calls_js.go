@@ -36,6 +36,7 @@ type args struct {
 	Position   uint64 `json:"position"`
 	Everyone   bool   `json:"everyone"`
 	Emoji      string `json:"emoji"`
+	On         bool   `json:"on"`
 }
 
 // Call runs one call of a tab and returns its answer in JSON.
@@ -304,7 +305,28 @@ func (o *opened) talking(c *Core) calls {
 			return string(b), err
 		},
 		"setDraft": func(ctx context.Context, a args) (any, error) {
+			if id, err := ident.ParseRoomID(a.Room); err == nil {
+				defer c.tell(event{"type": "conversations"})
+				defer o.list.forget(id)
+			}
 			return nil, cl.Home().SetLocalValue(ctx, "draft "+a.Room, []byte(strings.ToValidUTF8(a.Text, "")))
+		},
+		"pin": func(ctx context.Context, a args) (any, error) {
+			defer c.tell(event{"type": "conversations"})
+			return nil, o.mark(ctx, a.Room, "pinned", a.On)
+		},
+		"mute": func(ctx context.Context, a args) (any, error) {
+			defer c.tell(event{"type": "conversations"})
+			return nil, o.mark(ctx, a.Room, "muted", a.On)
+		},
+		"clear": func(ctx context.Context, a args) (any, error) {
+			id, err := ident.ParseRoomID(a.Room)
+			if err != nil {
+				return nil, err
+			}
+			defer c.tell(event{"type": "conversations"})
+			defer o.list.forget(id)
+			return nil, cl.Clear(ctx, a.Room)
 		},
 	}
 }

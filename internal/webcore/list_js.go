@@ -61,13 +61,21 @@ func (o *opened) conversations(ctx context.Context) ([]conversation, error) {
 		}
 		out = append(out, row)
 	}
+	pinned := func(c conversation) int {
+		if c.Pinned {
+			return 1
+		}
+		return 0
+	}
 	newest := func(c conversation) int64 {
 		if c.Last == nil {
 			return 0
 		}
 		return c.Last.ReadAt
 	}
-	slices.SortStableFunc(out, func(a, b conversation) int { return cmp.Compare(newest(b), newest(a)) })
+	slices.SortStableFunc(out, func(a, b conversation) int {
+		return cmp.Or(cmp.Compare(pinned(b), pinned(a)), cmp.Compare(newest(b), newest(a)))
+	})
 	return out, err
 }
 
@@ -76,8 +84,8 @@ func (o *opened) conversation(ctx context.Context, r client.Room) (conversation,
 	for _, a := range r.Accounts {
 		row.Accounts = append(row.Accounts, a.String())
 	}
-	if r.Messages == 0 {
-		return row, nil
+	if err := o.local(ctx, &row); err != nil || r.Messages == 0 {
+		return row, err
 	}
 	read, err := o.read(ctx, row.Room)
 	if err != nil {
@@ -104,6 +112,37 @@ func (o *opened) conversation(ctx context.Context, r client.Room) (conversation,
 		}
 		from -= min(from, lookBack)
 	}
+}
+
+// local fills in what this browser keeps of a conversation.
+func (o *opened) local(ctx context.Context, row *conversation) error {
+	draft, err := o.client.Home().LocalValue(ctx, "draft "+row.Room)
+	if err != nil {
+		return err
+	}
+	row.Draft = string(draft)
+	for mark, set := range map[string]*bool{"pinned": &row.Pinned, "muted": &row.Muted} {
+		b, err := o.client.Home().LocalValue(ctx, mark+" "+row.Room)
+		if err != nil {
+			return err
+		}
+		*set = len(b) > 0
+	}
+	return nil
+}
+
+// mark sets or takes away one of local's marks.
+func (o *opened) mark(ctx context.Context, room, mark string, on bool) error {
+	id, err := ident.ParseRoomID(room)
+	if err != nil {
+		return err
+	}
+	var b []byte
+	if on {
+		b = []byte{1}
+	}
+	defer o.list.forget(id)
+	return o.client.Home().SetLocalValue(ctx, mark+" "+room, b)
 }
 
 // read is the position up to which a conversation was read here.

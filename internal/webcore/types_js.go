@@ -47,6 +47,9 @@ type conversation struct {
 	Messages uint64   `json:"messages"`
 	Last     *message `json:"last,omitempty"`
 	Unread   int      `json:"unread"`
+	Pinned   bool     `json:"pinned"`
+	Muted    bool     `json:"muted"`
+	Draft    string   `json:"draft"`
 }
 
 type outcome struct {

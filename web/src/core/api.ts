@@ -135,6 +135,10 @@ export interface Conversation {
   last?: Message;
   /** How many of the others' messages stand after what was marked as read here. */
   unread: number;
+  /** Kept in this browser, sealed: it stands first, its unread messages are not counted, what was begun to write. */
+  pinned: boolean;
+  muted: boolean;
+  draft: string;
 }
 
 /** What became of a message at one device. */
@@ -313,7 +317,7 @@ export interface Core {
   /** S13: whether strangers wait in the request box (true) or get through (false). */
   askFirst(ask: boolean): Promise<void>;
 
-  /** S5: all conversations, the one with the newest message first. */
+  /** S5: all conversations, pinned ones first, then the one with the newest message. */
   conversations(): Promise<Conversation[]>;
   /** S6: at most `limit` (100, at most 500) messages that stand before a position (the end). `to` is a room or a name. */
   history(to: string, o?: { before?: number; limit?: number }): Promise<Page>;
@@ -336,6 +340,11 @@ export interface Core {
   /** S6: the draft of a conversation, sealed in this browser; empty removes it. */
   draft(room: string): Promise<string>;
   setDraft(room: string, text: string): Promise<void>;
+  /** S5: whether a conversation stands ahead of the others, and whether its unread messages count. Kept in this browser. */
+  pin(room: string, on: boolean): Promise<void>;
+  mute(room: string, on: boolean): Promise<void>;
+  /** S6: deletes all messages of a conversation here. */
+  clear(room: string): Promise<void>;
   /** Own messages that are not confirmed yet, oldest first. */
   outbox(): Promise<Message[]>;
   /** Ends the pauses between tries: to the server, and of what waits in the outbox. */

@@ -275,6 +275,9 @@ class Tab implements Core {
   edit = (id: string, text: string) => this.#call<void>("edit", { id, text });
   remove = (id: string, everyone: boolean) => this.#call<void>("remove", { id, everyone });
   react = (id: string, emoji: string) => this.#call<void>("react", { id, emoji });
+  pin = (room: string, on: boolean) => this.#call<void>("pin", { room, on });
+  mute = (room: string, on: boolean) => this.#call<void>("mute", { room, on });
+  clear = (room: string) => this.#call<void>("clear", { room });
   draft = (room: string) => this.#call<string>("draft", { room });
   setDraft = (room: string, text: string) => this.#call<void>("setDraft", { room, text });
   outbox = () => this.#call<Message[]>("outbox");
