@@ -11,6 +11,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
 )
@@ -37,6 +38,7 @@ type args struct {
 	Everyone   bool   `json:"everyone"`
 	Emoji      string `json:"emoji"`
 	On         bool   `json:"on"`
+	Note       uint64 `json:"note"`
 }
 
 // Call runs one call of a tab and returns its answer in JSON.
@@ -288,6 +290,11 @@ func (o *opened) talking(c *Core) calls {
 		"edit":   c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.Edit(ctx, id, a.Text) }),
 		"remove": c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.Delete(ctx, id, a.Everyone) }),
 		"react":  c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.React(ctx, id, a.Emoji) }),
+		"notes":  func(ctx context.Context, _ args) (any, error) { return notesOf(ctx, cl.Home()) },
+		"putAway": func(ctx context.Context, a args) (any, error) {
+			defer c.tell(event{"type": "notes"})
+			return nil, notes.Drop(ctx, cl.Home(), a.Note)
+		},
 		"outbox": func(ctx context.Context, _ args) (any, error) {
 			list, err := cl.Outbox(ctx)
 			return messagesOf(list), err

@@ -236,6 +236,8 @@ func (c *Core) events(ctx context.Context, o *opened) error {
 		case client.Changed:
 			o.list.forget(ev.Room)
 			c.tell(event{"type": "conversations"})
+		case client.Expired, client.KeyChanged, client.DeviceChanged, client.Notice, client.Problem:
+			c.tell(event{"type": "notes"})
 		}
 		if out := eventOf(ev); out != nil {
 			c.tell(out)

@@ -1,9 +1,12 @@
 package webcore
 
 import (
+	"context"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
@@ -213,4 +216,17 @@ func eventOf(ev client.Event) event {
 	case client.Delivered:
 	}
 	return nil
+}
+
+// notesOf returns what was told and is kept: the events, each with its number.
+func notesOf(ctx context.Context, h *home.Home) ([]event, error) {
+	list, err := notes.List(ctx, h)
+	out := []event{}
+	for _, n := range list {
+		if ev := eventOf(n.Event); ev != nil {
+			ev["note"] = n.N
+			out = append(out, ev)
+		}
+	}
+	return out, err
 }

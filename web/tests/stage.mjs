@@ -1,12 +1,14 @@
 // What the stories stand on: a real byred, real byre, and a real Chromium whose
 // pages are driven through the API that the screens use.
+import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { front, NEWER } from "./front.mjs";
 
 const bin = process.env.BYRE_BIN ?? new URL("../../bin/", import.meta.url).pathname;
 export const passphrase = "eine Kuh macht Muh";
@@ -23,21 +25,52 @@ function freePort() {
   });
 }
 
+const endings = new WeakMap();
+
+/** Calls fn when the test is over: what began last ends first, all of it. */
+export function later(t, fn) {
+  if (!endings.has(t)) {
+    const list = [];
+    endings.set(t, list);
+    t.after(async () => {
+      const failed = [];
+      for (const end of list.reverse()) await Promise.resolve().then(end).catch((e) => failed.push(e));
+      if (failed.length > 0) throw failed[0];
+    });
+  }
+  endings.get(t).push(fn);
+}
+
 /** A folder that goes with the test. */
 export function folder(t) {
   const dir = mkdtempSync(join(tmpdir(), "byre-web-"));
-  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+  later(t, () => rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
   return dir;
 }
 
-/** A server; stop and start keep its data and its addresses. */
-export async function serve(t) {
+/**
+ * A server; stop and start keep its data and its addresses. Browsers reach it
+ * through a front that hears every report of the content security policy: a
+ * test that ends with one has failed.
+ */
+export async function serve(t, ...flags) {
   const data = folder(t);
   const [listen, web] = [await freePort(), await freePort()];
+  const door = await front(web);
   const s = {
-    url: `https://127.0.0.1:${listen}`, page: `http://localhost:${web}`, ca: join(data, "ca.pem"), data, child: null,
+    url: `https://127.0.0.1:${listen}`, page: `http://localhost:${door.port}`, ca: join(data, "ca.pem"), data, child: null,
+    /** What was reported against the policy. */
+    reports: door.reports,
+    /** Has pages that load from now on get another build of the client, or the first one again. */
+    release: (newer = true) => (door.newer = newer),
+    /** The data as it is now, while it is stopped; back puts it there again. */
+    copy() {
+      const to = folder(t);
+      cpSync(data, to, { recursive: true });
+      return { back: () => { rmSync(data, { recursive: true }); cpSync(to, data, { recursive: true }); } };
+    },
     async start() {
-      s.child = spawn(join(bin, "byred"), ["serve", "--data", data, "--listen", `127.0.0.1:${listen}`, "--web", `localhost:${web}`], { stdio: ["ignore", "ignore", "pipe"] });
+      s.child = spawn(join(bin, "byred"), ["serve", "--data", data, "--listen", `127.0.0.1:${listen}`, "--web", `localhost:${web}`, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
       const lines = createInterface({ input: s.child.stderr });
       const said = [];
       for await (const line of lines) {
@@ -60,7 +93,9 @@ export async function serve(t) {
       });
     },
   };
-  t.after(() => s.stop());
+  later(t, () => s.stop());
+  later(t, door.close);
+  later(t, () => assert.deepEqual(s.reports, [], "the content security policy was broken"));
   await s.start();
   return s;
 }
@@ -68,13 +103,15 @@ export async function serve(t) {
 /** A terminal client with a home of its own. */
 export function terminal(t, server) {
   const home = folder(t);
-  return (...args) =>
+  const env = { ...process.env, BYRE_HOME: home, BYRE_PASSPHRASE: passphrase };
+  const byre = (...args) =>
     new Promise((resolve, reject) => {
-      execFile(join(bin, "byre"), args, { env: { ...process.env, BYRE_HOME: home, BYRE_PASSPHRASE: passphrase }, timeout: 60_000, maxBuffer: 64 << 20 }, (err, stdout, stderr) => {
+      execFile(join(bin, "byre"), args, { env, timeout: 60_000, maxBuffer: 64 << 20 }, (err, stdout, stderr) => {
         if (err) reject(new Error(`byre ${args.join(" ")}: ${err.message}\n${stderr}`));
         else resolve(stdout);
       });
     });
+  return Object.assign(byre, { env });
 }
 
 export async function register(byre, server, name) {
@@ -96,7 +133,8 @@ export async function browser(t, profile = folder(t)) {
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad"],
   });
   const b = { context, profile, complaints: [], close: () => context.close() };
-  t.after(() => context.close().catch(() => {}));
+  later(t, () => assert.deepEqual(b.complaints, [], "a page complains"));
+  later(t, () => context.close().catch(() => {}));
   return b;
 }
 
@@ -119,7 +157,8 @@ export async function tab(b, server, before = async () => {}) {
     /** Runs JavaScript with `core` in the page and returns what it returns. Failures carry the core's code. */
     async run(body, arg) {
       const expression = `(async (arg) => {
-        const core = (await import(${JSON.stringify("/assets/" + coreFile)})).openCore();
+        const newer = !!document.querySelector('script[src*="${NEWER}"]');
+        const core = (await import(newer ? ${JSON.stringify("/assets/" + coreFile.replace(/\.js$/, NEWER + ".js"))} : ${JSON.stringify("/assets/" + coreFile)})).openCore();
         try { return { value: await (async () => { ${body} })() }; }
         catch (e) { return { failure: { code: e.code ?? "", text: String(e.message ?? e) } }; }
       })(${JSON.stringify(arg)})`;

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { browser, passphrase, register, serve, sync, tab, terminal } from "./stage.mjs";
+import { dump, stolen } from "./thief.mjs";
 
 test("a browser and a terminal talk, and the browser's files tell nothing of it", async (t) => {
   const server = await serve(t);
@@ -13,7 +14,8 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
   const alice = await tab(b, server);
   await alice.until("s.phase === 'empty'");
   t.diagnostic(`the core was ready ${Math.round(performance.now() - began)} ms after a tab was asked for`);
-  await alice.run("globalThis.keys = []; new BroadcastChannel('byre core').onmessage = (ev) => { if (ev.data.key) keys.push(ev.data.key); };");
+  const hear = () => alice.run("globalThis.keys = []; new BroadcastChannel('byre core').onmessage = (ev) => { if (ev.data.key) keys.push(ev.data.key); };");
+  await hear();
 
   await t.test("what can't be an account is refused with a code", async () => {
     await assert.rejects(alice.call("register", { name: "a", passphrase }), { code: "name_bad" });
@@ -84,6 +86,7 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
   await t.test("a reload locks, and a wrong passphrase does not open", async () => {
     const keys = await alice.run("return keys");
     await alice.page.reload();
+    await hear();
     await alice.until("s.phase === 'locked'");
     await assert.rejects(alice.call("friends"), { code: "locked" });
     await assert.rejects(alice.call("unlock", "wrong"), { code: "passphrase" });
@@ -98,7 +101,33 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
     t.keys = keys;
   });
 
-  assert.deepEqual(b.complaints, [], "the content security policy was broken");
+  await t.test("what is deleted opens with nothing that is left", async () => {
+    await alice.call("unlock", passphrase);
+    const homeKey = Buffer.from((await alice.run("return keys")).at(-1), "base64");
+    const doomed = await alice.call("send", "bobcanary", "canary doomed");
+    await alice.call("send", "bobcanary", "canary that lives");
+    await alice.message("bobcanary", "canary that lives", "!m.queued");
+    await bob("send", "alicecanary", "canary doomed too");
+    const theirs = await alice.message("bobcanary", "canary doomed too");
+    await alice.call("setDraft", theirs.room, "canary doomed draft");
+    const before = await dump(alice);
+    // The thief sees what is to see: else nothing below means anything.
+    const now = stolen(before, [before], homeKey);
+    for (const text of ["canary doomed", "canary doomed too", "canary doomed draft", "canary that lives"]) assert.ok(now.opened.includes(text), `the thief does not find ${text} in ${now.keys} keys`);
+    await alice.call("setDraft", theirs.room, "");
+    await alice.call("remove", doomed.id, true);
+    await alice.call("remove", theirs.id, false);
+    await assert.rejects(alice.call("remove", theirs.id, false), { code: "message_unknown" });
+    const after = await dump(alice);
+    const left = stolen(after, [before, after], homeKey);
+    assert.ok(left.opened.includes("canary that lives"), "the thief finds nothing");
+    assert.ok(!left.opened.includes("canary doomed"), "what was deleted opens with a key that is left");
+    const heard = (await sync(bob)).filter((e) => e.event === "message").map((e) => e.text);
+    assert.deepEqual(heard, ["canary that lives"], "what was withdrawn came");
+    assert.ok((await alice.call("history", "bobcanary")).messages.every((m) => m.text !== "canary doomed" && m.text !== "canary doomed too"));
+    t.keys.push(homeKey.toString("base64"));
+    await alice.call("lock");
+  });
 
   await t.test("the profile's files hold no text, name or key", async () => {
     // What this search would find: a second database with the words in plain.

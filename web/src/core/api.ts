@@ -44,7 +44,7 @@ export interface CoreState {
   storage: Storage;
   /** A passkey opens this home. */
   passkey: boolean;
-  /** A newer byre is at the server, or runs in another tab: offer to reload, never force it. */
+  /** A newer byre is at the server: offer to reload, never force it. What is begun can be ended before. */
   update: boolean;
   /** Why the phase is `failed`. */
   problem?: Problem;
@@ -253,6 +253,26 @@ export interface Held {
   text: string;
 }
 
+/** Messages were lost on the way, or (`healed`) some of those came after all. `room` may be empty. */
+export type Expired = { type: "expired"; at: number; room: string; account: string; count: number; from: number; to: number; healed: boolean };
+
+/** What is told once, and kept as a {@link Note} too. */
+export type Told =
+  | Expired
+  /** What was pinned of a person, or of the server, does not fit what is shown now. */
+  | { type: "key_changed"; at: number; account: string; name: string; text: string }
+  /** A device came to a room, or left it. */
+  | { type: "device"; at: number; room: string; account: string; device: string; removed: boolean }
+  | { type: "notice"; at: number; text: string }
+  /** Something did not work; `room` and `message` may be empty. */
+  | { type: "problem"; at: number; room: string; message: string; text: string };
+
+/**
+ * What a person must be able to find again, whatever became of the tab that was
+ * told: kept, sealed, until it is put away; the last 1,000 at least.
+ */
+export type Note = { note: number } & Told;
+
 /**
  * What happened. Events are hints to look again: the truth is what the methods
  * return, and a tab that was away asks them instead of replaying events.
@@ -266,14 +286,9 @@ export type CoreEvent =
   | { type: "conversations" }
   | { type: "friends" }
   | { type: "requests" }
-  /** Messages were lost on the way, or (`healed`) some of those came after all. `room` may be empty. */
-  | { type: "expired"; at: number; room: string; account: string; count: number; from: number; to: number; healed: boolean }
-  /** What was pinned of a person, or of the server, does not fit what is shown now. */
-  | { type: "key_changed"; at: number; account: string; name: string; text: string }
-  | { type: "device"; at: number; room: string; account: string; device: string; removed: boolean }
-  | { type: "notice"; at: number; text: string }
-  /** Something did not work; `room` and `message` may be empty. */
-  | { type: "problem"; at: number; room: string; message: string; text: string }
+  | Told
+  /** The list of {@link Core.notes} is not what it was. */
+  | { type: "notes" }
   /** How far the work for a new account is: `tries` of `about` on average. */
   | { type: "work"; tries: number; about: number };
 
@@ -340,6 +355,10 @@ export interface Core {
   /** S6: the draft of a conversation, sealed in this browser; empty removes it. */
   draft(room: string): Promise<string>;
   setDraft(room: string, text: string): Promise<void>;
+  /** S6 and everywhere: what was told and must be found again, oldest first. What is missing in a room belongs at its time in it. */
+  notes(): Promise<Note[]>;
+  /** Puts a note away for good. */
+  putAway(note: number): Promise<void>;
   /** S5: whether a conversation stands ahead of the others, and whether its unread messages count. Kept in this browser. */
   pin(room: string, on: boolean): Promise<void>;
   mute(room: string, on: boolean): Promise<void>;

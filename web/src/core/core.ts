@@ -2,7 +2,7 @@
 
 import { type Code, type Core, CoreError, type CoreEvent, type CoreState, type Identity, type Message } from "./api";
 import * as passkey from "./passkey";
-import { CHANNEL, LEADER, type SharedState, type ToCore, type ToTabs } from "./protocol";
+import { CHANNEL, DIALECT, LEADER, type SharedState, type ToCore, type ToTabs } from "./protocol";
 import { isNewer } from "./update";
 import workerURL from "./worker.ts?worker&url";
 
@@ -60,7 +60,7 @@ class Tab implements Core {
     }
     this.#channel = new BroadcastChannel(CHANNEL);
     this.#channel.onmessage = (ev: MessageEvent<ToTabs | ToCore>) => this.#heard(ev.data);
-    this.#post({ to: "core", kind: "hello", tab: this.#tab });
+    this.#post({ to: "core", kind: "hello", tab: this.#tab, build: this.#build });
     // Held until the tab is gone: then the next tab in line leads.
     void navigator.locks.request(LEADER, () => {
       this.#set({ leader: true });
@@ -115,6 +115,7 @@ class Tab implements Core {
   }
 
   #heard(m: ToTabs | ToCore): void {
+    if (m.to === "core" && m.kind === "hello") this.#beside(m.build);
     if (m.to !== "tabs" || ("tab" in m && m.tab !== undefined && m.tab !== this.#tab)) return;
     switch (m.kind) {
       case "up":
@@ -137,11 +138,20 @@ class Tab implements Core {
     }
   }
 
+  /** Another tab or its core is of some build: where it is another, one of the two is older than the server's. */
+  #beside(build: string): void {
+    if (build !== this.#build) void this.#look(true);
+  }
+
+  async #look(now: boolean): Promise<void> {
+    if (!this.state.update && (await isNewer(now))) this.#set({ update: true });
+  }
+
   /** A core is there: a new one, which knows nothing of what was asked of the one before, or the first. */
   #up(m: ToTabs & { kind: "up" }): void {
     const anew = m.core !== this.#core;
     this.#core = m.core;
-    if (m.build !== this.#build) this.#set({ update: true });
+    this.#beside(m.build);
     if (m.key !== undefined) this.#key = m.key;
     const resume = anew && m.state.phase === "locked" && this.#key !== undefined;
     if (resume) {
@@ -162,7 +172,7 @@ class Tab implements Core {
         this.#open.delete(id);
         call.reject(new CoreError("restarted", "the tab that ran byre was closed in the middle of this: look whether it was done, and do it again if not"));
       } else {
-        this.#post({ to: "core", kind: "call", tab: this.#tab, id, build: this.#build, method: call.method, args: call.args });
+        this.#post({ to: "core", kind: "call", tab: this.#tab, id, dialect: DIALECT, method: call.method, args: call.args });
       }
     }
   }
@@ -172,7 +182,7 @@ class Tab implements Core {
     if (s.phase !== this.#shared?.phase) void this.#storage();
     this.#shared = s;
     this.#set({ phase: s.phase, me: s.me, connection: s.connection, problem: s.problem, passkey: s.passkey && passkey.has() });
-    if (online) void isNewer().then((newer) => newer && this.#set({ update: true }));
+    if (online) void this.#look(false);
   }
 
   #forget(): void {
@@ -198,7 +208,7 @@ class Tab implements Core {
     return new Promise<T>((resolve, reject) => {
       const id = ++this.#lastID;
       this.#open.set(id, { method, args, core: this.#core, resolve: resolve as (v: unknown) => void, reject });
-      this.#post({ to: "core", kind: "call", tab: this.#tab, id, build: this.#build, method, args });
+      this.#post({ to: "core", kind: "call", tab: this.#tab, id, dialect: DIALECT, method, args });
     });
   }
 
@@ -280,6 +290,8 @@ class Tab implements Core {
   clear = (room: string) => this.#call<void>("clear", { room });
   draft = (room: string) => this.#call<string>("draft", { room });
   setDraft = (room: string, text: string) => this.#call<void>("setDraft", { room, text });
+  notes = () => this.#call<Awaited<ReturnType<Core["notes"]>>>("notes");
+  putAway = (note: number) => this.#call<void>("putAway", { note });
   outbox = () => this.#call<Message[]>("outbox");
   retry = () => this.#call<void>("retry");
 

@@ -4,6 +4,12 @@
 import type { Connection, CoreEvent, Identity, Problem } from "./api";
 
 export const CHANNEL = "byre core";
+/**
+ * Raised with each change here, or of a method's arguments or answers, that a
+ * tab or a core of the build before can't read. Tabs of other builds work on
+ * where it is the same: nobody has to reload in the middle of a message.
+ */
+export const DIALECT = 1;
 /** The Web Lock of the tab that runs the core. */
 export const LEADER = "byre leader";
 
@@ -17,8 +23,8 @@ export interface SharedState {
 }
 
 export type ToCore =
-  | { to: "core"; kind: "hello"; tab: string }
-  | { to: "core"; kind: "call"; tab: string; id: number; build: string; method: string; args: object };
+  | { to: "core"; kind: "hello"; tab: string; build: string }
+  | { to: "core"; kind: "call"; tab: string; id: number; dialect: number; method: string; args: object };
 
 export type ToTabs =
   /** To all when a core starts, and to one tab as the answer to its hello. */

@@ -1,12 +1,12 @@
 // Whether the server has a newer byre than this tab runs.
 
 let asked = 0;
-/** At most this often, in milliseconds. */
+/** At most this often unless there is a reason, in milliseconds. */
 const PAUSE = 10 * 60_000;
 
-/** Compares the page's script with that of the page the server has now. */
-export async function isNewer(): Promise<boolean> {
-  if (asked > 0 && performance.now() - asked < PAUSE) return false;
+/** Compares the page's script with that of the page the server has now. With `now` it asks however lately it did. */
+export async function isNewer(now: boolean): Promise<boolean> {
+  if (!now && asked > 0 && performance.now() - asked < PAUSE) return false;
   asked = performance.now();
   const mine = document.querySelector<HTMLScriptElement>("script[type=module][src]")?.getAttribute("src");
   if (!mine) return false;

@@ -4,7 +4,7 @@ import "../../generated/wasm_exec.js";
 import "../../../internal/store/idbstore/idb.js";
 import wasmURL from "../../generated/core.wasm?url";
 import type { CoreEvent, Problem } from "./api";
-import { CHANNEL, type SharedState, type ToCore, type ToTabs } from "./protocol";
+import { CHANNEL, DIALECT, type SharedState, type ToCore, type ToTabs } from "./protocol";
 
 declare const Go: new () => { importObject: WebAssembly.Imports; run(instance: WebAssembly.Instance): Promise<void> };
 
@@ -69,7 +69,8 @@ function forget(): Promise<void> {
 async function answer(m: ToCore & { kind: "call" }): Promise<void> {
   const reply = { to: "tabs", tab: m.tab, kind: "answer", id: m.id } as const;
   try {
-    if (m.build !== build) throw { code: "update", text: "this tab is older than the byre that runs in another one: reload it" };
+    if (m.dialect < DIALECT) throw { code: "update", text: "this tab is older than the byre that runs in another one: reload it" };
+    if (m.dialect > DIALECT) throw { code: "other_tab", text: "an older byre runs in another tab: reload that one, or close it" };
     if (m.method === "wipe") {
       await call("close", {});
       await forget();
