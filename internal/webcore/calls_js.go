@@ -94,6 +94,9 @@ func (c *Core) call(ctx context.Context, method string, a args) (any, error) {
 	if f, ok := o.talking(c)[method]; ok {
 		return f(ctx, a)
 	}
+	if f, ok := o.waiting(c)[method]; ok {
+		return f(ctx, a)
+	}
 	return nil, fmt.Errorf("%w (%s)", errBadCall, method)
 }
 
@@ -290,16 +293,6 @@ func (o *opened) talking(c *Core) calls {
 		"edit":   c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.Edit(ctx, id, a.Text) }),
 		"remove": c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.Delete(ctx, id, a.Everyone) }),
 		"react":  c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.React(ctx, id, a.Emoji) }),
-		"notes":  func(ctx context.Context, _ args) (any, error) { return notesOf(ctx, cl.Home()) },
-		"putAway": func(ctx context.Context, a args) (any, error) {
-			defer c.tell(event{"type": "notes"})
-			return nil, notes.Drop(ctx, cl.Home(), a.Note)
-		},
-		"outbox": func(ctx context.Context, _ args) (any, error) {
-			list, err := cl.Outbox(ctx)
-			return messagesOf(list), err
-		},
-		"retry": func(ctx context.Context, _ args) (any, error) { return nil, cl.Retry(ctx) },
 		"markRead": func(ctx context.Context, a args) (any, error) {
 			moved, err := o.markRead(ctx, a.Room, a.Position)
 			if moved {
@@ -335,6 +328,23 @@ func (o *opened) talking(c *Core) calls {
 			defer o.list.forget(id)
 			return nil, cl.Clear(ctx, a.Room)
 		},
+	}
+}
+
+// waiting is what waits to be sent, and what waits to be seen.
+func (o *opened) waiting(c *Core) calls {
+	cl := o.client
+	return calls{
+		"notes": func(ctx context.Context, _ args) (any, error) { return notesOf(ctx, cl.Home()) },
+		"putAway": func(ctx context.Context, a args) (any, error) {
+			defer c.tell(event{"type": "notes"})
+			return nil, notes.Drop(ctx, cl.Home(), a.Note)
+		},
+		"outbox": func(ctx context.Context, _ args) (any, error) {
+			list, err := cl.Outbox(ctx)
+			return messagesOf(list), err
+		},
+		"retry": func(ctx context.Context, _ args) (any, error) { return nil, cl.Retry(ctx) },
 	}
 }
 
