@@ -30,6 +30,7 @@ import (
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/server/gate"
 	"github.com/byre-messenger/byre/internal/server/metrics"
+	"github.com/byre-messenger/byre/internal/server/stack"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 )
 
@@ -231,6 +232,8 @@ func (s *server) tlsConfig() *tls.Config {
 		GetCertificate:   s.certificate,
 		CurvePreferences: []tls.CurveID{tls.X25519MLKEM768, tls.X25519},
 		NextProtos:       []string{"http/1.1", acme.Protocol},
+		// The first word that a connection's goroutine has with this package.
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { stack.Grow(); return nil, nil },
 	}
 }
 

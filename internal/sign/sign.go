@@ -35,13 +35,13 @@ const (
 var ErrBad = errors.New("signature does not hold")
 
 // Key is a private key. It can't be printed; the zero value can't sign.
-type Key struct{ seed secret.Bytes }
+type Key struct{ pair secret.Bytes } // the seed and the public key, as crypto/ed25519 has them
 
 // NewKey returns a random key.
 func NewKey() Key {
 	seed := make([]byte, SeedSize)
 	_, _ = rand.Read(seed) // never fails
-	return Key{secret.New(seed)}
+	return fromSeed(seed)
 }
 
 // KeyFromSeed returns the key of a seed of [SeedSize] bytes and takes ownership
@@ -50,23 +50,31 @@ func KeyFromSeed(seed []byte) (Key, error) {
 	if len(seed) != SeedSize {
 		return Key{}, errors.New("sign: a seed has 32 bytes")
 	}
-	return Key{secret.New(seed)}, nil
+	return fromSeed(seed), nil
+}
+
+// fromSeed makes the pair once: the public half costs as much as a signature.
+func fromSeed(seed []byte) Key {
+	pair := ed25519.NewKeyFromSeed(seed)
+	clear(seed)
+	return Key{secret.New(pair)}
 }
 
 // Seed returns the private seed, for the sealed home alone.
-func (k Key) Seed() secret.Bytes { return k.seed }
+func (k Key) Seed() secret.Bytes {
+	if k.pair.Len() == 0 {
+		return secret.Bytes{}
+	}
+	return secret.New(k.pair.Reveal()[:SeedSize:SeedSize])
+}
 
 // Public returns the public key.
-func (k Key) Public() []byte {
-	return ed25519.NewKeyFromSeed(k.seed.Reveal()).Public().(ed25519.PublicKey) // by contract of crypto/ed25519
-}
+func (k Key) Public() []byte { return slices.Clone(k.pair.Reveal()[SeedSize:]) }
 
 // Sign signs the parts, one behind the other. Parts of variable size must be
 // told apart by the caller's format.
 func (k Key) Sign(c Context, parts ...[]byte) []byte {
-	key := ed25519.NewKeyFromSeed(k.seed.Reveal())
-	defer clear(key)
-	return ed25519.Sign(key, payload(c, parts))
+	return ed25519.Sign(k.pair.Reveal(), payload(c, parts))
 }
 
 // Verify returns [ErrBad] unless sig is public's signature of the parts.

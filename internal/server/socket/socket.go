@@ -11,6 +11,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/server/gate"
+	"github.com/byre-messenger/byre/internal/server/stack"
 )
 
 const (
@@ -130,6 +131,7 @@ func aside(f func()) {
 	go func() {
 		defer close(done)
 		defer gws.Recovery(quiet{}) // as the library does around OnMessage
+		stack.Grow()
 		f()
 	}()
 	<-done
