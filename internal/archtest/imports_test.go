@@ -18,7 +18,7 @@ var layers = []struct {
 	{"core", []string{"internal/client", "internal/relay", "internal/legal", "verify"}},
 	{"edge", []string{"internal/hygiene", "internal/machine", "internal/checkup", "internal/server", "internal/cli", "internal/tui", "internal/transport", "internal/keyring", "internal/webui", "internal/webcore", "sdk"}},
 	{"program", []string{"cmd"}},
-	{workshop, []string{"internal/testnet", "internal/script", "internal/store/storetest", "internal/secret/secrettest", "internal/vault/vaulttest", "internal/vault/detective", "internal/wire/gen", "mls/internal/vectors", "bench"}},
+	{workshop, []string{"internal/testnet", "internal/script", "internal/store/storetest", "internal/secret/secrettest", "internal/vault/vaulttest", "internal/vault/detective", "internal/wire/gen", "mls/internal/vectors", "bench", "web/tests"}},
 }
 
 // workshop is the layer of what tests and builds are made with. It stands above

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 import { front, NEWER } from "./front.mjs";
 
-const bin = process.env.BYRE_BIN ?? new URL("../../bin/", import.meta.url).pathname;
+export const bin = process.env.BYRE_BIN ?? new URL("../../bin/", import.meta.url).pathname;
 export const passphrase = "eine Kuh macht Muh";
 
 const assets = new URL("../dist/assets/", import.meta.url).pathname;
