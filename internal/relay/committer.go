@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,8 +21,8 @@ type op struct {
 
 // committer writes for many mailboxes at a time. Each mailbox belongs to one
 // lane; a lane writes everything asked for meanwhile in one commit, in order,
-// and lanes share the engine's flush. A lane that has nothing to do has no
-// goroutine.
+// and lanes share the engine's flush. While one commit is written a lane seals
+// what is asked for next. A lane that has nothing to do has no goroutine.
 type committer struct {
 	relay *Relay
 	lanes [8]lane
@@ -29,8 +30,9 @@ type committer struct {
 
 type lane struct {
 	mu      sync.Mutex
-	queue   []op
+	queue   []*op
 	running bool
+	more    chan struct{} // of 1: something was queued while running
 }
 
 // Bounds of one commit. A single op may go past them; it has at most 4 MiB.
@@ -48,12 +50,15 @@ func (c *committer) add(o op) {
 	o.box.pin()
 	l := &c.lanes[int(o.box.tag[0])%len(c.lanes)]
 	l.mu.Lock()
-	l.queue = append(l.queue, o)
-	start := !l.running
-	l.running = true
-	l.mu.Unlock()
-	if start {
+	defer l.mu.Unlock()
+	l.queue = append(l.queue, &o)
+	if !l.running {
+		l.running, l.more = true, make(chan struct{}, 1)
 		c.relay.work.Go(func() { c.run(l) })
+	}
+	select {
+	case l.more <- struct{}{}:
+	default:
 	}
 }
 
@@ -64,7 +69,7 @@ func (c *committer) run(l *lane) {
 		if ops == nil {
 			return
 		}
-		err := c.commit(ops)
+		err := c.commit(l, ops)
 		if err == nil {
 			c.settle(ops, nil)
 			continue
@@ -75,7 +80,7 @@ func (c *committer) run(l *lane) {
 		// the front: a crash leaves it to be delivered again, which devices
 		// notice, or to expire.
 		l.mu.Lock()
-		var again []op
+		var again []*op
 		for _, o := range ops {
 			if o.store == nil {
 				again = append(again, o)
@@ -91,16 +96,10 @@ func (c *committer) run(l *lane) {
 }
 
 // take returns the next ops of a commit, or nil and the lane stops.
-func (l *lane) take() []op {
+func (l *lane) take() []*op {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n, bytes := 0, 0
-	for n < len(l.queue) && n < maxCommitOps && bytes < maxCommitBytes {
-		for _, f := range l.queue[n].store {
-			bytes += len(f.Envelope)
-		}
-		n++
-	}
+	n := l.fits()
 	if n == 0 {
 		l.running, l.queue = false, nil
 		return nil
@@ -110,44 +109,92 @@ func (l *lane) take() []op {
 	return ops
 }
 
-// commit writes ops whole or not at all, in a few tries. Repeating after an
-// unknown outcome is safe without a guard: the lane alone writes these keys,
-// nothing comes between two tries, and they write the same.
-func (c *committer) commit(ops []op) error {
+// fits is how many ops of the queue go into one commit; l.mu is held.
+func (l *lane) fits() int {
+	n, bytes := 0, 0
+	for n < len(l.queue) && n < maxCommitOps && bytes < maxCommitBytes {
+		for _, f := range l.queue[n].store {
+			bytes += len(f.Envelope)
+		}
+		n++
+	}
+	return n
+}
+
+// seal seals what an op stores, once.
+func (c *committer) seal(o *op) error {
+	for _, f := range o.store[len(o.sealed):] {
+		s, err := c.relay.records.Seal(o.box.tag, f)
+		if err != nil {
+			return err
+		}
+		o.sealed = append(o.sealed, s)
+	}
+	return nil
+}
+
+// sealAhead seals what the next commit will write, as far as it is known. What
+// can't be sealed now is tried again, and its failure told, when its turn comes.
+func (c *committer) sealAhead(l *lane) {
+	l.mu.Lock()
+	ops := slices.Clone(l.queue[:l.fits()])
+	l.mu.Unlock()
+	for _, o := range ops {
+		if c.seal(o) != nil {
+			return
+		}
+	}
+}
+
+// commit writes ops whole or not at all, and seals what waits behind them
+// meanwhile.
+func (c *committer) commit(l *lane, ops []*op) error {
 	var b store.Batch
-	for i := range ops {
-		o := &ops[i]
-		for _, f := range o.store {
-			s, err := c.relay.records.Seal(o.box.tag, f)
-			if err != nil {
-				return err
-			}
-			o.sealed = append(o.sealed, s)
+	for _, o := range ops {
+		if err := c.seal(o); err != nil {
+			return err
+		}
+		for _, s := range o.sealed {
 			c.relay.records.Put(&b, s)
 		}
 		if o.store == nil {
 			c.relay.records.Delete(&b, o.box.tag, o.forget)
 		}
 	}
+	written := make(chan error, 1)
+	go func() { written <- c.write(&b) }()
+	for {
+		select {
+		case err := <-written:
+			return err
+		case <-l.more:
+			c.sealAhead(l)
+		}
+	}
+}
+
+// write commits a batch, in a few tries. Repeating after an unknown outcome is
+// safe without a guard: the lane alone writes these keys, nothing comes between
+// two tries, and they write the same.
+func (c *committer) write(b *store.Batch) error {
 	// M1, stores: a crash before this commit loses what nobody was told is
 	// stored; one behind it leaves it stored, told or not.
 	// M2, what is forgotten: a crash before this commit delivers again what was
 	// confirmed if the keys' last checkpoint was before, and tells a gap that was
 	// acknowledged; one behind it changes nothing.
-	err := c.relay.cfg.Store.Commit(context.WithoutCancel(c.relay.life), &b)
+	err := c.relay.cfg.Store.Commit(context.WithoutCancel(c.relay.life), b)
 	for _, d := range patience {
 		if err == nil || c.relay.cfg.Clock.Sleep(c.relay.life, d) != nil {
 			break
 		}
-		err = c.relay.cfg.Store.Commit(context.WithoutCancel(c.relay.life), &b)
+		err = c.relay.cfg.Store.Commit(context.WithoutCancel(c.relay.life), b)
 	}
 	return err
 }
 
 // settle tells the mailboxes what became of ops.
-func (c *committer) settle(ops []op, err error) {
-	for i := range ops {
-		o := &ops[i]
+func (c *committer) settle(ops []*op, err error) {
+	for _, o := range ops {
 		if o.store == nil {
 			if err == nil {
 				if o.forget.Then != nil {

@@ -16,7 +16,7 @@ func NewBody(place, plaintext []byte) (key secret.Bytes, sealed []byte, err erro
 	key = NewKey()
 	sealed = make([]byte, 0, len(plaintext)+28)
 	secret.Do(func() {
-		aead, e := gcm(key.Reveal())
+		aead, e := nonced(key.Reveal())
 		if err = e; err == nil {
 			sealed = aead.Seal(sealed, nil, plaintext, place)
 		}
@@ -31,7 +31,7 @@ func OpenBody(key secret.Bytes, place, sealed []byte) (plaintext []byte, err err
 	}
 	plaintext = make([]byte, 0, len(sealed)-28)
 	secret.Do(func() {
-		aead, e := gcm(key.Reveal())
+		aead, e := nonced(key.Reveal())
 		if err = e; err != nil {
 			return
 		}

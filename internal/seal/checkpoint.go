@@ -27,7 +27,7 @@ func NewKey() secret.Bytes {
 func NewCheckpoint(key secret.Bytes, generation uint64, snapshot secret.Bytes) (sealed []byte, err error) {
 	sealed = make([]byte, 0, snapshot.Len()+28)
 	secret.Do(func() {
-		aead, e := gcm(key.Reveal())
+		aead, e := nonced(key.Reveal())
 		if err = e; err == nil {
 			sealed = aead.Seal(sealed, nil, snapshot.Reveal(), checkpointAt(generation))
 		}
@@ -39,7 +39,7 @@ func NewCheckpoint(key secret.Bytes, generation uint64, snapshot secret.Bytes) (
 // OpenCheckpoint returns the snapshot of a checkpoint, or [ErrDamaged].
 func OpenCheckpoint(key secret.Bytes, generation uint64, sealed []byte) (snapshot secret.Bytes, err error) {
 	secret.Do(func() {
-		aead, e := gcm(key.Reveal())
+		aead, e := nonced(key.Reveal())
 		if err = e; err != nil {
 			return
 		}

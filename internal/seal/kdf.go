@@ -50,9 +50,22 @@ func derive(out, from *key, label string, more []byte) {
 	clear(sum[:])
 }
 
-// gcm is AES-256-GCM under k that puts 12 random bytes of nonce before what it
-// seals.
+// gcm is AES-256-GCM under k.
 func gcm(k []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(k)
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	return aead, nil
+}
+
+// nonced is AES-256-GCM under k that puts 12 random bytes of nonce before what
+// it seals.
+func nonced(k []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(k)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)

@@ -24,8 +24,11 @@ import (
 // Sizes in bytes.
 const (
 	OwnerSize = 16
-	// Overhead is what sealing adds to a record: the segment, nonce and tag.
-	Overhead = segmentSize + 12 + 16
+	// Head is what stands before the ciphertext of a record (segment and nonce),
+	// Tail what stands behind it, and Overhead what sealing adds in all.
+	Head     = segmentSize + 12
+	Tail     = 16
+	Overhead = Head + Tail
 
 	segmentSize = 4
 )
@@ -88,9 +91,21 @@ type shard struct {
 // it; whoever fails to must forget the handle. It returns [ErrTurn] if a
 // checkpoint has to be made first.
 func (k *Keys) Seal(owner Owner, place, plaintext []byte) (Handle, []byte, error) {
-	out := make([]byte, segmentSize, len(plaintext)+Overhead)
-	var handle Handle
-	var err error
+	record := make([]byte, len(plaintext)+Overhead)
+	copy(record[Head:], plaintext)
+	handle, err := k.SealIn(owner, place, record)
+	if err != nil {
+		return 0, nil, err
+	}
+	return handle, record, nil
+}
+
+// SealIn is [Keys.Seal] without a copy: record has room of [Head] bytes, the
+// plaintext, and room of [Tail] bytes, and becomes what is stored. After an
+// error the plaintext stands where it was.
+func (k *Keys) SealIn(owner Owner, place, record []byte) (handle Handle, err error) {
+	nonce, plaintext := record[segmentSize:Head], record[Head:len(record)-Tail]
+	_, _ = rand.Read(nonce) // never fails
 	secret.Do(func() {
 		var rec key
 		defer clear(rec[:])
@@ -98,16 +113,13 @@ func (k *Keys) Seal(owner Owner, place, plaintext []byte) (Handle, []byte, error
 		if handle, segment, err = k.take(owner, &rec); err != nil {
 			return
 		}
-		binary.BigEndian.PutUint32(out, segment)
+		binary.BigEndian.PutUint32(record, segment)
 		aead, e := gcm(rec[:])
 		if err = e; err == nil {
-			out = aead.Seal(out, nil, plaintext, place)
+			aead.Seal(plaintext[:0], nonce, plaintext, place)
 		}
 	})
-	if err != nil {
-		return 0, nil, err
-	}
-	return handle, out, nil
+	return handle, err
 }
 
 // take sets rec to the next record key of an owner.
@@ -167,7 +179,7 @@ func (k *Keys) Open(owner Owner, handle Handle, place, sealed []byte) ([]byte, e
 		if err = e; err != nil {
 			return
 		}
-		if out, e = aead.Open(out, nil, sealed[segmentSize:], place); e != nil {
+		if out, e = aead.Open(out, sealed[segmentSize:Head], sealed[Head:], place); e != nil {
 			err = ErrDamaged
 		}
 	})

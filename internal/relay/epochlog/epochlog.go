@@ -102,7 +102,7 @@ type Entry struct {
 // Seal prepares a commit for the place behind after others.
 func (l Log) Seal(h Handle, after uint64, commit []byte) (Entry, error) {
 	tag := l.tag(h)
-	s, err := l.Sealer.Seal(tag, entryKey(tag, after), commit)
+	s, err := sealer.Seal(l.Sealer, tag, entryKey(tag, after), commit)
 	if err != nil {
 		return Entry{}, fmt.Errorf("seal: %w", err)
 	}

@@ -64,17 +64,19 @@ type Sealed struct {
 // Seal seals a flight, once; Put may then write it any number of times.
 func (r Records) Seal(tag Tag, f *Flight) (Sealed, error) {
 	key := recordKey(tag, f.N, f.Arrived)
-	plain := make([]byte, 0, plainHead+len(f.Envelope))
-	plain = append(plain, byte(f.Class))                            //nolint:gosec // 0 or 1
-	plain = binary.BigEndian.AppendUint64(plain, uint64(f.Arrived)) //nolint:gosec // after 1970
-	plain = append(plain, f.Envelope...)
-	s, err := r.Sealer.Seal(tag, key, plain)
+	val := make([]byte, headSize+sealer.Head+plainHead+len(f.Envelope)+sealer.Tail)
+	record := val[headSize:]
+	plain := record[sealer.Head:]
+	plain[0] = byte(f.Class)                                 //nolint:gosec // 0 or 1
+	binary.BigEndian.PutUint64(plain[1:], uint64(f.Arrived)) //nolint:gosec // after 1970
+	copy(plain[plainHead:], f.Envelope)
+	handle, err := r.Sealer.SealIn(tag, key, record)
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal: %w", err)
 	}
-	val := binary.BigEndian.AppendUint64(make([]byte, 0, headSize+len(s.Ciphertext)), s.Handle)
-	val = binary.BigEndian.AppendUint64(val, f.Withdraw)
-	return Sealed{Place{s.Handle, s.Segment}, key, append(val, s.Ciphertext...)}, nil
+	binary.BigEndian.PutUint64(val, handle)
+	binary.BigEndian.PutUint64(val[8:], f.Withdraw)
+	return Sealed{Place{handle, seal.Segment(record)}, key, val}, nil
 }
 
 // Put adds a sealed flight to a batch.

@@ -81,30 +81,30 @@ type Stats struct {
 // Stats counts what lives.
 func (s *Chained) Stats() Stats { return Stats{s.keys.Stats(), s.keeper.Size()} }
 
-// Seal implements [Sealer].
-func (s *Chained) Seal(owner Owner, key, plaintext []byte) (Sealed, error) {
-	h, c, err := s.keys.Seal(owner, key, plaintext)
+// SealIn implements [Sealer].
+func (s *Chained) SealIn(owner Owner, key, record []byte) (uint64, error) {
+	h, err := s.keys.SealIn(owner, key, record)
 	if errors.Is(err, seal.ErrTurn) {
-		h, c, err = s.sealNext(owner, key, plaintext)
+		h, err = s.sealNext(owner, key, record)
 	}
 	if err != nil {
-		return Sealed{}, fmt.Errorf("seal: %w", err)
+		return 0, fmt.Errorf("seal: %w", err)
 	}
-	return Sealed{Handle: uint64(h), Segment: seal.Segment(c), Ciphertext: c}, nil
+	return uint64(h), nil
 }
 
 // sealNext seals behind a checkpoint, which it makes unless somebody else has.
-func (s *Chained) sealNext(owner Owner, key, plaintext []byte) (seal.Handle, []byte, error) {
+func (s *Chained) sealNext(owner Owner, key, record []byte) (seal.Handle, error) {
 	s.turning.Lock()
 	defer s.turning.Unlock()
-	h, c, err := s.keys.Seal(owner, key, plaintext)
+	h, err := s.keys.SealIn(owner, key, record)
 	if !errors.Is(err, seal.ErrTurn) {
-		return h, c, err
+		return h, err
 	}
 	if err := s.checkpoint(s.now()); err != nil {
-		return 0, nil, err
+		return 0, err
 	}
-	return s.keys.Seal(owner, key, plaintext)
+	return s.keys.SealIn(owner, key, record)
 }
 
 // Open implements [Sealer].

@@ -205,11 +205,11 @@ func TestChained(t *testing.T) {
 		defer r.stop()
 		bob, carol := sealer.Owner{1}, sealer.Owner{2}
 		key := atrest.Key(atrest.Mailbox, []byte("place"))
-		sealed, err := r.sealer.Seal(bob, key, []byte("hello"))
+		sealed, err := sealer.Seal(r.sealer, bob, key, []byte("hello"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := r.sealer.Seal(bob, key, []byte("hello"))
+		again, err := sealer.Seal(r.sealer, bob, key, []byte("hello"))
 		if err != nil || again.Handle == sealed.Handle || sealed.Segment == 0 {
 			t.Errorf("%v; the same handle: %v; segment %d", err, again.Handle == sealed.Handle, sealed.Segment)
 		}
@@ -237,7 +237,7 @@ func TestChained(t *testing.T) {
 		}
 		// More than a chain has, within one checkpoint's time.
 		for range seal.MaxChain {
-			if _, err := r.sealer.Seal(bob, key, nil); err != nil {
+			if _, err := sealer.Seal(r.sealer, bob, key, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

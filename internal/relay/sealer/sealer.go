@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/byre-messenger/byre/internal/relay/atrest"
+	"github.com/byre-messenger/byre/internal/seal"
 )
 
 // ErrForgotten says that a record's key is gone: the record may be dropped, and
@@ -26,14 +27,32 @@ type Sealed struct {
 	Ciphertext []byte
 }
 
+// Room that SealIn needs before and behind a plaintext, in bytes.
+const (
+	Head = seal.Head
+	Tail = seal.Tail
+)
+
+// Seal seals a copy of a plaintext that will be stored at key.
+func Seal(s Sealer, owner Owner, key, plaintext []byte) (Sealed, error) {
+	record := make([]byte, Head+len(plaintext)+Tail)
+	copy(record[Head:], plaintext)
+	handle, err := s.SealIn(owner, key, record)
+	if err != nil {
+		return Sealed{}, err
+	}
+	return Sealed{Handle: handle, Segment: seal.Segment(record), Ciphertext: record}, nil
+}
+
 // Sealer seals records under keys that it can forget. It is safe for concurrent
 // use.
 type Sealer interface {
-	// Seal encrypts a record that will be stored at key. It is called outside
-	// of transactions, once for each record: a commit that is repeated writes
-	// the same ciphertext again. Whoever fails to store the record forgets the
-	// handle.
-	Seal(owner Owner, key, plaintext []byte) (Sealed, error)
+	// SealIn encrypts a record that will be stored at key, where it stands:
+	// record has [Head] bytes of room, the plaintext, and [Tail] bytes of room.
+	// It is called outside of transactions, once for each record: a commit that
+	// is repeated writes the same ciphertext again. Whoever fails to store the
+	// record forgets the handle. After an error the plaintext is as it was.
+	SealIn(owner Owner, key, record []byte) (handle uint64, err error)
 	// Open decrypts. It returns ErrForgotten if the key is gone.
 	Open(owner Owner, handle uint64, key, ciphertext []byte) ([]byte, error)
 	// Forget destroys the keys of handles: in memory at once, everywhere else

@@ -247,7 +247,7 @@ func (r *resealing) again(tag sealer.Owner, at, key []byte, offset int) (s seale
 			return err
 		}
 		defer clear(plain)
-		s, err = r.sealer.Seal(tag, key, plain)
+		s, err = sealer.Seal(r.sealer, tag, key, plain)
 		return err
 	})
 	return s, err
