@@ -20,10 +20,10 @@ var (
 	// checkpoint was made. Nothing was changed. Either it is right, and then all
 	// that waited is past its time: start with Confirmed. Or it is wrong.
 	ErrClock = errors.New("the clock is more than 7 days ahead of when the server last ran, and what waits would be destroyed: set the clock right, or confirm it")
-	// ErrLost says that the vault holds keys but that no checkpoint opens with
-	// them. Nothing was changed. What waited can be opened no more: start with
-	// Discard.
-	ErrLost = errors.New("the checkpoint of the keys is missing or damaged, and what waits can't be opened: put the checkpoint files back, or give up what waits")
+	// ErrLost says that there are keys in the vault but no checkpoint that opens
+	// with them, or that there are none although something waits. Nothing was
+	// changed. What waited can be opened no more: start with Discard.
+	ErrLost = errors.New("what waits can't be opened, because the slots of the vault or the checkpoint of the keys are missing or damaged: put back the files of both as they were when the server ended, or give up what waits")
 )
 
 // Config is what a keeper stands on.
@@ -77,15 +77,33 @@ func start(c Config, held iter.Seq2[seal.Held, error], newKey func() secret.Byte
 	if verdict == seal.Confirm {
 		return nil, nil, false, ErrClock
 	}
-	// 3. What is due is dropped, and what is held is kept.
-	if k.keys, err = seal.Recover(c.Retention, state, now, held); err != nil {
+	// 3. What is due is dropped, and what is held is kept. Where nothing is left
+	// to keep it with, somebody has to say that it may go: a vault that was not
+	// mounted looks like an empty one.
+	waits := false
+	if k.keys, err = seal.Recover(c.Retention, state, now, noting(held, &waits)); err != nil {
 		return nil, nil, false, fmt.Errorf("recover keys: %w", err)
+	}
+	if waits && state.Len() == 0 && c.Vault.Class().Durable && !c.Discard {
+		return nil, nil, false, ErrLost
 	}
 	// 4. From here as in every hour.
 	if err := k.Checkpoint(now); err != nil {
 		return nil, nil, false, err
 	}
 	return k, k.keys, verdict == seal.Behind, nil
+}
+
+// noting is held, and sets some once it yields something.
+func noting(held iter.Seq2[seal.Held, error], some *bool) iter.Seq2[seal.Held, error] {
+	return func(yield func(seal.Held, error) bool) {
+		for h, err := range held {
+			*some = *some || err == nil
+			if !yield(h, err) {
+				return
+			}
+		}
+	}
 }
 
 // latest returns the snapshot of the highest generation that is whole, and notes
@@ -143,13 +161,15 @@ func (k *Keeper) Checkpoint(now seal.Mark) error {
 	t := k.generation
 	next := Slot{t + 1, k.newKey()}
 	defer next.Key.Wipe()
-	// 2. Slot t+1 becomes durable, over what is left of t-1. A crash before or
-	// after leaves t: no checkpoint opens with the new key.
+	// 2. Slot t+1 becomes durable, over what is left of t-1.
+	// Z1: the slot. A crash before it or behind it leaves t: no checkpoint opens
+	// with the new key.
 	if err := k.vault.Write(next); err != nil {
 		return fmt.Errorf("write to the vault: %w", err)
 	}
-	// 3. Checkpoint t+1 becomes durable, and is read again. A crash before
-	// leaves t, one after leaves t+1 and t; the higher one counts.
+	// 3. Checkpoint t+1 becomes durable, and is read again.
+	// Z2: the checkpoint. A crash before it leaves t, one behind it t+1 and t;
+	// the higher one counts.
 	sealed, err := seal.NewCheckpoint(next.Key, next.Generation, state)
 	if err != nil {
 		return fmt.Errorf("seal checkpoint: %w", err)
@@ -161,8 +181,9 @@ func (k *Keeper) Checkpoint(now seal.Mark) error {
 		return fmt.Errorf("write checkpoint: what was written is not what is read (%w)", errors.Join(err, seal.ErrDamaged))
 	}
 	k.generation, k.size, k.mark = next.Generation, len(sealed), now
-	// 4. Slot t is erased. A crash after it leaves t+1 alone. If it fails, the
-	// next checkpoint overwrites it.
+	// 4. Slot t is erased. If that fails, the next checkpoint overwrites it.
+	// Z3: that it is gone. A crash before it leaves t+1 and t, one behind it t+1
+	// alone.
 	if err := k.vault.Erase(t); err != nil {
 		return fmt.Errorf("erase in the vault: %w", err)
 	}

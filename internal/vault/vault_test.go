@@ -217,6 +217,48 @@ func TestLostCheckpoints(t *testing.T) {
 	}
 }
 
+// TestLostSlots: a vault that is empty although something waits, as one is that
+// was not mounted, is no new vault. One that ends with the process is, each time.
+func TestLostSlots(t *testing.T) {
+	for name, lose := range map[string]func(tp *tape){
+		"the slots alone":         func(tp *tape) { tp.slots = [2]Slot{} },
+		"slots and checkpoints":   func(tp *tape) { tp.slots, tp.places = [2]Slot{}, [2][]byte{} },
+		"all but a first attempt": func(tp *tape) { tp.slots, tp.places = [2]Slot{1: {1, seal.NewKey()}}, [2][]byte{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, 1, noBug)
+			r := s.seal(true)
+			s.checkpoint()
+			lose(s.tape)
+			c := Config{Vault: s.tape, Checkpoints: places{s.tape}, Retention: seal.MaxRetention, Wall: s.now.Wall}
+			ops := s.tape.ops
+			if _, _, _, err := Start(c, s.held()); !errors.Is(err, ErrLost) || s.tape.ops != ops {
+				t.Fatalf("%v, %d writes; want ErrLost and none", err, s.tape.ops-ops)
+			}
+			c.Discard = true
+			_, keys, _, err := Start(c, s.held())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := keys.Open(r.owner, r.handle, place, r.ciphertext); !errors.Is(err, seal.ErrForgotten) {
+				t.Errorf("%v, want ErrForgotten", err)
+			}
+			if h, _, err := keys.Seal(r.owner, place, nil); err != nil || h == r.handle {
+				t.Errorf("%v; the handle of what was given up: %v", err, h == r.handle)
+			}
+			lose(s.tape)
+			c.Discard = false
+			if _, _, _, err := Start(c, nothing); err != nil {
+				t.Errorf("where nothing waits: %v", err)
+			}
+			c.Vault, c.Checkpoints = &Memory{}, &Shelf{}
+			if _, _, _, err := Start(c, s.held()); err != nil {
+				t.Errorf("in memory: %v", err)
+			}
+		})
+	}
+}
+
 // TestAFirstStartIsInterrupted: at whatever write, twice, the third succeeds.
 func TestAFirstStartIsInterrupted(t *testing.T) {
 	for first := 1; first <= 3; first++ {
