@@ -29,6 +29,7 @@ const (
 	noBug        bug = ""
 	neverForgets bug = "forget is not called"
 	keepsSlots   bug = "old slots are kept"
+	reusesKeys   bug = "a checkpoint key is used again"
 	logsRecords  bug = "a record is logged"
 )
 
@@ -89,7 +90,7 @@ func newScene(t *testing.T, seed uint64, b bug) *scene {
 	}
 	s.world = emptyWorld(t, func(c *relay.Config) { c.Clock = s.clock })
 	s.through = func(st store.Store) store.Store { return tape{st, s} }
-	s.vault.KeepSlots = b == keepsSlots
+	s.vault.KeepSlots, s.vault.ReuseKeys = b == keepsSlots, b == reusesKeys
 	s.restart()
 	for _, who := range []string{"bob-canary", "carol-canary"} {
 		d := s.online(who)
@@ -282,7 +283,7 @@ func TestNothingGoneOpens(t *testing.T) {
 
 // TestTheForensicTestSees: what the test above is for does not pass it.
 func TestTheForensicTestSees(t *testing.T) {
-	for _, b := range []bug{neverForgets, keepsSlots, logsRecords} {
+	for _, b := range []bug{neverForgets, keepsSlots, reusesKeys, logsRecords} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t, 1, b)
 			s.live(t, 12)

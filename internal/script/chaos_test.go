@@ -21,6 +21,7 @@ type chaos struct {
 	*testing.T
 	dir, url string
 	names    []string
+	env      []string // of byred, beside the test's own
 
 	mu        sync.Mutex
 	byred     *exec.Cmd
@@ -105,7 +106,7 @@ func (c *chaos) serve() {
 	}
 	defer func() { _ = errs.Close() }()
 	cmd := exec.Command("byred", "serve", "--data", filepath.Join(c.dir, "data"), "--listen", listen, "--web", "off")
-	cmd.Stderr = errs
+	cmd.Stderr, cmd.Env = errs, append(os.Environ(), c.env...)
 	if err := cmd.Start(); err != nil {
 		c.Fatal(err)
 	}

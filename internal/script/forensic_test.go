@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -105,6 +106,19 @@ func (n *town) vaultNow() (slots [][]byte, keys *detective.Keys) {
 	return slots, detective.Investigate(e)
 }
 
+// leave writes a file into the data directory, durably.
+func (n *town) leave(name string, b []byte) {
+	n.Helper()
+	f, err := os.Create(filepath.Join(n.dir, "data", name))
+	if err != nil {
+		n.Fatal(err)
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		n.Fatal(err)
+	}
+}
+
 // dead returns what followed from before and does not follow from after.
 func dead(before, after map[string]bool) (gone [][]byte) {
 	for k := range before {
@@ -126,8 +140,59 @@ func alive(of map[string]bool) (keys [][]byte) {
 // byred's memory or on its disk, free blocks included, nor is anything of what
 // was written, or a name. What must be found is found.
 func TestTheDeadAreGone(t *testing.T) {
-	t.Setenv("GOGC", "5") // what was erased is erased when it is freed
+	for where, found := range investigate(t, careful) {
+		for _, f := range found {
+			t.Errorf("%s: %s", where, f)
+		}
+	}
+}
+
+// TestTheSearchesSee: a server whose freed memory is never erased, that logs
+// what it is given, and that replaces files instead of writing over them, does
+// not pass the test above: each of its searches finds something.
+func TestTheSearchesSee(t *testing.T) {
+	found := investigate(t, careless)
+	for _, where := range []string{inMemory, inFiles, inFreeSlots, inFreeText} {
+		of, looked := found[where]
+		switch {
+		case !looked:
+			t.Logf("%s: not searched here", where)
+		case len(of) == 0:
+			t.Errorf("%s: nobody noticed", where)
+		default:
+			t.Logf("%s: %d found", where, len(of))
+		}
+	}
+}
+
+// manner is how byred treats what is dead.
+type manner bool
+
+const (
+	careful  manner = false
+	careless manner = true // with bugs that the searches must see
+)
+
+// Where the dead are looked for.
+const (
+	inMemory    = "byred's memory"
+	inFiles     = "the files"
+	inFreeSlots = "keys on the raw disk"
+	inFreeText  = "text on the raw disk"
+)
+
+// investigate lets people write and confirm, and returns what was found of the
+// dead, by where it was looked for.
+func investigate(t *testing.T, how manner) (found map[string][]string) {
+	t.Helper()
+	t.Parallel() // it mostly waits for checkpoints
+	found = map[string][]string{}
 	n := newTown(t)
+	if how == careless {
+		n.env = []string{"GOGC=off"} // nothing is freed, so nothing is erased
+	} else {
+		n.env = []string{"GOGC=5"} // what is to be erased is erased when it is freed
+	}
 	unmount := n.ownDisk("data")
 	n.serve()
 	n.register("alice-canary", "bob-canary", "carol-canary")
@@ -152,6 +217,13 @@ func TestTheDeadAreGone(t *testing.T) {
 	slotsBefore, before := n.vaultNow()
 	if len(before.Chains) < 64 || len(before.Secrets) == 0 {
 		t.Fatalf("%d chain keys and %d hours: bob's chain is not in the checkpoint", len(before.Chains), len(before.Secrets))
+	}
+	if how == careless {
+		n.leave("slot", bytes.Join(slotsBefore, nil))
+		if err := os.Remove(filepath.Join(n.dir, "data", "slot")); err != nil {
+			t.Fatal(err)
+		}
+		n.leave("log", []byte("alice-canary wrote to bob-canary: the canary sings verse 3"))
 	}
 	for _, who := range []string{"bob-canary", "carol-canary", "alice-canary"} {
 		must(who, "sync")
@@ -184,7 +256,7 @@ func TestTheDeadAreGone(t *testing.T) {
 		if len(search(memory, alive(after.Secrets))) == 0 {
 			t.Error("the control: the secret of the hour is not found in byred's memory, so the search does not work")
 		}
-		absentIn(t, "byred's memory", memory, slices.Concat(gone, oldSlots))
+		found[inMemory] = search(memory, slices.Concat(gone, oldSlots))
 	} else {
 		t.Log("byred's memory is not searched: this build does not erase; build with GOEXPERIMENT=runtimesecret on linux on amd64 or arm64")
 	}
@@ -192,15 +264,22 @@ func TestTheDeadAreGone(t *testing.T) {
 	if len(search(files, slotsAfter)) == 0 && !secret.Erasing {
 		t.Error("the control: the key of the last checkpoint is not found in the files")
 	}
-	absentIn(t, "the files", files, slices.Concat(gone, oldSlots, markers))
+	found[inFiles] = search(files, slices.Concat(gone, oldSlots, markers))
 	kill(n.byred, 15)
 	last, _ := n.vaultNow()
 	if unmount == nil {
-		return
+		return found
+	}
+	if how == careless {
+		if err := os.Remove(filepath.Join(n.dir, "data", "log")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	disk := unmount()
 	if len(search(disk, last)) == 0 {
 		t.Error("the control: the key of the last checkpoint is not found on the disk")
 	}
-	absentIn(t, "the raw disk", disk, slices.Concat(gone, oldSlots, slotsAfter, markers))
+	found[inFreeSlots] = search(disk, slices.Concat(gone, oldSlots, slotsAfter))
+	found[inFreeText] = search(disk, markers)
+	return found
 }

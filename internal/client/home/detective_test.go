@@ -61,9 +61,11 @@ func (d detective) keys() (out []secret.Bytes) {
 		ringKey, _ := extract(d.root, slot.Key, "byre/1 home ring")
 		lineKey, _ := extract(d.root, slot.Key, "byre/1 home line")
 		for _, kv := range d.tape {
-			if snapshot, err := seal.OpenCheckpoint(ringKey, slot.Generation, kv[1]); err == nil {
-				if r, err := parseRing(snapshot); err == nil {
-					take(r)
+			for g := range slot.Generation + 1 { // whatever generation it is of
+				if snapshot, err := seal.OpenCheckpoint(ringKey, g, kv[1]); err == nil {
+					if r, err := parseRing(snapshot); err == nil {
+						take(r)
+					}
 				}
 			}
 			r := newRing(secret.New(nil))

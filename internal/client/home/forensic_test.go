@@ -1,6 +1,7 @@
 package home
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store/memstore"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -20,6 +22,8 @@ import (
 type bugs struct {
 	forgetsNothing bool  // the keys of deleted messages are not given up
 	vault          Vault // erases nothing
+	reusesKeys     bool  // each slot from the second on has one key
+	logs           bool  // what is written stands in a log as well
 }
 
 // keepsSlots is a vault that does not erase what it is told to.
@@ -59,6 +63,9 @@ func found(b bugs) (*village, error) {
 	}
 	var err error
 	v.home, err = Create(context.Background(), v.store, v.options())
+	if err == nil && b.reusesKeys {
+		v.home.slotKey = func() secret.Bytes { return secret.New(bytes.Repeat([]byte{7}, rootSize)) }
+	}
 	return v, err
 }
 
@@ -124,6 +131,9 @@ func (v *village) write(tx *Tx, next map[place]*wire.MessageRecord, room, dayOf 
 	tx.Put(v.key(p), rec)
 	next[p] = rec
 	v.ever = append(v.ever, text)
+	if v.bugs.logs {
+		*v.tape.all = append(*v.tape.all, [2][]byte{[]byte("log"), []byte("wrote " + text)})
+	}
 }
 
 func (v *village) remove(tx *Tx, next map[place]*wire.MessageRecord, p place) {
@@ -266,29 +276,44 @@ func TestTheDetectiveSees(t *testing.T) {
 	for name, b := range map[string]func() bugs{
 		"keys of the deleted are kept": func() bugs { return bugs{forgetsNothing: true} },
 		"the vault erases nothing":     func() bugs { return bugs{vault: &keepsSlots{}} },
+		"a slot's key is used again":   func() bugs { return bugs{reusesKeys: true} },
+		"a message is logged":          func() bugs { return bugs{logs: true} },
 	} {
-		v, err := found(b())
-		if err != nil {
-			t.Fatal(err)
+		if err := simpleLife(t, b()); err == nil {
+			t.Errorf("%s: nothing was noticed", name)
+		} else {
+			t.Logf("%s: %v", name, err)
 		}
-		for range 3 {
+	}
+	if err := simpleLife(t, bugs{}); err != nil {
+		t.Errorf("without a bug: %v", err)
+	}
+}
+
+// simpleLife writes, deletes and destroys keys three times, and then searches.
+func simpleLife(t *testing.T, b bugs) error {
+	t.Helper()
+	v, err := found(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		for range 2 {
 			if err := v.change(func(tx *Tx, next map[place]*wire.MessageRecord) { v.write(tx, next, 0, 1, false) }); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := v.change(func(tx *Tx, next map[place]*wire.MessageRecord) { v.remove(tx, next, place{0, 2}) }); err != nil {
+		if err := v.change(func(tx *Tx, next map[place]*wire.MessageRecord) { v.remove(tx, next, place{0, v.n}) }); err != nil {
 			t.Fatal(err)
 		}
 		if err := v.home.Shred(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := v.same(v.live); err != nil {
-			t.Error(err)
-		}
-		if v.search() == nil {
-			t.Errorf("%s: nothing was noticed", name)
-		}
 	}
+	if err := v.same(v.live); err != nil {
+		t.Error(err)
+	}
+	return v.search()
 }
 
 // TestConsumedStateDoesNotOpen: what was replaced or deleted of keys, groups and

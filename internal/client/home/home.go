@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/byre-messenger/byre/internal/seal"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -86,6 +87,8 @@ type Home struct {
 	names namer
 	fixed [kinds]secret.Bytes // values of kinds whose keys are kept
 
+	slotKey func() secret.Bytes // [seal.NewKey], but in tests of what a bad one would do
+
 	writing sync.Mutex // one commit at a time, and of failed
 	failed  error      // what is on the disk is not known, or nothing is
 
@@ -147,7 +150,7 @@ func Create(ctx context.Context, s store.Store, o Options) (*Home, error) {
 // start writes what a home begins with.
 func start(ctx context.Context, s store.Store, v Vault, h *wire.HomeHeader, root secret.Bytes) (*Home, error) {
 	defer root.Wipe()
-	out := &Home{store: s, vault: v, root: root.Clone(), ring: newRing(random(rootSize))}
+	out := &Home{store: s, vault: v, slotKey: seal.NewKey, root: root.Clone(), ring: newRing(random(rootSize))}
 	var b store.Batch
 	b.Require(headerKey, nil)
 	b.Set(headerKey, h.Append(nil))
@@ -173,7 +176,7 @@ func Open(ctx context.Context, s store.Store, o Options) (*Home, error) {
 		return nil, err
 	}
 	defer root.Wipe()
-	out := &Home{store: s, vault: o.vaultOf(s), root: root.Clone(), moved: h.Moved}
+	out := &Home{store: s, vault: o.vaultOf(s), slotKey: seal.NewKey, root: root.Clone(), moved: h.Moved}
 	if h.Version < version {
 		err = out.startMove(ctx, h)
 	} else {

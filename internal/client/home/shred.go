@@ -120,7 +120,7 @@ func (h *Home) fresh(d domain) *ringKey {
 
 // begin begins a generation with what b writes: its ring is the one in memory.
 func (h *Home) begin(ctx context.Context, b *store.Batch, generation uint64) error {
-	slot := Slot{generation, seal.NewKey()}
+	slot := Slot{generation, h.slotKey()}
 	defer slot.Key.Wipe()
 	key, line, err := h.generationKeys(slot)
 	if err != nil {

@@ -19,6 +19,9 @@ var ErrPower = errors.New("vaulttest: the power is gone")
 type Machine struct {
 	// KeepSlots is a bug that tests plant: erasing does nothing.
 	KeepSlots bool
+	// ReuseKeys is another: every checkpoint is sealed under one key. (The keeper
+	// seals with what a slot holds after it was written.)
+	ReuseKeys bool
 
 	mu     sync.Mutex
 	boots  int
@@ -90,6 +93,9 @@ func (p *process) Write(s vault.Slot) error {
 		return err
 	}
 	defer p.machine.mu.Unlock()
+	if p.machine.ReuseKeys {
+		copy(s.Key.Reveal(), "one key for each of all checkpoints!")
+	}
 	if p.machine.KeepSlots {
 		p.machine.erased = append(p.machine.erased, vault.Slot{Generation: s.Generation, Key: s.Key.Clone()})
 	}
