@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
@@ -21,21 +22,58 @@ const maxGroups = 8
 func (tx *txn) replace(t *talk, ids [][]byte) {
 	for _, id := range ids {
 		if g, ok := tx.groups[string(id)]; ok && g.talk == t {
-			g.Rec.Replaced = true
+			g.Left(tx.now)
 			tx.moved[g] = true
 		}
 	}
 }
 
 // leaveDeaf gives up the groups of a conversation in which a device may sit that
-// never got its Welcome: what follows goes another way.
+// can't follow: what comes now goes another way.
 func (tx *txn) leaveDeaf(t *talk) {
 	for _, g := range t.groups {
 		if g.Usable() && !g.Unsure() && g.Deaf(tx.now) {
-			g.Rec.Replaced = true
+			g.Left(tx.now)
 			tx.moved[g] = true
 		}
 	}
+}
+
+// lapse gives up what this device was away from for too long, before it looks at
+// its mailbox or any log.
+func (tx *txn) lapse() error {
+	for _, g := range tx.groups {
+		if m := g.Lapse(tx.Tx, tx.now); m.Lost != nil {
+			if err := tx.movedOn(g, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// daily has the logs read that were not read for a day, and forgets groups that
+// were left long ago.
+func (tx *txn) daily() {
+	for _, g := range tx.groups {
+		switch {
+		case g.Past(tx.now) && g.talk.sending() != nil:
+			tx.discard(g)
+		case g.ReadDaily(tx.now):
+			tx.moved[g] = true
+			tx.wake()
+		}
+	}
+}
+
+// discard forgets a group.
+func (tx *txn) discard(g *groupState) {
+	g.Erase(tx.Tx)
+	delete(tx.groups, string(g.ID))
+	delete(tx.moved, g)
+	t := g.talk
+	t.groups = slices.DeleteFunc(t.groups, func(x *groupState) bool { return x == g })
+	tx.talked[t] = true
 }
 
 // groupState is one group and where it belongs.
@@ -57,15 +95,15 @@ func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
 	for _, x := range m.Shown {
 		tx.seeChain(x.Chain)
 	}
-	if m.Lost != nil {
+	if m.Lost != nil && !g.Rec.Replaced { // else nobody misses it
 		g.talk.checked = nil
 		tx.problem(g.talk.ID, ident.MessageID{}, m.Lost.Error())
 		tx.wake()
 	}
-	if !m.Epoch {
+	if !m.Epoch && m.Lost == nil {
 		return nil
 	}
-	if g.Rec.ReadLog {
+	if m.Epoch && g.Rec.ReadLog {
 		g.talk.checked = nil // another device's commit: the plan is made anew
 		tx.wake()
 	}
@@ -148,7 +186,7 @@ func (s *session) catchUpJob(g *groupState) *job {
 
 func (s *session) catchUp(ctx context.Context, g *groupState) error {
 	var epoch uint64
-	idle := 0
+	idle, healed := 0, false
 	for {
 		if err := s.welcomeAgain(ctx, g); err != nil {
 			return err
@@ -187,11 +225,22 @@ func (s *session) catchUp(ctx context.Context, g *groupState) error {
 			if err != nil {
 				return err
 			}
-			if err := tx.movedOn(g, m); err != nil || m.Epoch || m.Lost != nil {
+			if err := tx.movedOn(g, m); err != nil || m.Epoch {
 				return err
+			} else if m.Lost != nil {
+				return tx.calm(g.talk)
 			}
-			if offer = g.Offer() != nil; offer {
+			switch offer = g.Offer() != nil; {
+			case offer:
 				return nil
+			case len(log.Entries) > 0:
+				return nil // there may be more than goes into a frame
+			case g.Blocked() && healed:
+				return errEndless
+			case g.Blocked(): // a log with junk alone would end (ADR 13); this is G1
+				offer, healed = true, true
+				_, err := tx.propose(g.talk, g, groups.Change{Renew: true})
+				return err
 			}
 			g.Sure(tx.now)
 			g.pause = pause{}

@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,8 +13,6 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
-	"github.com/byre-messenger/byre/internal/seal"
-	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -351,31 +347,6 @@ func (tx *txn) changed(what wire.Change, t *talk, id []byte, by ident.AccountID,
 	tx.tell(&wire.ChangedEvent{Change: what, Room: t.ID[:], Id: id, Account: by[:], Seconds: seconds})
 }
 
-// newWithdraw is a fresh secret of a message, from which the handles derive that
-// withdraw it.
-func newWithdraw() []byte {
-	b := make([]byte, seal.KeySize)
-	_, _ = rand.Read(b) // never fails
-	return b
-}
-
-// withdrawable are the handles that the relay is told with a message: what shows
-// one of them may take it back.
-func withdrawable(message []byte, to []account.Member) (out []byte) {
-	if len(message) != seal.KeySize {
-		return nil
-	}
-	for _, m := range to {
-		h, err := seal.WithdrawHandle(secret.New(message), m.Device)
-		if err != nil {
-			return nil
-		}
-		sum := sha256.Sum256(h[:])
-		out = append(out, sum[:16]...)
-	}
-	return out
-}
-
 // withdraw takes back at the relay what an Erase names and nobody has confirmed.
 func (tx *txn) withdraw(s *session, t *talk, e *wire.Erase) {
 	req := &wire.Withdraw{}
@@ -385,13 +356,8 @@ func (tx *txn) withdraw(s *session, t *talk, e *wire.Erase) {
 			continue
 		}
 		rec, _, err := tx.storedMessage(t, at.Position)
-		if err != nil || len(rec.Withdraw) != seal.KeySize {
-			continue
-		}
-		for _, o := range rec.Outcomes {
-			if h, err := seal.WithdrawHandle(secret.New(slices.Clone(rec.Withdraw)), ident.DeviceID(o.Device)); err == nil {
-				req.Items = append(req.Items, wire.Withdrawal{Device: o.Device, Handle: h[:]})
-			}
+		if err == nil {
+			req.Items = append(req.Items, deeds.Withdraws(rec)...)
 		}
 	}
 	if len(req.Items) > 0 {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ var ErrNoDevice = errors.New("the account has no device with this id: see the li
 var errDone = errors.New("done already")
 
 // ErrForked says that the own device list is contradicted by another one.
-var ErrForked = errors.New("two device lists of your account contradict each other: nobody would believe a new device; recover the account with its phrase first")
+var ErrForked = account.ErrForked
 
 // Invitation is what a new device must know to ask for a place in an account.
 // It must come from another device of the account on a way that nobody else
@@ -84,7 +83,11 @@ func (e *engine) extend(ctx context.Context, step func(devchain.Chain) (wire.Cha
 			// again byte for byte after a crash: another one in its place would
 			// be a fork of one's own making (ADR 10).
 			if err := e.do(ctx, func(tx *txn) (err error) {
-				next, done, err = tx.step(step)
+				p := *tx.own()
+				old := p.Record.Offered
+				if next, done, err = tx.me.Step(&p, step); p.Record.Offered != old {
+					tx.putPin(&p)
+				}
 				return err
 			}); err != nil {
 				return err
@@ -94,45 +97,6 @@ func (e *engine) extend(ctx context.Context, step func(devchain.Chain) (wire.Cha
 			}
 		}
 	})
-}
-
-// step returns the own chain with the step that is to be offered: the one that
-// was signed last, if it still fits, or a new one. done is false if that one was
-// meant for something else.
-func (tx *txn) step(want func(devchain.Chain) (wire.ChainEntryAction, error)) (next devchain.Chain, done bool, err error) {
-	p := *tx.own()
-	action, err := want(p.Chain)
-	if old := p.Record.Offered; old != nil {
-		var e wire.ChainEntry
-		if err2 := e.Parse(old.Entry); err2 != nil {
-			return next, false, err2
-		}
-		same := err == nil && sameAction(e.Action, action)
-		if same && p.Chain.Contains(e.Height+1, devchain.EntryHash(old.Entry)) {
-			return p.Chain, true, nil // it was taken, and the answer was lost
-		}
-		if again, err2 := p.Chain.Extend(*old); err2 == nil {
-			return again, same, nil
-		}
-	}
-	if err != nil {
-		return next, false, err
-	}
-	if _, adds := action.(*wire.AddDevice); adds && p.View.Forked() {
-		return next, false, ErrForked
-	}
-	if next, err = tx.me.Extend(p.Chain, action); err != nil {
-		return next, false, err
-	}
-	entries := next.Wire().Entries
-	p.Record.Offered = &entries[len(entries)-1]
-	tx.putPin(&p)
-	return next, true, nil
-}
-
-func sameAction(a, b wire.ChainEntryAction) bool {
-	x, y := wire.ChainEntry{Action: a}, wire.ChainEntry{Action: b}
-	return bytes.Equal(x.Append(nil), y.Append(nil))
 }
 
 // offer presents the last entry of the own chain to the server.

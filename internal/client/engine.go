@@ -14,6 +14,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/client/requests"
+	"github.com/byre-messenger/byre/internal/client/share"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -38,7 +39,7 @@ type engine struct {
 	once    sync.Once
 	failure error // why the loop stopped; read after stopped
 	bell    bell.Bell
-	link    link // the one connection, shared by those who need it
+	link    *share.One[*session] // the one connection, shared by those who need it
 
 	// Owned by the loop.
 	device     wire.DeviceRecord // without the private keys
@@ -227,7 +228,7 @@ func (tx *txn) then(f func()) { tx.after = append(tx.after, f) }
 // close ends the loop.
 func (e *engine) close() error {
 	e.once.Do(func() { close(e.quit) })
-	e.closeLink()
+	e.link.Close()
 	<-e.stopped
 	if e.failure != nil {
 		return fmt.Errorf("the device stopped: %w", e.failure)

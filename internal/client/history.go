@@ -90,33 +90,15 @@ func (tx *txn) storedMessage(t *talk, position uint64) (*wire.MessageRecord, *wi
 
 // messageOf turns a record into what callers see. It runs in the loop.
 func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, error) {
-	var errs [3]error
-	m := Message{SentAt: time.UnixMilli(c.SentAt).UTC(), ReadAt: time.UnixMilli(rec.ReadAt).UTC(), Path: Live}
-	m.ID, errs[0] = ident.MessageIDFrom(c.Id)
-	m.Room, errs[1] = ident.RoomIDFrom(rec.Room)
-	m.From, errs[2] = ident.AccountIDFrom(rec.Account)
-	if err := errors.Join(errs[:]...); err != nil {
+	m, err := told.MessageOf(rec, c)
+	if err != nil {
 		return m, errors.Join(home.ErrDamaged, err)
 	}
-	copy(m.Device[:], rec.Device)
 	m.FromName, m.Own = tx.personOf(m.From), m.Device == tx.me.Device
 	t := tx.talks[m.Room]
 	if t != nil {
 		m.To = tx.nameOf(t)
 	}
-	if rec.Stored {
-		m.Path = Stored
-	}
-	m.Waited = time.Duration(min(rec.WaitedMs, 1<<40)) * time.Millisecond
-	m.Deleted, m.Everywhere = rec.Gone != wire.GoneNot || deeds.Hidden(c), rec.Gone == wire.GoneEverywhere
-	if body, ok := c.Body.(*wire.Text); ok {
-		m.Text, m.Edited = body.Text, rec.EditedAt != 0
-		copy(m.ReplyTo[:], body.ReplyTo)
-		m.Disappears = time.Duration(deeds.Disappears(c)) * time.Second //nolint:gosec // bounded
-	} else {
-		m.Newer = !m.Deleted
-	}
-	m.Reactions = told.ReactionsOf(rec)
 	if m.Own {
 		tx.outcomesOf(&m, t, rec)
 	}
@@ -125,35 +107,17 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, err
 
 // outcomesOf fills in what became of an own message.
 func (tx *txn) outcomesOf(m *Message, t *talk, rec *wire.MessageRecord) {
-	seen := map[ident.DeviceID]int{}
-	add := func(d ident.DeviceID, o Outcome) {
-		if _, ok := seen[d]; ok {
-			return
-		}
-		seen[d] = len(m.Devices)
-		out := DeviceOutcome{Device: d, Outcome: o}
-		out.Account, _ = tx.accountOf(t, d)
-		m.Devices = append(m.Devices, out)
-	}
-	for _, o := range rec.Outcomes {
-		add(ident.DeviceID(o.Device), told.OutcomeOf(o.Outcome))
-	}
-	i := slices.IndexFunc(t.outbox, func(x *entry) bool { return x.id == m.ID })
-	if i >= 0 {
+	var pending []ident.DeviceID
+	if i := slices.IndexFunc(t.outbox, func(x *entry) bool { return x.id == m.ID }); i >= 0 {
 		m.Queued, m.Problem = true, t.outbox[i].rec.Problem
 		if g := t.sending(); g != nil {
-			for _, member := range g.Members {
-				if member.Device != tx.me.Device {
-					add(member.Device, Pending)
-				}
-			}
+			pending = g.Others()
 		}
 	}
-	for _, d := range rec.Delivered {
-		if i, ok := seen[ident.DeviceID(d)]; ok {
-			m.Devices[i].Delivered = true
-		}
-	}
+	m.Devices = told.OutcomesOf(rec, pending, func(d ident.DeviceID) ident.AccountID {
+		a, _ := tx.accountOf(t, d)
+		return a
+	})
 }
 
 // unresolvedMessage is a message whose receiver is not known yet.

@@ -38,7 +38,7 @@ func (tx *txn) deliver(d *wire.Deliver) error {
 // reports whether it did.
 func (tx *txn) read(in inbox.Delivery) (bool, error) {
 	for _, g := range tx.groups {
-		o, ok := g.Open(tx.Tx, in.Envelope)
+		o, ok := g.Open(tx.Tx, in.Envelope, in.Sent())
 		if !ok {
 			continue
 		}
@@ -62,7 +62,7 @@ func (tx *txn) read(in inbox.Delivery) (bool, error) {
 		return true, nil //nolint:nilerr // a box of a newer byre
 	}
 	if w, ok := box.Body.(*wire.WelcomeBox); ok {
-		return true, tx.welcomed(w)
+		return tx.welcomed(w)
 	}
 	return true, nil
 }
@@ -138,19 +138,36 @@ func (tx *txn) despair(s *session) {
 	tx.inbox.Tried(tx.Tx, s.puzzled)
 }
 
-// welcomed joins a group, or has the owner asked whether to.
-func (tx *txn) welcomed(w *wire.WelcomeBox) error {
+// welcomed joins a group, or has the owner asked whether to. It reports false for
+// a Welcome that has to wait for a log.
+func (tx *txn) welcomed(w *wire.WelcomeBox) (bool, error) {
 	g, r, used, err := tx.enter(w)
 	switch {
 	case errors.Is(err, errNotForMe):
-		return nil // garbage, or for a key that was used
+		return true, nil // garbage, or for a key that was used
 	case err != nil:
 		tx.problem(ident.RoomID{}, ident.MessageID{}, "somebody tried to begin a conversation in a way that does not hold: it was refused")
-		return nil //nolint:nilerr // refused
+		return true, nil //nolint:nilerr // refused
+	case tx.present(g):
+		return false, nil
 	case tx.asked(r, w):
-		return nil
+		return true, nil
 	}
-	return tx.join(g, r, used, w)
+	return true, tx.join(g, r, used, w)
+}
+
+// present reports whether a Welcome is for a later epoch of a group in which this
+// device is: then it may have been taken out and added again. The group's log
+// tells; a Welcome alone does not part a device from the others.
+func (tx *txn) present(made *groups.Group) bool {
+	g, known := tx.groups[string(made.ID)]
+	if !known || g.Rec.Over || made.Rec.Epoch <= g.Rec.Epoch {
+		return false
+	}
+	g.Rec.ReadLog = true
+	tx.moved[g] = true
+	tx.wake()
+	return true
 }
 
 // errNotForMe says that this device has no key for a Welcome.
@@ -177,14 +194,18 @@ func (tx *txn) enter(w *wire.WelcomeBox) (*groups.Group, account.Room, func(*hom
 // I2: the key package is erased with the commit that writes the group. A crash
 // before it leaves the Welcome at the relay and the key package here.
 func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *wire.WelcomeBox) error {
-	if _, known := tx.groups[string(made.ID)]; known || !made.HasOther() {
-		return nil
+	old, known := tx.groups[string(made.ID)]
+	if !made.HasOther() || known && (!old.Rec.Over || made.Rec.Epoch <= old.Rec.Epoch) {
+		return nil // nobody there, or known, or a Welcome of before this device was taken out
 	}
 	if t, ok := tx.talks[r.ID]; ok && t.usable() >= maxGroups {
 		return nil
 	}
 	used(tx.Tx)
 	t := tx.talkOf(r)
+	if known {
+		tx.discard(old)
+	}
 	t.checked = nil
 	tx.leaveDeaf(t)
 	tx.adoptGroup(t, made)
@@ -194,10 +215,16 @@ func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *
 	tx.claims(w.Names)
 	tx.replace(t, w.Replaces)
 	for _, s := range w.Sent {
-		if d, err := ident.DeviceIDFrom(s.Device); err == nil && d != tx.me.Device && made.Has(d) {
-			if err := tx.happen(t, order.Meet{Device: d, UpTo: s.UpTo}, nil); err != nil {
-				return err
-			}
+		d, err := ident.DeviceIDFrom(s.Device)
+		switch {
+		case err != nil || !made.Has(d):
+		case d == tx.me.Device:
+			err = tx.resend(t, made.By.Device, s.UpTo)
+		default:
+			err = tx.happen(t, order.Meet{Device: d, UpTo: s.UpTo}, nil)
+		}
+		if unread(err) {
+			return err
 		}
 	}
 	tx.wake()

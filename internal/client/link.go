@@ -5,64 +5,23 @@ import (
 	"errors"
 
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/share"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// link is the one session at a time, shared by all who need it: it opens with
-// the first and closes with the last.
-type link struct {
-	turn chan struct{} // held while anything below changes
-	s    *session
-	refs int
-}
-
-// hold returns the session, which it opens if there is none. The caller must
+// hold returns the one session, which it opens if there is none. The caller must
 // let it go.
-func (e *engine) hold(ctx context.Context) (*session, error) {
+func (e *engine) hold(ctx context.Context) (s *session, letGo func(), err error) {
 	ctx, cancel := e.alive(ctx)
 	defer cancel()
-	l := &e.link
-	select {
-	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, firstError(e.closedError(), ctx.Err())
+	if s, letGo, err = e.link.Hold(ctx); err != nil {
+		return nil, nil, firstError(e.closedError(), err)
 	}
-	defer func() { <-l.turn }()
-	if l.s != nil && l.s.ctx.Err() == nil {
-		l.refs++
-		return l.s, nil
-	}
-	s, err := e.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.s, l.refs = s, 1
-	return s, nil
+	return s, letGo, nil
 }
 
-// letGo gives a session back.
-func (e *engine) letGo(s *session) {
-	l := &e.link
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	if l.s != s {
-		return // it ended, and another one came
-	}
-	if l.refs--; l.refs == 0 {
-		l.s = nil
-		s.shut()
-	}
-}
-
-// closeLink ends the session whoever holds it.
-func (e *engine) closeLink() {
-	l := &e.link
-	l.turn <- struct{}{}
-	defer func() { <-l.turn }()
-	if l.s != nil {
-		l.s.shut()
-		l.s = nil
-	}
+func newLink(e *engine) *share.One[*session] {
+	return share.New(e.connect, func(s *session) bool { return s.ctx.Err() != nil }, (*session).shut)
 }
 
 // shut closes the connection and waits for the session's goroutines.
@@ -122,11 +81,11 @@ func (e *engine) run(ctx context.Context) error {
 
 // runOnce connects and stays until the session or ctx ends.
 func (e *engine) runOnce(ctx context.Context) error {
-	s, err := e.hold(ctx)
+	s, letGo, err := e.hold(ctx)
 	if err != nil {
 		return err
 	}
-	defer e.letGo(s)
+	defer letGo()
 	e.tellConnection(nil)
 	select {
 	case <-s.ctx.Done():
@@ -158,20 +117,20 @@ func (e *engine) sync(ctx context.Context) error {
 // with runs fn with a session. Where the session had ended unnoticed, fn runs
 // once more with a new one: it must be safe to repeat.
 func (e *engine) with(ctx context.Context, fn func(*session) error) error {
-	s, err := e.hold(ctx)
+	s, letGo, err := e.hold(ctx)
 	if err != nil {
 		return err
 	}
 	err = fn(s)
 	ended := s.ctx.Err() != nil
-	e.letGo(s)
+	letGo()
 	if err == nil || !ended || ctx.Err() != nil {
 		return err
 	}
-	if s, err = e.hold(ctx); err != nil {
+	if s, letGo, err = e.hold(ctx); err != nil {
 		return err
 	}
-	defer e.letGo(s)
+	defer letGo()
 	return fn(s)
 }
 

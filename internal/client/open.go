@@ -41,13 +41,13 @@ func startEngine(ctx context.Context, cfg Config, h *home.Home, dev *wire.Device
 	e := &engine{
 		cfg: cfg, clock: cfg.Clock, home: h,
 		steps: make(chan step, maxBatch), quit: make(chan struct{}), stopped: make(chan struct{}),
-		link:    link{turn: make(chan struct{}, 1)},
 		pins:    map[ident.AccountID]*account.Pin{},
 		names:   map[string]ident.AccountID{},
 		talks:   map[ident.RoomID]*talk{},
 		groups:  map[string]*groupState{},
 		dropped: map[ident.MessageID]error{},
 	}
+	e.link = newLink(e)
 	var err error
 	if e.me, err = account.FromRecord(dev); err != nil {
 		return nil, err
@@ -176,6 +176,9 @@ func (e *engine) loadOutbox(ctx context.Context) error {
 			x.outcomes[ident.DeviceID(o.Device)] = o.Outcome
 		}
 		t.outbox = append(t.outbox, x)
+	}
+	for _, t := range e.talks {
+		t.sortOutbox()
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -140,7 +141,7 @@ func (tx *txn) place(t *talk, x *entry, content *wire.Content) error {
 	t.order, content.Seq, x.seq = next, r.seq, r.seq
 	rec := &wire.MessageRecord{Room: t.ID[:], Account: tx.me.Account[:], Device: tx.me.Device[:], ReadAt: tx.now.UnixMilli()}
 	if text, ok := content.Body.(*wire.Text); ok {
-		rec.Withdraw = newWithdraw()
+		rec.Withdraw = deeds.NewWithdraw()
 		if text.Disappear = t.disappear; t.disappear > 0 {
 			rec.Key = t.next + 1
 		}
@@ -173,25 +174,25 @@ func (tx *txn) resolve(x *entry, to ident.AccountID) error {
 //
 // O4: it is gone, and the owner will be told. A crash before the commit has it
 // looked up again.
-func (tx *txn) drop(x *entry, why error) {
+func (tx *txn) drop(x *entry, reason error) {
 	if x.gone {
 		return
 	}
 	tx.unresolved = slices.DeleteFunc(tx.unresolved, func(y *entry) bool { return x == y })
-	tx.dropped[x.id] = why
+	tx.dropped[x.id] = reason
 	tx.Delete(tx.home.Key(home.Outbox).At(x.at))
-	tx.problem(ident.RoomID{}, x.id, x.rec.Name+": "+why.Error())
+	tx.problem(ident.RoomID{}, x.id, x.rec.Name+": "+reason.Error())
 }
 
 // entryProblem records why a message waits, and tells it when it changes.
-func (tx *txn) entryProblem(x *entry, room ident.RoomID, why string) {
-	if x.rec.Problem == why || x.gone {
+func (tx *txn) entryProblem(x *entry, room ident.RoomID, problem string) {
+	if x.rec.Problem == problem || x.gone {
 		return
 	}
-	x.rec.Problem = why
+	x.rec.Problem = problem
 	tx.putEntry(x)
-	if why != "" {
-		tx.problem(room, x.id, why)
+	if problem != "" {
+		tx.problem(room, x.id, problem)
 	}
 }
 
@@ -266,7 +267,7 @@ func (tx *txn) launch(s *session, t *talk, g *groupState, x *entry, to []account
 	if err != nil {
 		return err
 	}
-	req := &wire.Send{Envelope: env, Withdraw: withdrawable(rec.Withdraw, to)}
+	req := &wire.Send{Envelope: env, Withdraw: deeds.Withdrawable(rec.Withdraw, to)}
 	for _, m := range to {
 		x.flying[m.Device] = true
 		req.Targets = append(req.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
@@ -306,7 +307,7 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 		if tx.session != nil && err != nil && !errors.Is(err, ErrOffline) { // the relay refused it as a whole
 			x.pause = x.pause.Longer(tx.now, line.RetryAfter(err))
 			tx.wakeAt(x.pause)
-			tx.entryProblem(x, t.ID, tx.explain(t, err))
+			tx.entryProblem(x, t.ID, why.Waits(tx.nameOf(t), err))
 		}
 		tx.pumpAll() // a new session may have found it in flight
 		return nil

@@ -2,12 +2,12 @@ package client
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"slices"
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -24,7 +24,7 @@ func (s *session) prepareJob(t *talk) *job {
 		failed: func(tx *txn, err error) {
 			t.pause = t.pause.Longer(tx.now, line.RetryAfter(err))
 			tx.wakeAt(t.pause)
-			tx.blocked(t, tx.explain(t, err))
+			tx.blocked(t, why.Waits(tx.nameOf(t), err))
 		},
 	}
 }
@@ -112,20 +112,15 @@ func (tx *txn) propose(t *talk, g *groupState, c groups.Change) (*groupState, er
 func (tx *txn) plan(t *talk) plan {
 	tx.leaveDeaf(t)
 	p := plan{group: t.sending(), add: map[ident.AccountID][]ident.DeviceID{}, suite: tx.suite()}
-	have := map[ident.DeviceID]bool{tx.me.Device: true}
+	have := []ident.DeviceID{tx.me.Device}
 	if p.group != nil {
-		p.suite = p.group.Suite()
-		for _, m := range p.group.Members {
-			have[m.Device] = true
-			if !tx.pins[m.Account].View.Lists(m.Device) && m.Device != tx.me.Device {
-				p.remove = append(p.remove, m.Leaf)
-			}
-		}
+		p.suite, have = p.group.Suite(), append(have, p.group.Others()...)
+		p.remove = p.group.Unlisted(func(m account.Member) bool { return tx.pins[m.Account].View.Lists(m.Device) })
 		p.renew = p.group.RenewalDue(tx.now) || p.group.Mute()
 	}
 	for _, a := range t.Accounts {
 		for _, d := range tx.pins[a].View.Listed() {
-			if !have[d.ID] {
+			if !slices.Contains(have, d.ID) {
 				p.add[a] = append(p.add[a], d.ID)
 			}
 		}
@@ -184,28 +179,9 @@ func claimOf(a ident.AccountID, devices []ident.DeviceID) *wire.ClaimKeyPackages
 	return req
 }
 
-// explain turns what went wrong with a conversation into one sentence.
-func (tx *txn) explain(t *talk, err error) string {
-	who := tx.nameOf(t)
-	refusal, refused := errors.AsType[*RefusedError](err)
-	switch {
-	case errors.Is(err, account.ErrForged):
-		return fmt.Sprintf("the server gave out a key package that %s's device did not make: nothing was sent; compare safety numbers with %s and tell the server's operator", who, who)
-	case errors.Is(err, account.ErrMissing):
-		return fmt.Sprintf("no device of %s has left a key package at the server: the message waits until %s connects", who, who)
-	case errors.Is(err, account.ErrChain):
-		return fmt.Sprintf("the server shows a device list of %s that does not hold: nothing was sent; tell the server's operator", who)
-	case refused && refusal.Code == wire.FailureAccountUnknown:
-		return fmt.Sprintf("the server does not know %s's account any more: the message waits", who)
-	case refused && refusal.Code == wire.FailureLimited:
-		return "the server asks to go slower: the message waits and is tried again"
-	}
-	return fmt.Sprintf("the message to %s waits: %v", who, err)
-}
-
 // blocked records why the messages of a conversation wait, and tells it once.
-func (tx *txn) blocked(t *talk, why string) {
+func (tx *txn) blocked(t *talk, problem string) {
 	for _, x := range t.outbox {
-		tx.entryProblem(x, t.ID, why)
+		tx.entryProblem(x, t.ID, problem)
 	}
 }

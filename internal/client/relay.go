@@ -62,7 +62,9 @@ func (tx *txn) noteGap(g *wire.Gap) {
 		if !group.Rec.Over {
 			group.Rec.ReadLog = true
 			// The log may have forgotten which commit won (ADR 35).
-			group.Rec.Replaced = group.Rec.Replaced || g.Restored
+			if g.Restored {
+				group.Left(tx.now)
+			}
 			group.talk.checked = nil
 			tx.moved[group] = true
 		}

@@ -113,10 +113,14 @@ func (e *engine) signInOn(ctx context.Context, l *line.Line) (*session, error) {
 // begin makes the session the engine's and starts its goroutines.
 func (e *engine) begin(ctx context.Context, l *line.Line, in *wire.SignedIn) (*session, error) {
 	s := &session{engine: e, line: l, ctx: l.Context(), ended: make(chan struct{}), named: map[ident.AccountID]bool{}, work: make(chan struct{}, 1)}
-	// S2: what the relay told of a gap is noted, and every group must read its
-	// epoch log before it sends, before the relay may forget the gap.
+	// S2: what can't be believed any more is given up before anything is read;
+	// what the relay told of a gap is noted, and every group must read its epoch
+	// log before it sends, before the relay may forget the gap.
 	err := e.do(ctx, func(tx *txn) error {
 		tx.session = s
+		if err := tx.lapse(); err != nil {
+			return err
+		}
 		if in.Gap != nil {
 			s.gap = true
 			tx.noteGap(in.Gap)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -45,6 +46,11 @@ type entry struct {
 	flying   map[ident.DeviceID]bool
 	gone     bool // it left the outbox
 	pause    pause
+}
+
+// sortOutbox puts what waits in the order of its numbers.
+func (t *talk) sortOutbox() {
+	slices.SortFunc(t.outbox, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
 }
 
 // confirmed reports whether the relay answers for the entry at a device.

@@ -144,6 +144,7 @@ func (t *talk) stuck() bool {
 // drained notes that everything that waited has come.
 func (tx *txn) drained(s *session) error {
 	s.drained = true
+	tx.daily()
 	// D1: all that waited is read. A crash before this commit has it drained
 	// again at the next connection.
 	for _, t := range tx.talks {
@@ -184,6 +185,7 @@ func (s *session) tick() {
 			}
 			// T1: a crash here leaves a minute uncounted.
 			tx.age(tickEvery)
+			tx.daily()
 			for _, t := range tx.talks {
 				if due, ok := t.order.Due(); ok && s.drained && !due.After(tx.now) {
 					if err := tx.happen(t, order.GiveUp{Now: tx.now}, nil); err != nil {

@@ -2,11 +2,7 @@ package testnet_test
 
 import (
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/testnet"
@@ -58,46 +54,4 @@ func TestBobHasAPhoneAndAPC(t *testing.T) {
 			t.Errorf("alice removes bob's device: %v", err)
 		}
 	})
-}
-
-// A device that was away while the others changed their keys can't follow, and
-// finds its way back by itself.
-func TestBobIsAwayForTooLong(t *testing.T) {
-	for _, days := range []int{5, 45} {
-		t.Run(fmt.Sprint(days, " days"), func(t *testing.T) {
-			story(t, func(t *testing.T, n *testnet.Net) {
-				alice, bob := n.Join("alice"), n.Join("bob")
-				alice.Says(bob, "hello")
-				alice.Syncs()
-				bob.Syncs()
-				bob.Says(alice, "hi")
-				bob.Syncs()
-				alice.Syncs()
-				hears(t, alice, "bob: hi")
-				hears(t, bob, "alice: hello")
-				for range days {
-					time.Sleep(25 * time.Hour)
-					alice.Says(bob, "where are you?")
-					alice.Syncs()
-				}
-				bob.Syncs()
-				if got := heard(bob.Took()); len(got) != 2 || got[0] != "expired" || !strings.Contains(got[1], "away for too long") {
-					t.Fatalf("bob was told %q", got)
-				}
-				alice.Syncs()
-				alice.Says(bob, "there you are")
-				alice.Syncs()
-				bob.Syncs()
-				time.Sleep(2 * time.Minute) // what is missing is given up
-				bob.Syncs()
-				if got := heard(bob.Took()); !slices.Equal(got, []string{"expired", "alice: there you are"}) {
-					t.Fatalf("bob heard %q", got)
-				}
-				bob.Says(alice, "here I am")
-				bob.Syncs()
-				alice.Syncs()
-				hears(t, alice, "bob: here I am")
-			})
-		})
-	}
 }

@@ -895,15 +895,18 @@ type GroupRecord struct {
 	// replaced says that a member could not follow any more and began another
 	// group: this one is read and not sent in.
 	Replaced bool
-	// sure_at is when the log was last known to be read to its end (unix
-	// milliseconds).
+	// sure_at is when the epoch was last known to be the present one (unix
+	// milliseconds): its log was read to an empty end, or a commit led here.
 	SureAt int64
-	// unheard are the devices that this one added and has not heard in the group
-	// since: their Welcome may have been lost.
-	Unheard []UnheardRecord
+	// follows are the other members and what shows that they follow. Members of
+	// groups of before this list was kept are not in it until they are loaded.
+	Follows []FollowRecord
 	// unsent are Welcomes of this device's commits that the relay may not have:
 	// the log showed the commit, and the relay never answered for it.
 	Unsent []Welcome
+	// left_at is since when the group is over or replaced, 0: it is not (unix
+	// milliseconds).
+	LeftAt int64
 }
 
 // EncodedLen implements [Message].
@@ -925,12 +928,13 @@ func (m *GroupRecord) EncodedLen() (n int) {
 	n += lenBool(11, m.Removed)
 	n += lenBool(12, m.Replaced)
 	n += lenInteger(13, m.SureAt)
-	for i := range m.Unheard {
-		n += lenHead(14, m.Unheard[i].EncodedLen())
+	for i := range m.Follows {
+		n += lenHead(14, m.Follows[i].EncodedLen())
 	}
 	for i := range m.Unsent {
 		n += lenHead(15, m.Unsent[i].EncodedLen())
 	}
+	n += lenInteger(16, m.LeftAt)
 	return n
 }
 
@@ -953,12 +957,13 @@ func (m *GroupRecord) Append(b []byte) []byte {
 	b = appendBool(b, 11, m.Removed)
 	b = appendBool(b, 12, m.Replaced)
 	b = appendInteger(b, 13, m.SureAt)
-	for i := range m.Unheard {
-		b = m.Unheard[i].Append(appendHead(b, 14, m.Unheard[i].EncodedLen()))
+	for i := range m.Follows {
+		b = m.Follows[i].Append(appendHead(b, 14, m.Follows[i].EncodedLen()))
 	}
 	for i := range m.Unsent {
 		b = m.Unsent[i].Append(appendHead(b, 15, m.Unsent[i].EncodedLen()))
 	}
+	b = appendInteger(b, 16, m.LeftAt)
 	return b
 }
 
@@ -1011,11 +1016,13 @@ func (m *GroupRecord) merge(b []byte, parts *int) error {
 		case 13<<3 | wireVarint:
 			m.SureAt = int64(d.num)
 		case 14<<3 | wireLength:
-			m.Unheard = append(m.Unheard, UnheardRecord{})
-			d.err = m.Unheard[len(m.Unheard)-1].merge(d.part(parts), parts)
+			m.Follows = append(m.Follows, FollowRecord{})
+			d.err = m.Follows[len(m.Follows)-1].merge(d.part(parts), parts)
 		case 15<<3 | wireLength:
 			m.Unsent = append(m.Unsent, Welcome{})
 			d.err = m.Unsent[len(m.Unsent)-1].merge(d.part(parts), parts)
+		case 16<<3 | wireVarint:
+			m.LeftAt = int64(d.num)
 		}
 	}
 	return d.err
@@ -1030,62 +1037,71 @@ func (m GroupRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m GroupRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// UnheardRecord is a device that was added and not heard since.
-type UnheardRecord struct {
+// FollowRecord is what shows that a member of a group follows it.
+type FollowRecord struct {
 	Device []byte
-	// added_at is when its Welcome was handed to the relay (unix milliseconds).
-	AddedAt int64
+	// missed_at is the time of the first commit, or its Welcome, after which
+	// nothing of it was heard in the newest epoch; 0: it followed them all (unix
+	// milliseconds).
+	MissedAt int64
+	// heard_at is when it last said something, 0: not in this group (unix
+	// milliseconds).
+	HeardAt int64
 }
 
 // EncodedLen implements [Message].
-func (m *UnheardRecord) EncodedLen() (n int) {
+func (m *FollowRecord) EncodedLen() (n int) {
 	n += lenText(1, m.Device)
-	n += lenInteger(2, m.AddedAt)
+	n += lenInteger(2, m.MissedAt)
+	n += lenInteger(3, m.HeardAt)
 	return n
 }
 
 // Append implements [Message].
-func (m *UnheardRecord) Append(b []byte) []byte {
+func (m *FollowRecord) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Device)
-	b = appendInteger(b, 2, m.AddedAt)
+	b = appendInteger(b, 2, m.MissedAt)
+	b = appendInteger(b, 3, m.HeardAt)
 	return b
 }
 
 // Parse implements [Message]: byte slices are views into b.
-func (m *UnheardRecord) Parse(b []byte) error {
-	*m = UnheardRecord{}
+func (m *FollowRecord) Parse(b []byte) error {
+	*m = FollowRecord{}
 	parts, err := admit(b)
 	if err == nil {
 		err = m.merge(b, &parts)
 	}
 	if err != nil {
-		*m = UnheardRecord{}
-		return fmt.Errorf("parse UnheardRecord: %w", err)
+		*m = FollowRecord{}
+		return fmt.Errorf("parse FollowRecord: %w", err)
 	}
 	return nil
 }
 
-func (m *UnheardRecord) merge(b []byte, parts *int) error {
+func (m *FollowRecord) merge(b []byte, parts *int) error {
 	d := decoder{rest: b}
 	for d.next(parts) {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Device = d.raw
 		case 2<<3 | wireVarint:
-			m.AddedAt = int64(d.num)
+			m.MissedAt = int64(d.num)
+		case 3<<3 | wireVarint:
+			m.HeardAt = int64(d.num)
 		}
 	}
 	return d.err
 }
 
 // String implements [Message]: it tells sizes, never contents.
-func (m UnheardRecord) String() string { return describe("UnheardRecord", m.EncodedLen()) }
+func (m FollowRecord) String() string { return describe("FollowRecord", m.EncodedLen()) }
 
 // Format keeps every verb of fmt from the contents.
-func (m UnheardRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+func (m FollowRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
-func (m UnheardRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+func (m FollowRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // PastRecord is an epoch left behind; its states stand beside it.
 type PastRecord struct {

@@ -38,7 +38,7 @@ var messagesByreV1 = map[string]func() Message{
 	"byre.v1.SenderRecord":       func() Message { return new(SenderRecord) },
 	"byre.v1.SpanRecord":         func() Message { return new(SpanRecord) },
 	"byre.v1.GroupRecord":        func() Message { return new(GroupRecord) },
-	"byre.v1.UnheardRecord":      func() Message { return new(UnheardRecord) },
+	"byre.v1.FollowRecord":       func() Message { return new(FollowRecord) },
 	"byre.v1.PastRecord":         func() Message { return new(PastRecord) },
 	"byre.v1.PendingRecord":      func() Message { return new(PendingRecord) },
 	"byre.v1.MessageRecord":      func() Message { return new(MessageRecord) },

@@ -13,6 +13,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/trust"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/envelope"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -41,6 +42,8 @@ type Group struct {
 	Rec wire.GroupRecord
 	// Members are those of the present epoch, checked.
 	Members []account.Member
+	// By is who made the Welcome that this device has just joined by.
+	By account.Member
 
 	home    *home.Home
 	me      *account.Me
@@ -48,6 +51,7 @@ type Group struct {
 	env     *envelope.Epoch
 	past    []past // the newest first, beside Rec.Past
 	pending *group.Pending
+	hint    time.Time // when the first commit of the epoch came by fan-out
 }
 
 // past is an epoch left behind.
@@ -81,9 +85,9 @@ func (d Device) Create(own devchain.Chain, room account.Room, suite ciphersuite.
 // 12.4.3.1), and tells which room it is. from judges the member who made the
 // Welcome.
 func (d Device) Join(welcome []byte, k *group.OwnKeyPackage, from func(account.Member) error, now time.Time) (*Group, account.Room, error) {
-	m, err := group.Join(welcome, k, group.JoinOptions{Signer: d.Me.Leaf, Validator: account.Validate, From: func(l group.Member) error {
-		by, err := account.ReadMember(l)
-		if err != nil {
+	var by account.Member
+	m, err := group.Join(welcome, k, group.JoinOptions{Signer: d.Me.Leaf, Validator: account.Validate, From: func(l group.Member) (err error) {
+		if by, err = account.ReadMember(l); err != nil {
 			return err
 		}
 		return from(by)
@@ -99,7 +103,8 @@ func (d Device) Join(welcome []byte, k *group.OwnKeyPackage, from func(account.M
 	if err != nil {
 		return nil, room, err
 	}
-	g.Rec.Open = true
+	g.Rec.Open, g.By = true, by
+	g.begins(by.Device, now)
 	return g, room, nil
 }
 
@@ -144,19 +149,22 @@ func (g *Group) RenewalDue(now time.Time) bool {
 	return len(g.Members) <= renewSize && now.Sub(time.UnixMilli(g.Rec.PathAt)) >= renewAfter
 }
 
-// welcomeFor is how long a Welcome surely waits at the relay: an hour less than
-// the shortest retention that a server may have.
-const welcomeFor = 47 * time.Hour
+// Deaf reports whether a member may be unable to read what is sent in the group
+// now: see [trust.Members.Deaf]. Whoever can't follow can't say so, and what is
+// sent in the group is lost on it.
+func (g *Group) Deaf(now time.Time) bool { return trust.Members(g.Rec.Follows).Deaf(now) }
 
-// Deaf reports whether a member may never have got its Welcome: this device
-// added it, has heard nothing of it since, and the Welcome would have expired by
-// now. Whoever never joined can't say so, and what is sent in the group is lost
-// on it.
-func (g *Group) Deaf(now time.Time) bool {
-	return slices.ContainsFunc(g.Rec.Unheard, func(u wire.UnheardRecord) bool {
-		d, err := ident.DeviceIDFrom(u.Device)
-		return err == nil && g.Has(d) && now.Sub(time.UnixMilli(u.AddedAt)) >= welcomeFor
-	})
+// Left notes that the group is sent in no more.
+func (g *Group) Left(now time.Time) {
+	if g.Rec.Replaced = true; g.Rec.LeftAt == 0 {
+		g.Rec.LeftAt = now.UnixMilli()
+	}
+}
+
+// Past reports whether nobody can say anything in the group any more that this
+// device has to read.
+func (g *Group) Past(now time.Time) bool {
+	return g.Rec.LeftAt != 0 && now.Sub(time.UnixMilli(g.Rec.LeftAt)) >= trust.Left
 }
 
 // Mute reports whether this device's own leaf has no delivery token.
@@ -164,9 +172,35 @@ func (g *Group) Mute() bool {
 	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Device == g.me.Device && len(m.Token) == 0 })
 }
 
-// heard notes that a device is in the group.
-func (g *Group) heard(d ident.DeviceID) {
-	g.Rec.Unheard = slices.DeleteFunc(g.Rec.Unheard, func(u wire.UnheardRecord) bool { return bytes.Equal(u.Device, d[:]) })
+// heard notes that a device said something.
+func (g *Group) heard(d ident.DeviceID, at time.Time, present bool) {
+	g.Rec.Follows = trust.Members(g.Rec.Follows).Hears(d, at, present)
+}
+
+// begins notes that the present epoch began at a time, or later, by what a member
+// did; the zero id is this device.
+func (g *Group) begins(by ident.DeviceID, at time.Time) {
+	g.Rec.Follows = trust.Members(g.Rec.Follows).Begins(by, at, g.Others())
+}
+
+// Others are the devices of the members but this one.
+func (g *Group) Others() (out []ident.DeviceID) {
+	for _, m := range g.Members {
+		if m.Device != g.me.Device {
+			out = append(out, m.Device)
+		}
+	}
+	return out
+}
+
+// Unlisted are the leaves of others that a device list does not name.
+func (g *Group) Unlisted(listed func(account.Member) bool) (out []group.LeafIndex) {
+	for _, m := range g.Members {
+		if m.Device != g.me.Device && !listed(m) {
+			out = append(out, m.Leaf)
+		}
+	}
+	return out
 }
 
 // Has reports whether a device is a member.
@@ -217,9 +251,21 @@ func (g *Group) advance(tx *home.Tx, merge func() (*group.PastEpoch, error)) err
 		g.forget(tx, len(g.past)-1)
 	}
 	g.Rec.Epoch, g.Rec.Skipped, g.Rec.Open = g.mls.Epoch(), 0, true
+	g.hint = time.Time{}
 	g.dropPending(tx)
 	g.keepEpoch(tx)
 	return nil
+}
+
+// Erase removes the group from the home.
+func (g *Group) Erase(tx *home.Tx) {
+	for len(g.past) > 0 {
+		g.forget(tx, 0)
+	}
+	g.dropPending(tx)
+	tx.Delete(g.home.Key(home.EpochState, g.ID).At(g.Rec.Epoch))
+	tx.Delete(g.home.Key(home.Ratchet, g.ID).At(g.Rec.Epoch))
+	tx.Delete(g.home.Key(home.Group, g.ID))
 }
 
 // forget erases a past epoch.
@@ -272,6 +318,14 @@ func (d Device) Load(ctx context.Context, rec wire.GroupRecord) (*Group, error) 
 		}
 		g.past = append(g.past, b)
 	}
+	if err := g.index(); err != nil {
+		return nil, err
+	}
+	for _, d := range g.Others() { // a group of before this list was kept
+		if !slices.ContainsFunc(g.Rec.Follows, func(f wire.FollowRecord) bool { return bytes.Equal(f.Device, d[:]) }) {
+			g.Rec.Follows = append(g.Rec.Follows, wire.FollowRecord{Device: d[:], HeardAt: rec.SureAt})
+		}
+	}
 	if rec.Pending != nil {
 		state, ok, err := g.home.GetBytes(ctx, g.home.Key(home.Pending, g.ID))
 		if err != nil {
@@ -284,7 +338,7 @@ func (d Device) Load(ctx context.Context, rec wire.GroupRecord) (*Group, error) 
 			return nil, fmt.Errorf("%w: %w", home.ErrDamaged, err)
 		}
 	}
-	return g, g.index()
+	return g, nil
 }
 
 // states reads the two states of an epoch.

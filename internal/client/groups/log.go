@@ -9,8 +9,10 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/trust"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/envelope"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/group"
 )
@@ -21,10 +23,6 @@ var (
 	ErrOwnPath = errors.New("a change of the conversation holds a wrong secret for this device, which begins it anew: what was said meanwhile may be missing")
 	ErrRemoved = errors.New("this device was taken out of the conversation")
 )
-
-// logFor is how long a used log says so (docs/spec/relay.md), less a day: after
-// it, an empty log proves nothing.
-const logFor = 29 * 24 * time.Hour
 
 // Change is what a commit of this device is to do.
 type Change struct {
@@ -138,19 +136,19 @@ func (m *Moved) tell(st *group.Staged, began bool) {
 	}
 }
 
-// Confirm takes the group into the epoch of its pending commit, which won.
-func (g *Group) Confirm(tx *home.Tx, now time.Time) (m Moved, err error) {
+// Confirm takes the group into the epoch of its pending commit, which won just
+// now.
+func (g *Group) Confirm(tx *home.Tx, now time.Time) (Moved, error) { return g.confirm(tx, now, now) }
+
+// confirm is Confirm for a commit that was appended at a time or later.
+func (g *Group) confirm(tx *home.Tx, at, now time.Time) (m Moved, err error) {
 	p := g.pending
 	m.tell(p.Staged, !g.Rec.Open)
-	for _, l := range p.Added() {
-		if x, err := account.ReadMember(l); err == nil {
-			g.Rec.Unheard = append(g.Rec.Unheard, wire.UnheardRecord{Device: x.Device[:], AddedAt: now.UnixMilli()})
-		}
-	}
 	before, _ := g.mls.Member(g.mls.Self())
 	if err := g.advance(tx, func() (*group.PastEpoch, error) { return g.mls.Confirm(p) }); err != nil {
 		return m, err
 	}
+	g.begins(ident.DeviceID{}, at)
 	m.Epoch, g.Rec.SureAt = true, now.UnixMilli()
 	if after, _ := g.mls.Member(g.mls.Self()); !bytes.Equal(before.EncryptionKey, after.EncryptionKey) {
 		g.Rec.PathAt = now.UnixMilli() // a commit that only adds renews no key
@@ -164,7 +162,7 @@ func (g *Group) Confirm(tx *home.Tx, now time.Time) (m Moved, err error) {
 // bytes alone, so that every member comes to the same answer.
 func (g *Group) Follow(tx *home.Tx, log *wire.EpochLog, now time.Time) (m Moved, err error) {
 	if log.Over {
-		return g.lose(tx, ErrOver), nil
+		return g.lose(tx, ErrOver, now), nil
 	}
 	if log.From != g.Rec.Skipped {
 		return m, nil // an answer to an older question
@@ -175,13 +173,13 @@ func (g *Group) Follow(tx *home.Tx, log *wire.EpochLog, now time.Time) (m Moved,
 			// append: then no mailbox has the Welcomes (docs/spec/relay.md, Epoch
 			// log). To send them again harms nobody.
 			g.Rec.Unsent = append(g.Rec.Unsent, g.Rec.Pending.Welcomes...)
-			return g.Confirm(tx, now)
+			return g.confirm(tx, g.since(now), now)
 		}
 		st, err := g.stage(entry)
 		switch {
 		case errors.Is(err, group.ErrOwnPath), errors.Is(err, group.ErrOwn):
 			// The others go on with it; skipping it would part the room.
-			return g.lose(tx, ErrOwnPath), nil
+			return g.lose(tx, ErrOwnPath, now), nil
 		case err != nil:
 			g.Rec.Skipped++ // garbage blocks nothing
 			g.Save(tx)
@@ -189,17 +187,57 @@ func (g *Group) Follow(tx *home.Tx, log *wire.EpochLog, now time.Time) (m Moved,
 		}
 		return g.merge(tx, st, now)
 	}
-	if now.Sub(time.UnixMilli(g.Rec.SureAt)) > logFor {
-		return g.lose(tx, ErrOver), nil
+	if trust.Over(time.UnixMilli(g.Rec.SureAt), now) {
+		return g.lose(tx, ErrOver, now), nil
 	}
 	return m, nil
+}
+
+// Lapse gives the group up if its epoch can't be believed in any more, whatever a
+// log says: the relay forgets which logs were used (ADR 12).
+func (g *Group) Lapse(tx *home.Tx, now time.Time) (m Moved) {
+	if !g.Rec.Over && trust.Over(time.UnixMilli(g.Rec.SureAt), now) {
+		m = g.lose(tx, ErrOver, now)
+	}
+	return m
+}
+
+// ReadDaily has the log read where that was not done for a day (ADR 13). It
+// reports whether it changed anything.
+func (g *Group) ReadDaily(now time.Time) bool {
+	if g.Rec.Over || g.Rec.ReadLog || !trust.Due(time.UnixMilli(g.Rec.SureAt), now) {
+		return false
+	}
+	g.Rec.ReadLog = true
+	return true
+}
+
+// Blocked reports whether the log has entries and none is valid: the handle is
+// used, and will be over though no epoch followed, unless somebody commits
+// (ADR 13).
+func (g *Group) Blocked() bool { return g.Rec.Skipped > 0 && g.pending == nil && g.Usable() }
+
+// since is the earliest time at which a commit can have been appended that the
+// log shows now: it was not there when the log was last read to its end, and the
+// relay keeps no entry for longer than its retention.
+func (g *Group) since(now time.Time) time.Time {
+	at := time.UnixMilli(g.Rec.SureAt)
+	if !g.hint.IsZero() && g.hint.After(at) {
+		at = g.hint
+	}
+	if oldest := now.Add(-trust.Retention); at.Before(oldest) {
+		return oldest
+	}
+	return at
 }
 
 // Again has the epoch's log read from its beginning: a server that lied about it
 // may tell the truth now. What is skipped again was garbage.
 func (g *Group) Again() { g.Rec.ReadLog, g.Rec.Skipped = true, 0 }
 
-// Sure notes that the log is read to its end.
+// Sure notes that the log is read to its end. ReadLog is the mark of ADR 12 too:
+// the transaction that takes a gap's notice sets it, and nothing is sent in the
+// group before it is cleared, here alone.
 func (g *Group) Sure(now time.Time) { g.Rec.ReadLog, g.Rec.SureAt = false, now.UnixMilli() }
 
 // Welcomed notes that the relay has answered for the first n of the Welcomes
@@ -232,13 +270,19 @@ func (g *Group) stage(entry []byte) (*group.Staged, error) {
 func (g *Group) merge(tx *home.Tx, st *group.Staged, now time.Time) (m Moved, err error) {
 	m.tell(st, !g.Rec.Open)
 	if st.SelfRemoved() {
-		lost := g.lose(tx, ErrRemoved)
+		lost := g.lose(tx, ErrRemoved, now)
 		lost.Removed = m.Removed
 		return lost, nil
 	}
+	by, err := account.ReadMember(st.Sender())
+	if err != nil {
+		return m, err
+	}
+	at := g.since(now)
 	if err := g.advance(tx, func() (*group.PastEpoch, error) { return g.mls.Merge(st) }); err != nil {
 		return m, err
 	}
+	g.begins(by.Device, at)
 	m.Epoch, g.Rec.ReadLog = true, true // there may be more
 	g.Rec.SureAt = now.UnixMilli()
 	g.Save(tx)
@@ -246,9 +290,11 @@ func (g *Group) merge(tx *home.Tx, st *group.Staged, now time.Time) (m Moved, er
 }
 
 // lose gives the group up.
-func (g *Group) lose(tx *home.Tx, why error) Moved {
+func (g *Group) lose(tx *home.Tx, why error, now time.Time) Moved {
 	g.dropPending(tx)
-	g.Rec.Unsent = nil
+	if g.Rec.Unsent = nil; g.Rec.LeftAt == 0 {
+		g.Rec.LeftAt = now.UnixMilli()
+	}
 	g.Rec.Over, g.Rec.ReadLog, g.Rec.Removed = true, false, errors.Is(why, ErrRemoved)
 	g.Save(tx)
 	return Moved{Lost: why}

@@ -2,6 +2,7 @@ package groups
 
 import (
 	"slices"
+	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
@@ -34,22 +35,23 @@ type Opened struct {
 	Changed bool
 }
 
-// Open reads an envelope, if it is of one of the group's live epochs: ok tells.
-// What is of one and does not open is garbage, and comes back empty. A commit
-// is but a hint to read the log, which alone tells which commit won.
-func (g *Group) Open(tx *home.Tx, env []byte) (o Opened, ok bool) {
+// Open reads an envelope that was sent at a time, if it is of one of the group's
+// live epochs: ok tells. What is of one and does not open is garbage, and comes
+// back empty. A commit is but a hint to read the log, which alone tells which
+// commit won.
+func (g *Group) Open(tx *home.Tx, env []byte, sent time.Time) (o Opened, ok bool) {
 	if !g.Rec.Over && g.env.Fits(env) {
-		return g.openPresent(env), true
+		return g.openPresent(env, sent), true
 	}
 	for i, p := range g.past {
 		if p.env.Fits(env) {
-			return g.openPast(tx, i, env), true
+			return g.openPast(tx, i, env, sent), true
 		}
 	}
 	return o, false
 }
 
-func (g *Group) openPresent(env []byte) (o Opened) {
+func (g *Group) openPresent(env []byte, sent time.Time) (o Opened) {
 	msg, err := g.env.Open(env)
 	if err != nil {
 		return o
@@ -59,7 +61,9 @@ func (g *Group) openPresent(env []byte) (o Opened) {
 		return o
 	}
 	if head.Kind == group.KindCommit {
-		g.Rec.ReadLog = true
+		if g.Rec.ReadLog = true; g.hint.IsZero() {
+			g.hint = sent
+		}
 		return Opened{Changed: true}
 	}
 	m, err := g.mls.Open(msg)
@@ -69,12 +73,12 @@ func (g *Group) openPresent(env []byte) (o Opened) {
 	o.Changed = true
 	if i := slices.IndexFunc(g.Members, func(x account.Member) bool { return x.Leaf == m.Sender.Leaf }); i >= 0 {
 		o.From, o.Plaintext = g.Members[i], m.Plaintext
-		g.heard(o.From.Device)
+		g.heard(o.From.Device, sent, true)
 	}
 	return o
 }
 
-func (g *Group) openPast(tx *home.Tx, i int, env []byte) (o Opened) {
+func (g *Group) openPast(tx *home.Tx, i int, env []byte, sent time.Time) (o Opened) {
 	p := g.past[i]
 	msg, err := p.env.Open(env)
 	if err != nil {
@@ -87,7 +91,7 @@ func (g *Group) openPast(tx *home.Tx, i int, env []byte) (o Opened) {
 	tx.PutBytes(g.home.Key(home.Ratchet, g.ID).At(g.Rec.Past[i].Epoch), p.mls.RatchetState().Reveal())
 	if from, err := account.ReadMember(m.Sender); err == nil {
 		o.From, o.Plaintext = from, m.Plaintext
-		g.heard(from.Device)
+		g.heard(from.Device, sent, false)
 		o.Changed = true
 	}
 	return o

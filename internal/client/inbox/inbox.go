@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/trust"
 	"github.com/byre-messenger/byre/internal/envelope"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -57,6 +58,12 @@ type Delivery struct {
 	// Stored tells that the relay wrote it, WaitedMs how long it waited there.
 	Stored   bool
 	WaitedMs uint64
+}
+
+// Sent is when the envelope was handed to the relay, by the relay's word, which
+// counts for no more than it may keep one.
+func (d Delivery) Sent() time.Time {
+	return d.At.Add(-min(trust.Retention, time.Duration(min(d.WaitedMs, 1<<40))*time.Millisecond))
 }
 
 // Load reads what is remembered.

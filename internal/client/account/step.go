@@ -1,0 +1,50 @@
+package account
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// ErrForked says that the own device list is contradicted by another one.
+var ErrForked = errors.New("two device lists of your account contradict each other: nobody would believe a new device; recover the account with its phrase first")
+
+// Step returns the own chain with the step that is to be offered: the one that
+// was signed last, if it still fits, or a new one, which p keeps then. done is
+// false if that one was meant for something else. want says which step it is to
+// be.
+func (me *Me) Step(p *Pin, want func(devchain.Chain) (wire.ChainEntryAction, error)) (next devchain.Chain, done bool, err error) {
+	action, err := want(p.Chain)
+	if old := p.Record.Offered; old != nil {
+		var e wire.ChainEntry
+		if err2 := e.Parse(old.Entry); err2 != nil {
+			return next, false, err2
+		}
+		same := err == nil && sameAction(e.Action, action)
+		if same && p.Chain.Contains(e.Height+1, devchain.EntryHash(old.Entry)) {
+			return p.Chain, true, nil // it was taken, and the answer was lost
+		}
+		if again, err2 := p.Chain.Extend(*old); err2 == nil {
+			return again, same, nil
+		}
+	}
+	if err != nil {
+		return next, false, err
+	}
+	if _, adds := action.(*wire.AddDevice); adds && p.View.Forked() {
+		return next, false, ErrForked
+	}
+	if next, err = me.Extend(p.Chain, action); err != nil {
+		return next, false, err
+	}
+	entries := next.Wire().Entries
+	p.Record.Offered = &entries[len(entries)-1]
+	return next, true, nil
+}
+
+func sameAction(a, b wire.ChainEntryAction) bool {
+	x, y := wire.ChainEntry{Action: a}, wire.ChainEntry{Action: b}
+	return bytes.Equal(x.Append(nil), y.Append(nil))
+}

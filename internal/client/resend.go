@@ -1,0 +1,68 @@
+package client
+
+import (
+	"slices"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+const (
+	// resendFor is how old a message may be that is sent again, and maxResend how
+	// many are.
+	resendFor = 14 * 24 * time.Hour
+	maxResend = 1000
+)
+
+// resend puts into the outbox again what the relay took for a device and the
+// device never read: it begins the conversation anew and tells how far it came.
+// What was there for it was in epochs that it can't reach (DESIGN 5).
+func (tx *txn) resend(t *talk, d ident.DeviceID, upTo uint64) error {
+	last := t.order.Sent()
+	first := max(upTo, t.order.ReadBy(d)) + 1
+	if last > maxResend {
+		first = max(first, last-maxResend+1)
+	}
+	for seq := first; seq <= last; seq++ {
+		var at wire.IndexRecord
+		if ok, err := tx.Get(tx.ctx, tx.home.Key(home.Number, t.ID[:], tx.me.Device[:]).At(seq), &at); err != nil {
+			return err
+		} else if !ok {
+			continue
+		}
+		rec, content, err := tx.storedMessage(t, at.Position)
+		if err != nil {
+			return err
+		}
+		id, err := ident.MessageIDFrom(content.Id)
+		i := slices.IndexFunc(rec.Outcomes, func(o wire.DeviceOutcome) bool { return ident.DeviceID(o.Device) == d })
+		if err != nil || i < 0 || !told.OutcomeOf(rec.Outcomes[i].Outcome).Confirmed() || rec.Gone != wire.GoneNot ||
+			rec.DiesAt != 0 || tx.now.Sub(time.UnixMilli(content.SentAt)) > resendFor {
+			continue // never sent there, or gone, or too old: its number tells that it is missing
+		}
+		if err := tx.resendOne(t, &entry{id: id, seq: seq}, at.Position, rec.Outcomes, d); err != nil {
+			return err
+		}
+	}
+	t.sortOutbox()
+	return nil
+}
+
+// resendOne has a message wait for a device once more.
+func (tx *txn) resendOne(t *talk, x *entry, position uint64, outcomes []wire.DeviceOutcome, d ident.DeviceID) error {
+	if i := slices.IndexFunc(t.outbox, func(y *entry) bool { return y.seq == x.seq }); i >= 0 {
+		x = t.outbox[i]
+	} else {
+		t.outbox = append(t.outbox, tx.queue(x))
+		x.rec.Room, x.rec.Position = t.ID[:], position
+		for _, o := range outcomes {
+			x.outcomes[ident.DeviceID(o.Device)] = o.Outcome
+		}
+		tx.putEntry(x)
+	}
+	delete(x.outcomes, d)
+	return tx.writeOutcomes(t, x)
+}

@@ -1,0 +1,30 @@
+// Package why tells, in one sentence for the owner, why a message waits.
+package why
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// Waits turns what went wrong with the conversation with somebody into one
+// sentence.
+func Waits(who string, err error) string {
+	refusal, refused := errors.AsType[*line.RefusedError](err)
+	switch {
+	case errors.Is(err, account.ErrForged):
+		return fmt.Sprintf("the server gave out a key package that %s's device did not make: nothing was sent; compare safety numbers with %s and tell the server's operator", who, who)
+	case errors.Is(err, account.ErrMissing):
+		return fmt.Sprintf("no device of %s has left a key package at the server: the message waits until %s connects", who, who)
+	case errors.Is(err, account.ErrChain):
+		return fmt.Sprintf("the server shows a device list of %s that does not hold: nothing was sent; tell the server's operator", who)
+	case refused && refusal.Code == wire.FailureAccountUnknown:
+		return fmt.Sprintf("the server does not know %s's account any more: the message waits", who)
+	case refused && refusal.Code == wire.FailureLimited:
+		return "the server asks to go slower: the message waits and is tried again"
+	}
+	return fmt.Sprintf("the message to %s waits: %v", who, err)
+}
