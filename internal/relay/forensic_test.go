@@ -296,52 +296,72 @@ func TestTheForensicTestSees(t *testing.T) {
 }
 
 // TestNothingOpens72HoursAfterItCame: with the clock set back a day and the
-// server killed in between, nothing that is left opens what came 72 hours ago,
-// and the device is told how many it missed.
+// server killed in between, in either order, nothing that is left opens what came
+// 72 hours ago, and the device is told how many it missed.
 func TestNothingOpens72HoursAfterItCame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, 1, noBug)
-		bob := s.away[0]
-		s.send(t, bob)
-		s.send(t, bob)
-		if _, ok := s.sender().ask(appends(1, 0, "a commit")).(*wire.EpochAppended); !ok {
-			t.Fatal("not appended")
-		}
-		opens := func() (n int) {
-			left := s.surviving()
-			for _, k := range s.sealed {
-				if s.relay.Opens(k.key, k.val) || left.Opens(k.key, k.ciphertext()) {
-					n++
-				}
-			}
-			return n
-		}
-		time.Sleep(20 * time.Hour)
-		s.clock.Advance(-24 * time.Hour)
-		time.Sleep(2 * time.Minute)
-		s.halt()
-		time.Sleep(10 * time.Hour) // the machine is off
-		s.restart()
-		time.Sleep(40 * time.Hour)
-		if n := opens(); n != 3 {
-			t.Errorf("after 70 hours %d of 3 open", n)
-		}
-		time.Sleep(2 * time.Hour)
-		synctest.Wait()
-		if n := opens(); n != 0 {
-			t.Errorf("after 72 hours %d open", n)
-		}
-		s.waits[bob] = nil
-		s.sender().want(readEpoch(1), &wire.EpochLog{Over: true})
-		time.Sleep(2 * sealer.CheckpointTime)
+	for name, day := range map[string]func(s *scene){
+		"set back, and off for ten hours": func(s *scene) {
+			s.clock.Advance(-24 * time.Hour)
+			time.Sleep(2 * time.Minute)
+			s.halt()
+			time.Sleep(10 * time.Hour)
+			s.restart()
+			time.Sleep(14*time.Hour - 2*time.Minute)
+		},
+		"killed, set back, and on again": func(s *scene) {
+			s.halt()
+			s.clock.Advance(-24 * time.Hour)
+			time.Sleep(20 * time.Second)
+			s.restart()
+			time.Sleep(24*time.Hour - 20*time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { threeDays(t, day) })
+		})
+	}
+}
+
+// threeDays are those of two envelopes and a commit; the second day is given.
+func threeDays(t *testing.T, second func(s *scene)) {
+	t.Helper()
+	s := newScene(t, 1, noBug)
+	bob := s.away[0]
+	s.send(t, bob)
+	s.send(t, bob)
+	if _, ok := s.sender().ask(appends(1, 0, "a commit")).(*wire.EpochAppended); !ok {
+		t.Fatal("not appended")
+	}
+	opens := func() (n int) {
+		left := s.surviving()
 		for _, k := range s.sealed {
-			if bytes.Equal(dump(t, s.world)[string(k.key)], k.val) && atrest.Kind(k.key[0]) == atrest.Mailbox {
-				t.Error("an envelope is still in the store")
+			if s.relay.Opens(k.key, k.val) || left.Opens(k.key, k.ciphertext()) {
+				n++
 			}
 		}
-		if in := bob.signIn(); in.Waiting != 0 || in.Gap == nil || in.Gap.Count != 2 {
-			t.Errorf("signed in with %+v", in)
+		return n
+	}
+	time.Sleep(24 * time.Hour)
+	second(s)
+	time.Sleep(22 * time.Hour)
+	if n := opens(); n != 3 {
+		t.Errorf("after 70 hours %d of 3 open", n)
+	}
+	time.Sleep(2*time.Hour + time.Minute)
+	synctest.Wait()
+	if n := opens(); n != 0 {
+		t.Errorf("after 72 hours %d open", n)
+	}
+	s.waits[bob] = nil
+	s.sender().want(readEpoch(1), &wire.EpochLog{Over: true})
+	time.Sleep(2 * sealer.CheckpointTime)
+	for _, k := range s.sealed {
+		if bytes.Equal(dump(t, s.world)[string(k.key)], k.val) && atrest.Kind(k.key[0]) == atrest.Mailbox {
+			t.Error("an envelope is still in the store")
 		}
-		s.stop()
-	})
+	}
+	if in := bob.signIn(); in.Waiting != 0 || in.Gap == nil || in.Gap.Count != 2 {
+		t.Errorf("signed in with %+v", in)
+	}
+	s.stop()
 }
