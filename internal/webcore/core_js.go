@@ -63,6 +63,8 @@ type opened struct {
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 	list   list
+	// Who looks at what became of a message, by whom it was written to.
+	watched turns
 }
 
 // New returns a core for the pages of an origin. tell must not wait.
@@ -254,9 +256,16 @@ func (c *Core) changed(ctx context.Context, o *opened, id ident.MessageID) {
 	}
 }
 
-// watch tells each change of an own message until the server answers for it.
+// watch tells each change of an own message until the server answers for it:
+// where many wait, of the first few alone, since each looks whenever something
+// happens. The others' turn comes as they go.
 func (c *Core) watch(ctx context.Context, o *opened, last client.Message) {
 	go func() {
+		leave, err := o.watched.enter(ctx, last.To)
+		if err != nil {
+			return
+		}
+		defer leave()
 		for !client.Confirmed(last) {
 			m, err := o.client.WaitFor(ctx, last.ID, func(m client.Message) bool { return differ(m, last) })
 			if err != nil {

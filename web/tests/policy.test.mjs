@@ -7,6 +7,20 @@ const within = async (seconds, holds) => {
   for (const end = Date.now() + 1000 * seconds; !holds() && Date.now() < end; ) await new Promise((r) => setTimeout(r, 20));
 };
 
+test("it can be installed, and nothing runs behind it", async (t) => {
+  const server = await serve(t);
+  const b = await browser(t);
+  const alice = await tab(b, server);
+  await alice.until("s.phase === 'empty'");
+  const { url, errors, data } = await alice.cdp.send("Page.getAppManifest");
+  assert.equal(url, server.page + "/byre.webmanifest");
+  assert.deepEqual(errors, []);
+  assert.equal(JSON.parse(data).name, "byre");
+  assert.deepEqual((await alice.cdp.send("Page.getInstallabilityErrors")).installabilityErrors, []);
+  // No service worker: a page and its core are always of what the server has.
+  assert.equal(await alice.run("return (await navigator.serviceWorker.getRegistrations()).length"), 0);
+});
+
 test("what the policy forbids is reported, by pages and by the core's worker", async (t) => {
   const server = await serve(t);
   const b = await browser(t);

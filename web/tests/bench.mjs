@@ -1,0 +1,147 @@
+// The times of docs/bench.md, "The browser". Run by web/tests/bench.
+import { spawn } from "node:child_process";
+import { loadavg, tmpdir } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { browser, passphrase, register, serve, tab, terminal } from "./stage.mjs";
+
+const RUNS = Number(process.env.RUNS ?? 7);
+const SCROLL = process.env.ONLY !== "times", VISITS = process.env.ONLY !== "scroll"; // ONLY=times, ONLY=scroll: a part
+const MESSAGES = Number(process.env.MESSAGES ?? 10_000);
+
+const endings = [];
+const t = { after: (fn) => endings.push(fn) };
+const median = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
+const say = (what, list, unit = "ms") => list.length > 0 && console.log(`${what}: median ${Math.round(median(list))} ${unit} of ${list.length} (${list.map((n) => Math.round(n)).join(", ")}), load ${loadavg()[0].toFixed(1)}`);
+
+/** In the page, from its first moment on: when the screen says what the core has found. */
+const watch = `new MutationObserver((_, me) => {
+  const phase = document.querySelector(".app")?.dataset.phase;
+  if (phase && phase !== "starting") { globalThis.readyAt = performance.now(); me.disconnect(); }
+}).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-phase"] });`;
+const watched = (cdp) => cdp.send("Page.enable").then(() => cdp.send("Page.addScriptToEvaluateOnNewDocument", { source: watch }));
+const times = (who) => who.run(
+  `while (!globalThis.readyAt || performance.getEntriesByName("first-contentful-paint").length === 0) await new Promise((r) => setTimeout(r, 10));
+   return { paint: performance.getEntriesByName("first-contentful-paint")[0].startTime, ready: readyAt };`);
+
+/** From here on, in the page: how far apart frames are, and what kept one for long. */
+const record = `globalThis.frames = []; globalThis.slow = []; globalThis.recording = true;
+  let last = 0;
+  const frame = (now) => { if (last > 0) frames.push(now - last); last = now; if (recording) requestAnimationFrame(frame); };
+  requestAnimationFrame(frame);
+  globalThis.observer = new PerformanceObserver((list) => { for (const e of list.getEntries()) slow.push({ kind: e.entryType, ms: Math.round(e.duration), by: (e.scripts ?? []).map((s) => s.invoker + " " + Math.round(s.duration)).join("; ") }); });
+  observer.observe({ type: "longtask" });
+  observer.observe({ type: "long-animation-frame" });`;
+
+const server = await serve(t);
+const bob = terminal(t, server);
+await register(bob, server, "bob");
+
+const cold = { paint: [], ready: [] };
+for (let i = 0; i < RUNS && VISITS; i++) {
+  const profile = mkdtempSync(join(tmpdir(), "byre-bench-"));
+  const b = await browser(t, profile);
+  const { paint, ready } = await times(await tab(b, server, watched));
+  cold.paint.push(paint);
+  cold.ready.push(ready);
+  await b.close();
+  rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+}
+say("first visit, first paint", cold.paint);
+say("first visit, core ready", cold.ready);
+
+const b = await browser(t);
+const alice = await tab(b, server, watched);
+await alice.until("s.phase === 'empty'");
+await alice.call("register", { name: "alice", passphrase });
+const warm = { paint: [], ready: [] };
+for (let i = 0; i < RUNS && VISITS; i++) {
+  await alice.page.reload();
+  const { paint, ready } = await times(alice);
+  warm.paint.push(paint);
+  warm.ready.push(ready);
+}
+say("with a home, reloaded, first paint", warm.paint);
+say("with a home, reloaded, core ready", warm.ready);
+await alice.until("s.phase === 'open' || s.phase === 'locked'");
+const opened = [];
+for (let i = 0; i < 3; i++) {
+  await alice.call("lock");
+  const began = performance.now();
+  await alice.call("unlock", passphrase);
+  opened.push(performance.now() - began);
+}
+say("unlock by the passphrase", opened);
+
+// A long conversation, with somebody there who reads it.
+const listening = spawn(join(process.env.BYRE_BIN ?? new URL("../../bin/", import.meta.url).pathname, "byre"), ["listen", "--json"], { env: bob.env, stdio: "ignore" });
+await alice.until("s.connection.state === 'online'");
+const began = performance.now();
+const words = "A cow stands in the byre and thinks of the meadow, of rain, of nothing at all. 소는 외양간에 서서 풀밭을 생각한다.".split(" ");
+for (let n = 0; n < MESSAGES; n += 250) {
+  await alice.run(
+    `await Promise.all(Array.from({ length: Math.min(250, arg.to - arg.n) }, (_, i) => {
+       const k = arg.n + i;
+       return core.send("bob", k + " " + Array.from({ length: 1 + (k * 7) % 40 }, (_, j) => arg.words[(k + j) % arg.words.length]).join(" "));
+     }))`,
+    { n, to: MESSAGES, words });
+  if (n % 1000 === 750) console.error(`${n + 250} written after ${Math.round((performance.now() - began) / 1000)} s, ${(await alice.call("outbox")).length} not sent`);
+}
+console.log(`${MESSAGES} messages written in ${Math.round((performance.now() - began) / 1000)} s`);
+if (process.env.QUICK) await server.stop(); // what is not sent stays in the outbox
+else await alice.run("const end = Date.now() + 600_000; while ((await core.outbox()).length > 0 && Date.now() < end) await new Promise((r) => setTimeout(r, 500));");
+console.log(`and sent after ${Math.round((performance.now() - began) / 1000)} s`);
+listening.kill();
+
+await alice.page.setViewportSize({ width: 1200, height: 800 });
+const shown = [];
+for (let i = 0; i < RUNS; i++) {
+  await alice.page.getByRole("navigation").getByRole("button").nth(1).click();
+  await alice.page.getByRole("navigation").getByRole("button").nth(0).click();
+  shown.push(await alice.run(
+    `const began = performance.now();
+     document.querySelector("li button.row")?.click();
+     while (!document.querySelector("article")) await new Promise(requestAnimationFrame);
+     return performance.now() - began;`));
+  await alice.page.keyboard.press("Escape");
+}
+say(`a conversation of ${MESSAGES} is shown`, shown);
+await alice.run(`document.querySelector("li button.row")?.click(); while (!document.querySelector("article")) await new Promise(requestAnimationFrame);`);
+
+const log = alice.page.locator("[role=log]");
+const box = await log.boundingBox();
+await alice.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+/** Scrolls and returns what the frames were. */
+async function scrolled(what, fn) {
+  await alice.run(record);
+  await fn();
+  const { frames, slow } = await alice.run("recording = false; await new Promise((r) => setTimeout(r, 100)); observer.disconnect(); return { frames, slow }");
+  const sorted = frames.toSorted((a, b) => a - b);
+  const at = (p) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))].toFixed(1);
+  console.log(`${what}: ${frames.length} frames, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} ms, ${frames.filter((f) => f > 50).length} over 50 ms, ${slow.length} long, load ${loadavg()[0].toFixed(1)}`);
+  for (const s of slow.toSorted((a, b) => b.ms - a.ms).slice(0, 5)) console.log(`  ${s.kind} ${s.ms} ms ${s.by}`);
+}
+const wheel = async (dy, until) => {
+  for (let n = 0; n < 20_000; n++) {
+    await alice.page.mouse.wheel(0, dy);
+    if (n % 20 === 19 && (await alice.run(`const e = document.querySelector("[role=log]"); return ${until}`))) return;
+  }
+  throw new Error("the wheel never came there");
+};
+const first = `!!document.querySelector("article") && document.querySelector("article .text")?.textContent.startsWith("0 ")`;
+for (let i = 0; i < Math.min(RUNS, 3); i++) {
+  await scrolled("up through all, loading", () => wheel(-1200, first));
+  await scrolled("down through all", () => wheel(1200, "e.scrollTop + e.clientHeight >= e.scrollHeight - 4"));
+  await scrolled("jumps of the scroll bar", async () => {
+    for (let k = 0; k < 60; k++) await alice.run(`const e = document.querySelector("[role=log]"); e.scrollTop = (e.scrollHeight * ((arg * 37) % 60)) / 60; for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);`, k);
+  });
+  await alice.page.reload();
+  await alice.until("s.phase === 'locked'");
+  await alice.call("unlock", passphrase);
+  if (i < 2) {
+    await alice.page.locator("li button.row").first().waitFor();
+    await alice.run(`document.querySelector("li button.row")?.click(); while (!document.querySelector("article")) await new Promise(requestAnimationFrame);`);
+    await alice.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  }
+}
+for (const end of endings) await end();
