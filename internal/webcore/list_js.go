@@ -14,9 +14,13 @@ import (
 // maxUnread is how many unread messages are counted; there may be more.
 const maxUnread = 300
 
-// lookBack is how far back the newest message that is shown is looked for at a
-// time: what people do to messages has places too.
-const lookBack = 50
+// The newest message that is there is looked for lookBack messages at a time,
+// at most lookBacks times: what was deleted, and what people do to messages, has
+// places too.
+const (
+	lookBack  = 100
+	lookBacks = 5
+)
 
 // list remembers what stands in the list of conversations, each until something
 // happens in it: reading it takes some milliseconds.
@@ -93,25 +97,28 @@ func (o *opened) conversation(ctx context.Context, r client.Room) (conversation,
 	}
 	from := min(max(read, r.Messages-min(r.Messages, maxUnread)), r.Messages-1)
 	me := o.client.Me().Account
-	for limit := maxUnread; ; limit = lookBack {
+	limit := maxUnread
+	for range lookBacks {
 		messages, _, err := o.client.Page(ctx, row.Room, from, limit)
 		if err != nil {
 			return row, err
 		}
 		for _, m := range messages {
-			if m.Deleted && !m.Everywhere {
-				continue // not shown
+			if m.Deleted {
+				continue
 			}
-			if m.Position >= read && m.From != me && !m.Deleted {
+			if m.Position >= read && m.From != me {
 				row.Unread++
 			}
 			row.Last = messageOf(m)
 		}
 		if row.Last != nil || from == 0 {
-			return row, nil
+			break
 		}
+		limit = int(min(from, lookBack)) //nolint:gosec // at most lookBack
 		from -= min(from, lookBack)
 	}
+	return row, nil
 }
 
 // local fills in what this browser keeps of a conversation.

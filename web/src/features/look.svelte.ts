@@ -11,6 +11,9 @@ class Look {
   theme: Theme = $state("auto");
   /** Minutes; 0 is never. */
   lockAfter = $state(0);
+  #language: Language = l10n.language;
+  /** Holds once the language chosen is spoken. */
+  spoken!: Promise<void>;
 
   constructor() {
     this.#read();
@@ -28,7 +31,7 @@ class Look {
     try {
       const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as { theme?: Theme; language?: Language; lockAfter?: number };
       if (kept.theme === "auto" || kept.theme === "light" || kept.theme === "dark") this.theme = kept.theme;
-      if (kept.language && Object.hasOwn(languages, kept.language)) l10n.language = kept.language;
+      if (kept.language && Object.hasOwn(languages, kept.language)) this.#language = kept.language;
       if (typeof kept.lockAfter === "number") this.lockAfter = kept.lockAfter;
     } catch {
       // Unreadable, or not to be had: the defaults.
@@ -37,15 +40,16 @@ class Look {
 
   set(change: { theme?: Theme; language?: Language; lockAfter?: number }): void {
     if (change.theme) this.theme = change.theme;
-    if (change.language) l10n.language = change.language;
+    if (change.language) this.#language = change.language;
     if (change.lockAfter !== undefined) this.lockAfter = change.lockAfter;
-    localStorage.setItem(KEPT, JSON.stringify({ theme: this.theme, language: l10n.language, lockAfter: this.lockAfter }));
+    localStorage.setItem(KEPT, JSON.stringify({ theme: this.theme, language: this.#language, lockAfter: this.lockAfter }));
     this.#show();
   }
 
   #show(): void {
     document.documentElement.dataset.theme = this.theme === "auto" ? (dark.matches ? "dark" : "light") : this.theme;
-    document.documentElement.lang = l10n.language;
+    this.spoken = l10n.use(this.#language);
+    this.spoken.catch(() => {}); // the words can't be had now: it stays as it is
   }
 }
 

@@ -1,11 +1,13 @@
 // What the screens share of one tab: the core's state and lists, kept fresh by
 // its events, and what was told once and must not be missed.
 
-import type { Conversation, Core, CoreEvent, CoreState, Friend, Message, Request } from "../core/api";
+import type { Conversation, Core, CoreEvent, CoreState, Friend, Message, Note, Request, Told } from "../core/api";
 import { l10n } from "../l10n/l10n.svelte";
 import { toasts } from "../ui/toasts.svelte";
 
-export type Expired = Extract<CoreEvent, { type: "expired" }>;
+export type { Told };
+
+type List = "conversations" | "friends" | "requests" | "notes";
 
 export class Session {
   readonly core: Core;
@@ -17,8 +19,9 @@ export class Session {
   /** Strangers ask first; undefined while not known. */
   ask: boolean | undefined = $state();
   /** Why a list could not be read. */
-  problem: unknown = $state.raw();
-  expired: Expired[] = $state.raw([]);
+  problems: Partial<Record<List, unknown>> = $state.raw({});
+  /** What was told and must be found again. */
+  notes: (Told & { note?: number })[] = $state.raw([]);
   /** The share of the usual work for a new account that is done. */
   work = $state(0);
   readonly #messages = new Set<(m: Message, update: boolean) => void>();
@@ -47,7 +50,7 @@ export class Session {
   }
 
   refresh(): void {
-    for (const what of ["conversations", "friends", "requests"] as const) this.#ask(what);
+    for (const what of ["conversations", "friends", "requests", "notes"] as const) this.#ask(what);
   }
 
   #heard(ev: CoreEvent): void {
@@ -67,10 +70,14 @@ export class Session {
       case "conversations":
       case "friends":
       case "requests":
+      case "notes":
         this.#ask(ev.type);
         break;
       case "expired":
-        this.expired = [...this.expired, ev];
+      case "device":
+      case "notice":
+      case "problem":
+        this.notes = [...this.notes, ev]; // until the list is read again
         break;
       case "key_changed":
         this.#ask("friends");
@@ -82,8 +89,14 @@ export class Session {
     }
   }
 
+  /** Puts away what was told. */
+  async putAway(n: Told & { note?: number }): Promise<void> {
+    this.notes = this.notes.filter((x) => x !== n);
+    if (n.note !== undefined) await this.core.putAway(n.note).catch(() => {});
+  }
+
   /** Reads a list anew: once for many events. */
-  #ask(what: "conversations" | "friends" | "requests"): void {
+  #ask(what: List): void {
     if (this.#asked.has(what)) return;
     this.#asked.add(what);
     setTimeout(() => {
@@ -92,18 +105,19 @@ export class Session {
     }, 30);
   }
 
-  async #read(what: "conversations" | "friends" | "requests"): Promise<void> {
+  async #read(what: List): Promise<void> {
     try {
       if (what === "conversations") this.conversations = await this.core.conversations();
       else if (what === "friends") this.friends = await this.core.friends();
+      else if (what === "notes") this.notes = await this.core.notes();
       else {
         const got = await this.core.requests();
         this.requests = got.requests;
         this.ask = got.ask;
       }
-      this.problem = undefined;
+      this.problems = { ...this.problems, [what]: undefined };
     } catch (e) {
-      if (this.now.phase === "open") this.problem = e;
+      if (this.now.phase === "open") this.problems = { ...this.problems, [what]: e };
     }
   }
 
@@ -112,8 +126,8 @@ export class Session {
     this.conversations = this.friends = undefined;
     this.requests = [];
     this.ask = undefined;
-    this.expired = [];
-    this.problem = undefined;
+    this.notes = [];
+    this.problems = {};
     this.work = 0;
   }
 }

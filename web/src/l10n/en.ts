@@ -2,7 +2,7 @@
 
 import type { Code } from "../core/api";
 
-export const en = {
+export const words = {
   // Everywhere.
   back: "Back",
   cancel: "Cancel",
@@ -15,6 +15,10 @@ export const en = {
   loading: "Loading…",
   unknownPerson: "Someone you have not added",
   skip: "Skip to content",
+  partMissing: "This part of byre could not be fetched. Reload when the server answers.",
+  putAway: "Put away",
+  noticed: "Good to know:",
+  problemHere: "Something did not work.",
   people: "Friends",
   conversations: "Conversations",
   settings: "Settings",
@@ -69,12 +73,41 @@ export const en = {
   unread: (n: string) => `${n} unread`,
   you: "You",
   draft: "Draft",
+  pinned: "pinned",
+  muted: "muted",
   choose: "Choose a conversation",
   chooseText: "Or press Alt with the up and down arrows to walk through them.",
   newerShort: "Needs a newer byre",
   waitingRequests: (n: string) => `${n} waiting to write to you`,
 
   // S6.
+  askingText: (name: string) => `${name} decides first whether to talk with you. What you write waits until then.`,
+  menu: "More",
+  menuOf: (name: string) => `Conversation with ${name}`,
+  pin: "Keep at the top",
+  pinHelp: "In this browser.",
+  mute: "Mute",
+  muteHelp: "New messages here are not counted.",
+  clearRoom: "Clear conversation",
+  clearRoomText: "All messages of this conversation are deleted in this browser. Your friend keeps theirs.",
+  clearRoomDo: "Delete all here",
+  edit: "Edit",
+  editing: "Editing your message",
+  edited: "edited",
+  save: "Save",
+  deleteMessage: "Delete",
+  deleteWhere: "Delete this message?",
+  deleteText: "It is deleted in this browser. Your friend keeps it.",
+  deleteOwnText: "Here, it is deleted in this browser. For everyone, the server drops it if it still waits there, and each device that has it is asked to delete it. Whoever has read it may have kept a copy.",
+  deleteHere: "Here",
+  deleteEverywhere: "For everyone",
+  deletedBy: (name: string) => `${name} deleted this message`,
+  deletedByYou: "You deleted this message",
+  answers: "Reactions",
+  answerWith: "React",
+  disappears: (span: string) => `Stays ${span} once read`,
+  deviceCame: (name: string) => (name === "" ? "You have a new device" : `${name} has a new device`),
+  deviceGone: (name: string) => (name === "" ? "One of your devices was removed" : `A device of ${name} was removed`),
   emptyRoom: "Nothing here yet",
   emptyRoomText: (name: string) => `Say hello to ${name}. Only your devices and theirs can read it.`,
   messages: (name: string) => `Messages with ${name}`,
@@ -84,6 +117,7 @@ export const en = {
   toNewest: "To the newest",
   newMessage: (name: string) => `New message from ${name}`,
   stateSending: "Sending",
+  stateAsking: "Waiting to be accepted",
   stateLive: "Sent live, not stored",
   stateStored: "Waiting at the server, sealed",
   stateDelivered: "Delivered",
@@ -105,6 +139,13 @@ export const en = {
   perDevice: "At each device",
   device: (n: string) => `Device ${n}`,
   reason: "What holds it up",
+  whys: {
+    gone: "A device of your friend is gone from the server. The message waits until their device list tells more.",
+    pending: "Your friend decides first whether to talk with you.",
+    full: "Your friend's mailbox is full. byre tries again later.",
+    refused: "A device of your friend takes no messages from here. byre tries again when its keys are renewed.",
+    unknown: "The server could not promise to deliver it. byre tries again.",
+  } as Record<string, string>,
   expiredCount: (n: number, count: string) => (n === 1 ? "1 message expired while this device was away" : `${count} messages expired while this device was away`),
   healedCount: (n: number, count: string) => (n === 1 ? "1 expired message came after all" : `${count} expired messages came after all`),
   between: (from: string, to: string) => `between ${from} and ${to}`,
@@ -136,6 +177,12 @@ export const en = {
   theirNumber: "The number your friend sees",
   theirNumberHelp: "Type or paste it to have it compared, or compare by eye.",
   numbersSame: "The numbers are the same.",
+  qr: (name: string) => `QR code of the safety number with ${name}`,
+  qrHelp: "The same number, for a camera.",
+  scan: "Scan their code",
+  scanning: "Hold your friend's screen in front of the camera. The picture stays in this browser.",
+  scanNone: "The camera can't be used here. Allow it for this page, or compare the numbers.",
+  scanOther: "This is not a safety number. Scan the code on your friend's screen.",
   numbersDiffer: "The numbers differ. Don't write anything that matters until you know why.",
   itMatches: "They match",
   comparedText: (name: string) => `You compared it. If the devices of ${name} ever contradict it, byre says so here and in the conversation.`,
@@ -160,6 +207,7 @@ export const en = {
   passkeyNone: "This browser has no passkeys that can open byre.",
   strangers: "Strangers",
   askFirst: "People you have not added wait until you accept them",
+  askFirstHelp: "Whoever writes first from now on learns nothing until then, not even whether you are here.",
   myDevices: "Your devices",
   thisDevice: "this one",
   webDevice: "browser",
@@ -168,9 +216,9 @@ export const en = {
   storagePersistent: "The browser promised not to clear it.",
   storageUsed: (used: string, quota: string) => `${used} used of ${quota} that the browser allows.`,
   honest: [
-    "Everything kept here is sealed with your passphrase. While byre is open, its key is in this browser's memory.",
-    "A browser writes to disk in its own time. What was deleted may stay in its files, sealed, until it is written over. We can't make it go sooner.",
-    "The program comes from the server on each visit. Against whoever runs the server and means harm, a browser can't promise that nobody reads along; the terminal program can.",
+    "Everything kept here is sealed, with keys by conversation and day, under your passphrase. While byre is open, keys and texts are in this browser's memory.",
+    "What you delete loses its key. But a browser writes to disk in its own time, and old files may hold that key a while longer, sealed under your passphrase. We can't make it go sooner. On a disk that matters, use an encrypted one.",
+    "The program comes from the server on each visit. Against whoever runs the server and means harm, a browser can't promise that nobody reads along. The terminal program does not come from the server.",
     "We can't stop screenshots, or someone looking over your shoulder.",
   ],
   serverHolds: "What the server holds about you",
@@ -179,7 +227,7 @@ export const en = {
   wipeDo: "Clear everything",
 
   // S15.
-  heldText: "This is everything, asked of the server just now. What it does not list, it does not have: no messages in plain, no list of your friends, no phone number.",
+  heldText: "This is all that byre's server keeps about you, asked of it just now: no messages in plain, no list of your friends, no phone number. A server that was changed could keep more and not say so.",
   heldRefresh: "Ask again",
   heldCount: "Count",
   heldBytes: "Size",
@@ -201,8 +249,11 @@ export const en = {
   } as Record<string, string>,
 };
 
+export type Catalogue = typeof words;
+export type Errors = typeof errors;
+
 /** A sentence for each reason; one that is not here is shown as the core says it. */
-export const enErrors: Record<Code, string> = {
+export const errors: Record<Code, string> = {
   name_bad: "A name has 2 to 30 characters, begins with a letter, and has letters, digits and single dots, hyphens or underscores between them.",
   name_taken: "This name is taken. Choose another.",
   name_alike: "This name looks too much like one that is taken. Choose another.",
@@ -231,10 +282,12 @@ export const enErrors: Record<Code, string> = {
   text_empty: "Write something first.",
   text_long: "This is too long for one message. Send it in parts.",
   text_bad: "This text has characters that can't be sent.",
+  not_yours: "Only your own messages can be edited, or deleted for everyone.",
+  emoji_bad: "This is no emoji. Choose another.",
   offline: "The server does not answer. byre tries again by itself.",
   busy: "The server is busy. Try again in a moment.",
   server_key: "The server shows another key than before. byre does not talk to it until you know why.",
-  old_copy: "This browser holds an old copy of the device and must not be used. Clear it, and link it anew.",
+  old_copy: "This browser holds an old copy of the device, so it reads and sends nothing. What is here can still be read; clear byre from this browser in the settings when you are done.",
   device_removed: "This device was removed from your account.",
   protocol: "The server speaks a language this byre does not know. Reload the page.",
   retention: "The server wants to keep messages for longer than byre allows. byre does not talk to it.",

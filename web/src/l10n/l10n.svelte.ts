@@ -1,24 +1,39 @@
 // The words and the forms of dates and numbers, in the language chosen.
 
-import { CoreError, type Code, type Problem } from "../core/api";
-import { en, enErrors } from "./en";
-import { ko, koErrors } from "./ko";
+import type { Code, CoreError, Problem } from "../core/api";
+import type { Catalogue, Errors } from "./en";
 
-export type Catalogue = typeof en;
-export type Errors = typeof enErrors;
 export const languages = { ko: "한국어", en: "English" } as const;
 export type Language = keyof typeof languages;
 
-const catalogues: Record<Language, Catalogue> = { en, ko };
-const errors: Record<Language, Errors> = { en: enErrors, ko: koErrors };
+/** Each language is a chunk of its own: nobody waits for the others. */
+const catalogues: Record<Language, () => Promise<{ words: Catalogue; errors: Errors }>> = { en: () => import("./en"), ko: () => import("./ko") };
 
 const DAY = 86_400_000;
 
 class L10n {
   language: Language = $state(navigator.languages.some((l) => /^ko\b/i.test(l)) && !/^en\b/i.test(navigator.language) ? "ko" : "en");
 
-  /** The words. */
-  t: Catalogue = $derived(catalogues[this.language]);
+  /** The words, once a language was used. */
+  t: Catalogue = $state.raw()!;
+  #errors: Errors = $state.raw()!;
+  #wanted: Language = this.language;
+
+  /** Speaks a language from when its words are there. Without them it fails, and nothing changes. */
+  async use(language: Language): Promise<void> {
+    this.#wanted = language;
+    const { words, errors } = await catalogues[language]();
+    if (this.#wanted !== language) return;
+    this.language = language;
+    this.t = words;
+    this.#errors = errors;
+    document.documentElement.lang = language;
+  }
+
+  /** Fetches all languages, for when the server is away. */
+  async fetch(): Promise<void> {
+    await Promise.all(Object.values(catalogues).map((get) => get()));
+  }
 
   #time = $derived(new Intl.DateTimeFormat(this.language, { hour: "numeric", minute: "2-digit" }));
   #day = $derived(new Intl.DateTimeFormat(this.language, { weekday: "long", day: "numeric", month: "long" }));
@@ -41,7 +56,7 @@ class L10n {
     const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
     let i = 0;
     for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
-    return new Intl.NumberFormat(this.language, { style: "unit", unit: units[i]!, unitDisplay: "short", maximumFractionDigits: n < 10 && i > 0 ? 1 : 0 }).format(n);
+    return new Intl.NumberFormat(this.language, { style: "unit", unit: units[i]!, unitDisplay: i === 0 ? "long" : "short", maximumFractionDigits: n < 10 && i > 0 ? 1 : 0 }).format(n);
   }
 
   /** How long, in its largest unit. */
@@ -53,8 +68,7 @@ class L10n {
   /** What went wrong, as a sentence that says what to do. */
   error(e: unknown): string {
     const code = (e as Partial<CoreError & Problem>)?.code;
-    if (code && Object.hasOwn(enErrors, code) && code !== "other") return errors[this.language][code as Code];
-    return errors[this.language].other;
+    return this.#errors[code && Object.hasOwn(this.#errors, code) ? (code as Code) : "other"];
   }
 }
 

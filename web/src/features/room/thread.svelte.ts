@@ -3,7 +3,7 @@
 
 import { CoreError, type Core, type Message } from "../../core/api";
 import { l10n } from "../../l10n/l10n.svelte";
-import type { Expired } from "../session.svelte";
+import type { Told } from "../session.svelte";
 
 const PAGE = 100;
 /** Messages of one person within this stand close together. */
@@ -11,8 +11,8 @@ const CLOSE = 5 * 60_000;
 
 export type Row =
   | { kind: "day"; key: string; at: number }
-  | { kind: "message"; key: string; message: Message; close: boolean }
-  | { kind: "expired"; key: string; gap: Expired };
+  | { kind: "message"; key: string; message: Message; close: boolean; last: boolean }
+  | { kind: "told"; key: string; told: Told };
 
 export class Thread {
   messages: Message[] = $state.raw([]);
@@ -67,16 +67,25 @@ export class Thread {
 
   /** Takes a message that came or changed, and reports whether it is a new one. */
   take(m: Message): boolean {
-    this.growing = false;
     const i = this.messages.findIndex((x) => x.id === m.id);
+    this.growing = false;
     if (i >= 0) {
       const old = this.messages[i]!;
       const next = this.messages.with(i, m);
       this.messages = old.position === m.position ? next : order(next);
       return false;
     }
+    if (m.deleted && !m.everywhere) return false;
     this.messages = order([...this.messages, m]);
     return true;
+  }
+
+  /** Reads again what may have disappeared. */
+  async fade(now: number): Promise<void> {
+    for (const m of this.messages) {
+      if (m.disappears === 0 || m.deleted || now < m.readAt + m.disappears) continue;
+      await this.#core.message(m.id).then((as) => as.deleted && this.take(as), () => {});
+    }
   }
 }
 
@@ -88,20 +97,28 @@ function order(all: Message[]): Message[] {
     .map(({ m }) => m);
 }
 
-/** The rows of a conversation: days, messages, and what is missing at its place. */
-export function rowsOf(messages: Message[], gaps: Expired[]): Row[] {
+/** The rows of a conversation: days, messages, and at its place what byre has to tell of it. */
+export function rowsOf(messages: Message[], told: Told[]): Row[] {
   const rows: Row[] = [];
-  const waiting = gaps.toSorted((a, b) => a.at - b.at);
-  const gap = (g: Expired) => rows.push({ kind: "expired", key: `gap ${g.at} ${g.from} ${g.healed}`, gap: g });
+  const waiting = told.toSorted((a, b) => a.at - b.at);
+  const say = (x: Told) => rows.push({ kind: "told", key: `told ${JSON.stringify(x)}`, told: x });
   let before: Message | undefined;
   for (const m of messages) {
-    while (waiting.length > 0 && waiting[0]!.at < m.readAt) gap(waiting.shift()!);
+    if (m.deleted && !m.everywhere) continue; // of it nothing is shown, nor of what people did to others
+    if (m.deleted) {
+      rows.push({ kind: "message", key: m.id, message: m, close: false, last: false }); // its times are gone with it
+      continue;
+    }
+    while (waiting.length > 0 && waiting[0]!.at < m.readAt) say(waiting.shift()!);
     const day = !before || l10n.day(before.sentAt) !== l10n.day(m.sentAt);
     if (day) rows.push({ kind: "day", key: `day ${m.id}`, at: m.sentAt });
-    const close = !day && before!.from === m.from && rows.at(-1)?.kind === "message" && Math.abs(m.sentAt - before!.sentAt) < CLOSE;
-    rows.push({ kind: "message", key: m.id, message: m, close });
+    const above = rows.at(-1);
+    const close = !day && above?.kind === "message" && before!.from === m.from && Math.abs(m.sentAt - before!.sentAt) < CLOSE;
+    // The time stands below the last of those that share it.
+    if (close && l10n.time(before!.sentAt) === l10n.time(m.sentAt)) above.last = false;
+    rows.push({ kind: "message", key: m.id, message: m, close, last: true });
     before = m;
   }
-  waiting.forEach(gap);
+  waiting.forEach(say);
   return rows;
 }
