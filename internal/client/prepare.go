@@ -46,6 +46,9 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 	}
 	var p plan
 	if err := s.do(ctx, func(tx *txn) error {
+		if !tx.own().View.Lists(tx.me.Device) {
+			return account.ErrUnlisted
+		}
 		p = tx.plan(t)
 		return nil
 	}); err != nil {

@@ -58,7 +58,7 @@ func (tx *txn) offerSoon(t *talk) {
 // or with the next message.
 func (tx *txn) offer(t *talk) {
 	s, g, owed := tx.session, t.sending(), t.order.Owed()
-	if s == nil || g == nil || g.Unsure() || len(owed) == 0 || s.open >= maxFlying {
+	if s == nil || g == nil || g.Unsure() || len(owed) == 0 || s.open >= maxFlying || !tx.own().View.Lists(tx.me.Device) {
 		return
 	}
 	req := &wire.Send{LiveOnly: true}

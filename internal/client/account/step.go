@@ -11,6 +11,9 @@ import (
 // ErrForked says that the own device list is contradicted by another one.
 var ErrForked = errors.New("two device lists of your account contradict each other: nobody would believe a new device; recover the account with its phrase first")
 
+// ErrUnlisted says that this device does not speak for its account (ADR 10).
+var ErrUnlisted = errors.New("this device is not on every device list of your account that was seen, so nobody would believe it and it sends nothing: recover the account with its phrase, or have another device remove this one and add it again")
+
 // Step returns the own chain with the step that is to be offered: the one that
 // was signed last, if it still fits, or a new one, which p keeps then. done is
 // false if that one was meant for something else. want says which step it is to

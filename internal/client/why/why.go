@@ -17,6 +17,8 @@ func Waits(who string, err error) string {
 	switch {
 	case errors.Is(err, account.ErrForged):
 		return fmt.Sprintf("the server gave out a key package that %s's device did not make: nothing was sent; compare safety numbers with %s and tell the server's operator", who, who)
+	case errors.Is(err, account.ErrUnlisted):
+		return account.ErrUnlisted.Error()
 	case errors.Is(err, account.ErrMissing):
 		return fmt.Sprintf("no device of %s has left a key package at the server: the message waits until %s connects", who, who)
 	case errors.Is(err, account.ErrChain):

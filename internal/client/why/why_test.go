@@ -17,6 +17,7 @@ func TestEachReasonHasItsSentence(t *testing.T) {
 		says string
 	}{
 		{fmt.Errorf("claim: %w", account.ErrForged), "a key package that bob's device did not make"},
+		{account.ErrUnlisted, "it sends nothing: recover the account"},
 		{account.ErrMissing, "waits until bob connects"},
 		{account.ErrChain, "a device list of bob that does not hold"},
 		{&line.RefusedError{Code: wire.FailureAccountUnknown}, "does not know bob's account any more"},
