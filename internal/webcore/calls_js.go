@@ -284,7 +284,7 @@ func (o *opened) talking(c *Core) calls {
 			if err != nil {
 				return nil, err
 			}
-			o.list.forget(m.Room)
+			o.list.took(m, false)
 			c.tell(event{"type": "message", "message": messageOf(m), "update": false})
 			c.tell(event{"type": "conversations"})
 			c.watch(context.WithoutCancel(ctx), o, m)

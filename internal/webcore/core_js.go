@@ -231,7 +231,7 @@ func (c *Core) events(ctx context.Context, o *opened) error {
 		}
 		switch ev := ev.(type) {
 		case client.MessageRead:
-			o.list.forget(ev.Message.Room)
+			o.list.took(ev.Message, ev.Message.From != o.client.Me().Account)
 			c.tell(event{"type": "conversations"})
 		case client.Delivered:
 			c.changed(ctx, o, ev.ID)
@@ -251,7 +251,7 @@ func (c *Core) events(ctx context.Context, o *opened) error {
 // changed tells how a message stands now.
 func (c *Core) changed(ctx context.Context, o *opened, id ident.MessageID) {
 	if m, err := o.client.Message(ctx, id); err == nil {
-		o.list.forget(m.Room)
+		o.list.stands(m)
 		c.tell(event{"type": "message", "message": messageOf(m), "update": true})
 	}
 }
@@ -272,7 +272,7 @@ func (c *Core) watch(ctx context.Context, o *opened, last client.Message) {
 				return // it was dropped, with an event of its own, or the client ended
 			}
 			last = m
-			o.list.forget(m.Room)
+			o.list.stands(m)
 			c.tell(event{"type": "message", "message": messageOf(m), "update": true})
 		}
 	}()

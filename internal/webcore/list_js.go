@@ -35,6 +35,43 @@ func (l *list) forget(room ident.RoomID) {
 	delete(l.rows, room)
 }
 
+// took adds a message that came or was written: reading its conversation anew
+// for each would keep the core from everything else.
+func (l *list) took(m client.Message, unread bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	row, ok := l.rows[m.Room]
+	switch {
+	case !ok || m.Position < row.Messages:
+		return // it is read with the others
+	case m.Position > row.Messages || m.Deleted:
+		delete(l.rows, m.Room)
+		return
+	}
+	row.Messages++
+	if row.Last == nil || row.Last.Position < int64(m.Position) { //nolint:gosec // no room has 2^63
+		row.Last = messageOf(m)
+		if unread {
+			row.Unread = min(row.Unread+1, maxUnread)
+		}
+	}
+	l.rows[m.Room] = row
+}
+
+// stands takes over how a message stands now.
+func (l *list) stands(m client.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	row, ok := l.rows[m.Room]
+	switch {
+	case m.Deleted:
+		delete(l.rows, m.Room)
+	case ok && row.Last != nil && row.Last.ID == m.ID.String():
+		row.Last = messageOf(m)
+		l.rows[m.Room] = row
+	}
+}
+
 func (l *list) get(room ident.RoomID) (conversation, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,7 +152,7 @@ func (o *opened) conversation(ctx context.Context, r client.Room) (conversation,
 		if row.Last != nil || from == 0 {
 			break
 		}
-		limit = int(min(from, lookBack)) //nolint:gosec // at most lookBack
+		limit = int(min(from, lookBack))
 		from -= min(from, lookBack)
 	}
 	return row, nil
