@@ -42,7 +42,7 @@ export async function person(b, server, { language = "en", theme = "light", size
   });
   const { page } = me;
   await page.setViewportSize(sizes[size]);
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(20_000);
   return Object.assign(me, {
     /** S1, as a first visit goes. */
     async signUp(name) {
@@ -92,9 +92,7 @@ export async function person(b, server, { language = "en", theme = "light", size
     /** Says how the core stands, as the core would. */
     say: (state) => page.evaluate((state) => new BroadcastChannel("byre core").postMessage({ to: "tabs", kind: "state", state }), state),
     /** Nothing that goes by itself stands before the screen. */
-    async quiet() {
-      for (const toast of (await page.locator(".toasts button").all()).reverse()) await toast.click();
-    },
+    quiet: () => page.evaluate(() => document.querySelectorAll(".toasts button").forEach((b) => b.click())),
     /** A screen in every look, in a window of its size or of another height: axe, width, language, and a picture. */
     async portray(name, { height, looks = all } = {}) {
       const found = [];
