@@ -28,6 +28,28 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// TestAWallThatLeaps: a wall that somebody sets moves neither the time that has
+// gone by nor timers, and comes back.
+func TestAWallThatLeaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.Shift(clock.System{}, time.Hour)
+		wall, ran := c.Now(), c.Ran()
+		c.Leap(720 * time.Hour)
+		time.Sleep(time.Minute)
+		if got := c.Now().Sub(wall); got != 720*time.Hour+time.Minute {
+			t.Errorf("the wall leapt by %v", got)
+		}
+		if got := c.Ran() - ran; got != time.Minute {
+			t.Errorf("%v went by, want a minute", got)
+		}
+		c.Leap(0)
+		c.Advance(time.Hour)
+		if now, gone := c.Now().Sub(wall), c.Ran()-ran; now != time.Hour+time.Minute || gone != now {
+			t.Errorf("right again: %v on the wall, %v gone by", now, gone)
+		}
+	})
+}
+
 func TestShiftedMovesOnlyNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		base := clock.System{}

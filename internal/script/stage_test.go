@@ -173,9 +173,10 @@ func expect(ts *testscript.TestScript, neg bool, who string, err error, args []s
 	}
 }
 
-// setClock moves the time of all processes: "clock 60h".
+// setClock moves the time of all processes: "clock 60h" lets so much time go by,
+// and "clock 60h leap 720h" sets their walls wrong besides.
 func setClock(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Check(os.WriteFile(ts.Getenv("CLOCK"), []byte(args[0]+"\n"), 0o600))
+	ts.Check(os.WriteFile(ts.Getenv("CLOCK"), []byte(strings.Join(args, " ")+"\n"), 0o600))
 	time.Sleep(100 * time.Millisecond) // running processes read it every 20 ms
 }
 
