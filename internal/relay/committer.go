@@ -133,14 +133,14 @@ func (c *committer) seal(o *op) error {
 	return nil
 }
 
-// sealAhead seals what the next commit will write, as far as it is known. What
-// can't be sealed now is tried again, and its failure told, when its turn comes.
-func (c *committer) sealAhead(l *lane) {
+// sealAhead seals what the next commit will write, until the present one is
+// written. What can't be sealed is tried again, and its failure told, in its turn.
+func (c *committer) sealAhead(l *lane, written <-chan error) {
 	l.mu.Lock()
 	ops := slices.Clone(l.queue[:l.fits()])
 	l.mu.Unlock()
 	for _, o := range ops {
-		if c.seal(o) != nil {
+		if len(written) > 0 || c.seal(o) != nil {
 			return
 		}
 	}
@@ -168,7 +168,7 @@ func (c *committer) commit(l *lane, ops []*op) error {
 		case err := <-written:
 			return err
 		case <-l.more:
-			c.sealAhead(l)
+			c.sealAhead(l, written)
 		}
 	}
 }
