@@ -51,10 +51,10 @@ type edge struct {
 // newEdge starts a server; end must be called, in a bubble before its end.
 func newEdge(t *testing.T) *edge {
 	t.Helper()
-	return newEdgeWith(t, gate.Limits{})
+	return newEdgeWith(t, gate.New(clock.System{}, gate.Limits{}))
 }
 
-func newEdgeWith(t *testing.T, limits gate.Limits) *edge {
+func newEdgeWith(t *testing.T, g *gate.Gate) *edge {
 	t.Helper()
 	dir := t.TempDir()
 	certs, err := cert.Open(dir, clock.System{}, []string{"localhost"})
@@ -76,7 +76,7 @@ func newEdgeWith(t *testing.T, limits gate.Limits) *edge {
 	}
 	e := &edge{t: t, roots: x509.NewCertPool(), ln: &pipes{conns: make(chan net.Conn, 16)}}
 	e.roots.AppendCertsFromPEM(pem)
-	e.server = &server{relay: r, certs: certs, log: log, gate: gate.New(clock.System{}, limits)}
+	e.server = &server{relay: r, certs: certs, log: log, gate: g}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ran := make(chan struct{})
 	go func() { defer close(ran); r.Run(ctx) }()

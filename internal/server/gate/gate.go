@@ -6,6 +6,7 @@
 package gate
 
 import (
+	"cmp"
 	"container/list"
 	"math"
 	"net"
@@ -18,7 +19,7 @@ import (
 )
 
 // Limits are the gate's; docs/operate/limits.md has them in one table. Those
-// that are 0 take their defaults.
+// that are 0 take those of [Defaults].
 type Limits struct {
 	// Connections is how many connections there are at a time.
 	Connections int
@@ -29,6 +30,16 @@ type Limits struct {
 	Pressure int
 	// Rate is how many connections an address may begin.
 	Rate limit.Rate
+}
+
+// Defaults are the limits of a gate that is told nothing else.
+func Defaults() Limits {
+	return Limits{
+		Connections: min(maxConnections, max(openFiles()-spareFiles, minConnections)),
+		Newcomers:   maxNewcomers,
+		Pressure:    maxCalm,
+		Rate:        limit.Rate{Burst: addressBurst, PerSecond: addressRate},
+	}
 }
 
 // The defaults of [Limits].
@@ -92,18 +103,11 @@ type caller struct {
 
 // New returns a gate.
 func New(clk clock.Clock, l Limits) *Gate {
-	if l.Connections == 0 {
-		l.Connections = min(maxConnections, max(openFiles()-spareFiles, minConnections))
-	}
-	if l.Newcomers == 0 {
-		l.Newcomers = maxNewcomers
-	}
-	if l.Pressure == 0 {
-		l.Pressure = maxCalm
-	}
-	if l.Rate == (limit.Rate{}) {
-		l.Rate = limit.Rate{Burst: addressBurst, PerSecond: addressRate}
-	}
+	d := Defaults()
+	l.Connections = cmp.Or(l.Connections, d.Connections)
+	l.Newcomers = cmp.Or(l.Newcomers, d.Newcomers)
+	l.Pressure = cmp.Or(l.Pressure, d.Pressure)
+	l.Rate = cmp.Or(l.Rate, d.Rate)
 	g := &Gate{limits: l, clock: clk, by: map[netip.Addr]*caller{}}
 	g.rate.Rate = l.Rate
 	g.told.Rate = limit.Rate{Burst: toldBurst, PerSecond: toldRate}
