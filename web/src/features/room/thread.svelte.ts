@@ -2,7 +2,6 @@
 // what changes it.
 
 import { CoreError, type Core, type Message } from "../../core/api";
-import { l10n } from "../../l10n/l10n.svelte";
 import type { Told } from "../session.svelte";
 
 const PAGE = 100;
@@ -97,6 +96,12 @@ function order(all: Message[]): Message[] {
     .map(({ m }) => m);
 }
 
+/** The day of a time here, as a number: words for 10,000 of them take longer than a frame. */
+function dayOf(at: number): number {
+  const d = new Date(at);
+  return d.getFullYear() * 512 + d.getMonth() * 32 + d.getDate();
+}
+
 /** The rows of a conversation: days, messages, and at its place what byre has to tell of it. */
 export function rowsOf(messages: Message[], told: Told[]): Row[] {
   const rows: Row[] = [];
@@ -110,12 +115,12 @@ export function rowsOf(messages: Message[], told: Told[]): Row[] {
       continue;
     }
     while (waiting.length > 0 && waiting[0]!.at < m.readAt) say(waiting.shift()!);
-    const day = !before || l10n.day(before.sentAt) !== l10n.day(m.sentAt);
+    const day = !before || dayOf(before.sentAt) !== dayOf(m.sentAt);
     if (day) rows.push({ kind: "day", key: `day ${m.id}`, at: m.sentAt });
     const above = rows.at(-1);
     const close = !day && above?.kind === "message" && before!.from === m.from && Math.abs(m.sentAt - before!.sentAt) < CLOSE;
     // The time stands below the last of those that share it.
-    if (close && l10n.time(before!.sentAt) === l10n.time(m.sentAt)) above.last = false;
+    if (close && Math.floor(before!.sentAt / 60_000) === Math.floor(m.sentAt / 60_000)) above.last = false;
     rows.push({ kind: "message", key: m.id, message: m, close, last: true });
     before = m;
   }
