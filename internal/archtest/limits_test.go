@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"fmt"
 	"go/ast"
 	"go/constant"
 	"go/parser"
@@ -21,20 +22,52 @@ var limited = []string{
 	"internal/relay", "internal/relay/mailbox", "internal/relay/directory", "internal/relay/epochlog",
 	"internal/server", "internal/server/socket", "internal/server/gate", "internal/server/control",
 	"internal/transport", "internal/client/line", "internal/devchain", "internal/store",
+	"internal/wire", "internal/room", "internal/client", "internal/client/inbox", "internal/client/requests",
 }
 
-// unlisted are constants that look like limits and are none.
+// unlisted are constants of these packages that bound nothing that somebody
+// else could make byre hold, do or wait for.
 var unlisted = map[string]string{
-	"internal/store maxBlock":          "a size that memory is taken in",
-	"internal/store minBlock":          "as above",
-	"internal/server/control maxBlock": "the size that a long answer is cut into",
+	"internal/client eventsAtOnce":        "how much of its own work goes into one commit",
+	"internal/client maxBatch":            "as above",
+	"internal/client offerAfter":          "how long the device lets its own receipts gather",
+	"internal/client shelfCheck":          "how often the device looks after its own key packages",
+	"internal/client shredAfter":          "how soon the device's own keys go",
+	"internal/client tickEvery":           "how often the device looks at the time",
+	"internal/client checkedFor":          "how long the device trusts what it has read",
+	"internal/client/inbox hashSize":      "the size of a hash",
+	"internal/devchain algorithmEd25519":  "an id",
+	"internal/devchain algorithmsV1":      "a set of ids",
+	"internal/devchain boxKeySize":        "the size of a key",
+	"internal/devchain saltSize":          "the size of a salt",
+	"internal/relay featureWithdraw":      "a bit",
+	"internal/relay protocolMin":          "a version",
+	"internal/relay protocolMax":          "a version",
+	"internal/relay requester":            "stands for an account",
+	"internal/relay/epochlog HandleSize":  "the size of a handle",
+	"internal/relay/epochlog pageSize":    "the size that a long log is cut into",
+	"internal/relay/mailbox WithdrawSize": "the size of a handle",
+	"internal/relay/mailbox headSize":     "the size of a record's head",
+	"internal/relay/mailbox plainHead":    "as above",
+	"internal/server/control maxBlock":    "the size that a long answer is cut into",
+	"internal/server/gate spareFiles":     "stands in the row of maxConnections",
+	"internal/server/socket corkSize":     "the size that frames are gathered to",
+	"internal/server/socket pingEvery":    "how often the server asks for a sign of life",
+	"internal/server/socket readBuffer":   "a size that memory is taken in",
+	"internal/server/socket smallFrame":   "what is not worth counting",
+	"internal/store maxBlock":             "a size that memory is taken in",
+	"internal/store minBlock":             "as above",
+	"internal/transport errShed":          "an id",
+	"internal/transport pingEvery":        "stands in the row of pingTimeout",
+	"internal/wire wireVarint":            "an id",
+	"internal/wire wireFixed64":           "an id",
+	"internal/wire wireLength":            "an id",
+	"internal/wire wireFixed32":           "an id",
 }
 
-var (
-	// limitName is how a limit is called.
-	limitName = regexp.MustCompile(`^(max|min|Max|Min)[A-Z]|(Timeout|Time|Burst|Rate|Retry|Pause)$`)
-	limitRow  = regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\| `(\\w+)` \\| ([\\d,]+)( \\w+)? \\| [^|]+ \\|$")
-)
+// limitRow is a line of the table: package, name, value, and for a rate what
+// comes back when.
+var limitRow = regexp.MustCompile("(?m)^\\| `([a-z/]+)` \\| `(\\w+)` \\| ([\\d,]+)( \\w+)?(, then 1 in ([\\d,]+) (\\w+))? \\| [^|]+ \\|$")
 
 // units are those of the table; times are in nanoseconds, as in the code.
 var units = map[string]int64{
@@ -48,35 +81,31 @@ func TestLimitsAreAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have := map[string]constant.Value{}
+	have := map[string]bound{}
 	for _, p := range limited {
-		consts := constants(t, p)
-		for name, v := range consts {
-			if limitName.MatchString(name) {
-				have[p+" "+name] = v
-			}
+		before := len(have)
+		for name, v := range constants(t, p) {
+			have[p+" "+name] = v
 		}
-		if len(consts) == 0 {
+		if len(have) == before {
 			t.Errorf("%s has no constants: this test looks at the wrong place", p)
 		}
 	}
 	written := map[string]bool{}
 	for _, row := range limitRow.FindAllStringSubmatch(string(page), -1) {
-		name, unit := row[1]+" "+row[2], strings.TrimSpace(row[4])
-		scale, ok := units[unit]
-		if !ok {
-			t.Errorf("%s: there is no unit %q", name, unit)
-		}
+		name := row[1] + " " + row[2]
 		if written[name] {
 			t.Errorf("%s stands there twice", name)
 		}
 		written[name] = true
-		number := constant.MakeFromLiteral(strings.ReplaceAll(row[3], ",", ""), token.INT, 0)
-		want := constant.BinaryOp(number, token.MUL, constant.MakeInt64(scale))
-		if got := have[name]; got == nil {
+		want := bound{most: measure(t, row[3], row[4])}
+		if row[5] != "" {
+			want.every = measure(t, row[6], row[7])
+		}
+		if got, ok := have[name]; !ok {
 			t.Errorf("limits.md has %s, which the code has not", name)
-		} else if !constant.Compare(got, token.EQL, want) {
-			t.Errorf("limits.md says that %s is %s%s, the code says %s", name, row[3], row[4], got)
+		} else if !got.equal(want) {
+			t.Errorf("limits.md says that %s is %s%s%s, the code says %s", name, row[3], row[4], row[5], got)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(have)) {
@@ -85,23 +114,47 @@ func TestLimitsAreAsWritten(t *testing.T) {
 		}
 	}
 	for name, why := range unlisted {
-		if have[name] == nil || written[name] {
+		if _, there := have[name]; !there || written[name] {
 			t.Errorf("unlisted: %s is gone, or listed: remove the row (%s)", name, why)
 		}
 	}
 }
 
+// bound is a limit as the page and the code have it. A rate has a time in
+// nanoseconds after which there is one more; others have none.
+type bound struct{ most, every constant.Value }
+
+func (b bound) String() string {
+	if b.every != nil {
+		return fmt.Sprintf("%s, then 1 in %s ns", b.most, b.every)
+	}
+	return b.most.String()
+}
+
+func (b bound) equal(other bound) bool { return b.String() == other.String() }
+
+// measure is a number with a unit, as the page writes it.
+func measure(t *testing.T, number, unit string) constant.Value {
+	t.Helper()
+	scale, ok := units[strings.TrimSpace(unit)]
+	if !ok {
+		t.Errorf("there is no unit %q", unit)
+	}
+	return constant.BinaryOp(constant.MakeFromLiteral(strings.ReplaceAll(number, ",", ""), token.INT, 0), token.MUL, constant.MakeInt64(scale))
+}
+
 // constants returns the integer constants of a package, as far as they are made
-// of literals, of each other and of package time's.
-func constants(t *testing.T, pkg string) map[string]constant.Value {
+// of literals, of each other and of package time's, and its variables that are a
+// limit.Rate.
+func constants(t *testing.T, pkg string) map[string]bound {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(root, pkg, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]constant.Value{}
+	known, out := map[string]constant.Value{}, map[string]bound{}
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
+		if strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, ".gen.go") {
 			continue
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
@@ -110,28 +163,63 @@ func constants(t *testing.T, pkg string) map[string]constant.Value {
 		}
 		for _, d := range f.Decls {
 			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.CONST {
+			if !ok || g.Tok != token.CONST && g.Tok != token.VAR {
 				continue
 			}
 			for _, spec := range g.Specs {
 				v, _ := spec.(*ast.ValueSpec)
-				for i := range v.Values {
-					if c := value(v.Values[i], known); c != nil && c.Kind() == constant.Int {
-						known[v.Names[i].Name] = c
+				for i, e := range v.Values {
+					name := v.Names[i].Name
+					if rate, ok := e.(*ast.CompositeLit); ok && g.Tok == token.VAR {
+						if b, ok := rateOf(rate, known); ok {
+							out[name] = b
+						}
+					} else if c := value(e, known); c != nil && c.Kind() == constant.Int && g.Tok == token.CONST {
+						known[name], out[name] = c, bound{most: c}
 					}
 				}
 			}
 		}
 	}
-	return known
+	return out
+}
+
+// rateOf evaluates a limit.Rate.
+func rateOf(lit *ast.CompositeLit, known map[string]constant.Value) (bound, bool) {
+	kind, ok := lit.Type.(*ast.SelectorExpr)
+	if !ok || kind.Sel.Name != "Rate" {
+		return bound{}, false
+	}
+	var b bound
+	for _, e := range lit.Elts {
+		field, _ := e.(*ast.KeyValueExpr)
+		name, _ := field.Key.(*ast.Ident)
+		v := value(field.Value, known)
+		if v == nil {
+			continue
+		}
+		switch name.Name {
+		case "Burst":
+			b.most = v
+		case "PerSecond":
+			b.every = constant.ToInt(constant.BinaryOp(constant.MakeInt64(int64(time.Second)), token.QUO, v))
+		}
+	}
+	return b, b.most != nil && b.every != nil
 }
 
 // value evaluates an expression, nil where it can't.
 func value(e ast.Expr, known map[string]constant.Value) constant.Value {
 	switch e := e.(type) {
 	case *ast.BasicLit:
-		if e.Kind == token.INT {
-			return constant.MakeFromLiteral(e.Value, token.INT, 0)
+		if e.Kind == token.INT || e.Kind == token.FLOAT {
+			return constant.MakeFromLiteral(e.Value, e.Kind, 0)
+		}
+	case *ast.CallExpr: // of a duration
+		if of, ok := e.Fun.(*ast.SelectorExpr); ok && of.Sel.Name == "Seconds" {
+			if d := value(of.X, known); d != nil {
+				return constant.BinaryOp(d, token.QUO, constant.MakeInt64(int64(time.Second)))
+			}
 		}
 	case *ast.ParenExpr:
 		return value(e.X, known)
@@ -151,10 +239,19 @@ func value(e ast.Expr, known map[string]constant.Value) constant.Value {
 			n, _ := constant.Uint64Val(y)
 			return constant.Shift(x, token.SHL, uint(n))
 		}
-		if e.Op == token.QUO {
+		if e.Op == token.QUO && x.Kind() == constant.Int && y.Kind() == constant.Int && !fraction(e.X) && !fraction(e.Y) {
 			return constant.BinaryOp(x, token.QUO_ASSIGN, y)
 		}
 		return constant.BinaryOp(x, e.Op, y)
 	}
 	return nil
+}
+
+// fraction reports whether an expression is a floating-point one.
+func fraction(e ast.Expr) bool {
+	if lit, ok := e.(*ast.BasicLit); ok {
+		return lit.Kind == token.FLOAT
+	}
+	_, call := e.(*ast.CallExpr)
+	return call
 }
