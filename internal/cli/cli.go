@@ -137,7 +137,7 @@ func parse(flags *flag.FlagSet, args []string) (rest []string, err error) {
 		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 			return rest, err
 		} else if err != nil {
-			return rest, flagError(err)
+			return rest, flagError(flags, err)
 		}
 		left := flags.Args()
 		if used := len(args) - len(left); used > 0 && args[used-1] == "--" {
@@ -151,7 +151,7 @@ func parse(flags *flag.FlagSet, args []string) (rest []string, err error) {
 }
 
 // flagError says in our words what package flag found.
-func flagError(err error) error {
+func flagError(flags *flag.FlagSet, err error) error {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
 		return Usagef("there is no flag --%s; put '--' before words that begin with '-'", name)
@@ -160,12 +160,30 @@ func flagError(err error) error {
 		return Usagef("--%s needs a value", name)
 	}
 	if m := invalidValue.FindStringSubmatch(text); m != nil {
-		return Usagef("--%s: %s", m[1], m[2])
+		return Usagef("--%s: %s", m[2], misfit(flags.Lookup(m[2]), m[1], m[3]))
 	}
 	return Usagef("%s", text)
 }
 
-var invalidValue = regexp.MustCompile(`(?s)^invalid (?:boolean )?value ".*" for (?:flag )?-([^:\s]+): (.*)$`)
+var invalidValue = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-([^:\s]+): (.*)$`)
+
+// misfit says what a flag takes whose value package flag itself reads; others
+// have said why they refuse theirs.
+func misfit(f *flag.Flag, value, why string) string {
+	if f, ok := f.Value.(flag.Getter); ok {
+		switch f.Get().(type) {
+		case bool:
+			return value + " is neither true nor false"
+		case time.Duration:
+			return value + " is no time; write it like 5s, 10m or 72h"
+		case int, int64, uint, uint64:
+			return value + " is no whole number, or too large"
+		case float64:
+			return value + " is no number"
+		}
+	}
+	return why
+}
 
 func help(w io.Writer, cmd *Command, path []string, flags *flag.FlagSet) {
 	name := strings.Join(path, " ")

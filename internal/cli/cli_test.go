@@ -24,6 +24,8 @@ func program(said *string) *cli.Command {
 					asJSON := fs.Bool("json", false, "print JSON")
 					wait := fs.String("wait", "", "wait for `OUTCOME`")
 					fs.Duration("for", 0, "wait for `TIME`")
+					fs.Int("uses", 1, "for `N` people")
+					fs.Func("to", "to `ONE`", func(string) error { return errors.New("name somebody else") })
 					return func(_ context.Context, _ *cli.Env, args []string) error {
 						if len(args) < 2 {
 							return cli.Usagef("say whom to write to, and what")
@@ -55,8 +57,10 @@ func TestCalls(t *testing.T) {
 		{args: "send bob", code: 2, err: "byre: say whom to write to, and what (see 'byre send --help')\n"},
 		{args: "send bob hi --jsn", code: 2, err: "byre: there is no flag --jsn; put '--' before words that begin with '-' (see 'byre send --help')\n"},
 		{args: "send bob hi --wait", code: 2, err: "byre: --wait needs a value (see 'byre send --help')\n"},
-		{args: "send bob hi --for soon", code: 2, err: "byre: --for: parse error (see 'byre send --help')\n"},
-		{args: "send bob hi --json=maybe", code: 2, err: "byre: --json: parse error (see 'byre send --help')\n"},
+		{args: "send bob hi --for soon", code: 2, err: "byre: --for: \"soon\" is no time; write it like 5s, 10m or 72h (see 'byre send --help')\n"},
+		{args: "send bob hi --json=maybe", code: 2, err: "byre: --json: \"maybe\" is neither true nor false (see 'byre send --help')\n"},
+		{args: "send bob hi --uses x", code: 2, err: "byre: --uses: \"x\" is no whole number, or too large (see 'byre send --help')\n"},
+		{args: "send bob hi --to y", code: 2, err: "byre: --to: name somebody else (see 'byre send --help')\n"},
 		{args: "sned bob", code: 2, err: "byre: there is no command \"sned\" (see 'byre --help')\n"},
 		{args: "sned --help", code: 2, err: "byre: there is no command \"sned\" (see 'byre --help')\n"},
 		{args: "lock", code: 1, err: "byre: it is locked\n"},

@@ -33,7 +33,7 @@ func (p *program) register() *cli.Command {
 				if *ca != "" {
 					pem, err := os.ReadFile(*ca)
 					if err != nil {
-						return fmt.Errorf("--ca: %w", err)
+						return fmt.Errorf("the authority of --ca can't be read; name the ca.pem of the server's data directory: %w", err)
 					}
 					server.CA = pem
 				}

@@ -113,7 +113,7 @@ func report(env *cli.Env, m client.Message, asJSON, done bool, problem error) er
 	case problem == nil && m.Problem != "":
 		problem = errors.New(m.Problem)
 	case problem == nil && client.Confirmed(m):
-		return fmt.Errorf("the message is safe, but was stored at the server on its way (--wait live asked for less)")
+		return fmt.Errorf("the message is safe, but the server stored it on its way, as a device was not connected; --wait stored takes that as done")
 	case problem == nil:
 		problem = errors.New("not every device of the receiver could be reached")
 	}

@@ -40,7 +40,7 @@ func configuration() *cli.Command {
 							return err
 						}
 						if err := c.Check(); err != nil {
-							return err
+							return settings(err)
 						}
 						_, err := fmt.Fprintln(env.Stdout, "the settings hold")
 						return err

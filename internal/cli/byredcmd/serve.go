@@ -2,6 +2,7 @@ package byredcmd
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os/signal"
@@ -45,7 +46,7 @@ func serve() *cli.Command {
 					}
 				}
 				if err := c.Check(); err != nil {
-					return cli.Usagef("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+					return cli.Usagef("%s", settings(err))
 				}
 				ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 				defer stop()
@@ -59,6 +60,11 @@ func serve() *cli.Command {
 			}
 		},
 	}
+}
+
+// settings makes one sentence of what is wrong with the settings.
+func settings(err error) error {
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
 // operations declares the flags of what operators run.

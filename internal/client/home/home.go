@@ -38,7 +38,7 @@ var (
 	ErrNewer = errors.New("this home was written by a newer byre: update byre to open it")
 	// ErrDamaged says that a value does not open under its key, or is not what
 	// was written.
-	ErrDamaged = errors.New("the home is damaged: restore it from a backup")
+	ErrDamaged = errors.New("the home is damaged and can't be opened: 'byre wipe --yes' clears it, and then begin anew")
 	// ErrGone says that the vault holds no key for the home.
 	ErrGone = errors.New("this home was wiped, or was copied without its vault, and nothing opens it any more: 'byre wipe --yes' clears what is left")
 	// ErrUnread says that the store did not answer; what it holds is not in doubt.

@@ -58,7 +58,7 @@ func Kinds() []Kind {
 
 // ErrDamaged says that a record does not open: it is not what was written
 // there. Every cause looks alike.
-var ErrDamaged = errors.New("a record in the data directory is damaged")
+var ErrDamaged = errors.New("a record in the data directory is damaged: look at the disk, then restore a backup into an empty directory")
 
 // Keys are the keys derived from the root key. They are safe for concurrent
 // use and can't be printed.
