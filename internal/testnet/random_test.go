@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,10 +138,10 @@ func (v *village) step() {
 }
 
 // schedule plays the random schedule of a seed and returns what the witness
-// finds, and a diary. The seed repeats what is done, not what goroutines make of it.
-func schedule(t *testing.T, seed uint64, o testnet.Options) (wrong []string, diary string) {
+// finds, and the village. The seed repeats what is done, not what goroutines make of it.
+func schedule(t *testing.T, seed uint64, o testnet.Options) (wrong []string, v *village) {
 	t.Helper()
-	v := &village{rnd: rand.New(rand.NewPCG(seed, 2)), names: map[ident.DeviceID]witness.Device{}}
+	v = &village{rnd: rand.New(rand.NewPCG(seed, 2)), names: map[ident.DeviceID]witness.Device{}}
 	synctest.Test(t, func(t *testing.T) {
 		v.t, v.net = t, testnet.New(t, o)
 		defer v.net.Close()
@@ -152,7 +153,7 @@ func schedule(t *testing.T, seed uint64, o testnet.Options) (wrong []string, dia
 		wrong = v.judge()
 	})
 	bad, undecided := v.net.Trace.Check()
-	return slices.Concat(wrong, bad, undecided), v.told()
+	return slices.Concat(wrong, bad, undecided), v
 }
 
 // seeds are those that the tests play: 500, 10,000 with BYRE_LONG, those of
@@ -182,12 +183,23 @@ func seeds(t *testing.T) (from, to uint64) {
 func TestRandomFaultSchedules(t *testing.T) {
 	t.Parallel()
 	from, to := seeds(t)
+	var appends, claims atomic.Int64
+	// A witness who sees nothing finds nothing.
+	t.Cleanup(func() {
+		t.Logf("the witness saw %d entries for epoch logs and %d key packages given out", appends.Load(), claims.Load())
+		if n := int64(to - from); n >= 20 && !t.Failed() && (appends.Load() < n/4 || claims.Load() < n) { //nolint:gosec // ten thousand at most
+			t.Errorf("that is too little of %d schedules", n)
+		}
+	})
 	for seed := from; seed < to; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			wrong, diary := schedule(t, seed, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519})
+			wrong, v := schedule(t, seed, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519})
+			won, given := v.net.Trace.Counts()
+			appends.Add(int64(won))
+			claims.Add(int64(given))
 			if len(wrong) > 0 {
-				t.Errorf("seed %d: BYRE_SEEDS=%d-%d repeats what was done\n%s\n%s", seed, seed, seed+1, strings.Join(wrong, "\n"), diary)
+				t.Errorf("seed %d: BYRE_SEEDS=%d-%d repeats what was done\n%s\n%s", seed, seed, seed+1, strings.Join(wrong, "\n"), v.told())
 			}
 		})
 	}

@@ -58,6 +58,8 @@ func without(b *store.Batch, drop func(store.Op) bool) *store.Batch {
 
 func of(op store.Op, k home.Kind) bool { return op.Key[0] == byte(k) }
 
+func kept(op store.Op, k atrest.Kind) bool { return op.Key[0] == byte(k) }
+
 // TestTheWitnessCatchesSeededBugs plants a bug in what a device or the server
 // makes durable, and has the random schedules and their witness find it. The
 // relay's own guards are bent in internal/relay.
@@ -87,6 +89,15 @@ func TestTheWitnessCatchesSeededBugs(t *testing.T) {
 		})}},
 		{"a device's outbox lives in memory alone", 0, []string{"lost: "}, testnet.Options{HomeDisk: plant(func(b *store.Batch) *store.Batch {
 			return without(b, func(op store.Op) bool { return of(op, home.Outbox) && op.Kind == store.OpSet })
+		})}},
+		{"the server forgets which key packages it gave", 2, []string{"not linearizable: key packages"}, testnet.Options{Disk: plant(func(b *store.Batch) *store.Batch {
+			if !slices.ContainsFunc(b.Ops(), func(op store.Op) bool { return kept(op, atrest.KeyPackage) && op.Kind == store.OpDelete }) {
+				return b
+			}
+			return without(b, func(op store.Op) bool { return kept(op, atrest.KeyPackage) || kept(op, atrest.KeyPackages) })
+		})}},
+		{"the server forgets who won an epoch", 6, []string{"not linearizable: log"}, testnet.Options{Disk: plant(func(b *store.Batch) *store.Batch {
+			return without(b, func(op store.Op) bool { return kept(op, atrest.Epoch) || kept(op, atrest.Commit) })
 		})}},
 	} {
 		t.Run(c.bug, func(t *testing.T) {

@@ -97,6 +97,24 @@ func (t *Trace) Len() (calls, open int) {
 	return len(t.ops), t.open
 }
 
+// Counts is how many entries won their place in a log, and how many key packages
+// were given out, as far as anybody was answered.
+func (t *Trace) Counts() (won, given int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, op := range t.ops {
+		switch out := op.Output.(type) {
+		case Won:
+			won++
+		case Given:
+			if out.Package != "" {
+				given++
+			}
+		}
+	}
+	return won, given
+}
+
 // decideIn bounds the search for an order.
 const decideIn = 10 * time.Second
 
