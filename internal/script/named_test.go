@@ -26,6 +26,12 @@ func TestEachIsKilledByName(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
+	all := 0
+	defer func() {
+		if all == 0 && !t.Failed() {
+			t.Error("nothing was ever confirmed: the kills were never late enough to show a loss")
+		}
+	}()
 	for _, victim := range []string{"byred", "byre sync", "byre send", "byre listen"} {
 		t.Run(victim, func(t *testing.T) {
 			n, r := newTown(t), rand.New(rand.NewPCG(seed, 1))
@@ -89,6 +95,7 @@ func TestEachIsKilledByName(t *testing.T) {
 				}
 				last = i
 			}
+			all += len(confirmed)
 			t.Logf("%d confirmed, %d not", len(confirmed), len(may))
 		})
 	}

@@ -18,8 +18,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// patience is how long a script waits for a process to say something.
-const patience = 30 * time.Second
+// patience is how long a script waits for a process to say something, and
+// stopTime how long for one to end: docs/operate/upgrade.md promises it of byred.
+const (
+	patience = 30 * time.Second
+	stopTime = 10 * time.Second
+)
 
 // stage holds the background processes of one script, by name.
 type stage struct{ processes map[string]*process }
@@ -85,8 +89,8 @@ func (s *stage) end(ts *testscript.TestScript, name string, sig syscall.Signal) 
 	select {
 	case err := <-p.done:
 		return err
-	case <-time.After(patience):
-		ts.Fatalf("%s does not end after %v", name, sig)
+	case <-time.After(stopTime):
+		ts.Fatalf("%s does not end within %v of %v", name, stopTime, sig)
 	}
 	return nil
 }

@@ -53,6 +53,8 @@ func backupCommand() *cli.Command {
 					return err
 				}
 				write := func(w io.Writer) error { return writeBackup(ctx, w, *data, key, now) }
+				stop := env.Slow("writing the backup")
+				defer stop()
 				if args[0] == "-" {
 					return write(env.Stdout)
 				}
@@ -141,6 +143,8 @@ func restoreCommand() *cli.Command {
 					defer func() { _ = f.Close() }()
 					in = f
 				}
+				stop := env.Slow("reading the backup") // from here on: a passphrase is slow by intent
+				defer stop()
 				plain, err := backup.Unseal(in, key)
 				if err != nil {
 					return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -56,10 +57,25 @@ func serve() *cli.Command {
 				if err != nil {
 					return err
 				}
-				return server.Run(ctx, c, clk, logs.New(env.Stderr, c.LogFormat == "json"), env.Stderr)
+				out := &ready{env.Stderr, env.Slow("opening " + c.Data)}
+				defer out.stop()
+				return server.Run(ctx, c, clk, logs.New(env.Stderr, c.LogFormat == "json"), out)
 			}
 		},
 	}
+}
+
+// ready is where the ready line goes: from then on nobody waits for the opening.
+type ready struct {
+	io.Writer
+
+	stop func()
+}
+
+// Write implements [io.Writer].
+func (r *ready) Write(b []byte) (int, error) {
+	r.stop()
+	return r.Writer.Write(b)
 }
 
 // settings makes one sentence of what is wrong with the settings.
