@@ -30,6 +30,7 @@ import (
 type running struct {
 	*edge
 
+	dir   string
 	stop  func()
 	ended chan error
 }
@@ -42,10 +43,16 @@ func runOn(t *testing.T, fs vfs.FS) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return runIn(t, dir, fs)
+}
+
+// runIn is runOn in a data directory that may have had a server before.
+func runIn(t *testing.T, dir string, fs vfs.FS) *running {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.Listen, cfg.Web = dir, "127.0.0.1:0", "off"
 	ctx, stop := context.WithCancel(t.Context())
-	r := &running{edge: &edge{t: t, roots: x509.NewCertPool()}, stop: stop, ended: make(chan error, 1)}
+	r := &running{edge: &edge{t: t, roots: x509.NewCertPool()}, dir: dir, stop: stop, ended: make(chan error, 1)}
 	out, said := io.Pipe()
 	go func() {
 		r.ended <- run(ctx, cfg, clock.System{}, slog.New(slog.DiscardHandler), said, fs)
@@ -73,19 +80,25 @@ func syncs(op errorfs.Op) bool {
 
 // TestADiskThatFails: from the first fsync or write that fails nothing is
 // confirmed any more, and within two seconds the server ends with a sentence.
+// After it, and a power failure, what was confirmed before is there.
 func TestADiskThatFails(t *testing.T) {
-	for what, bad := range map[string]func(op errorfs.Op) bool{
-		"an fsync": syncs,
-		"a write":  func(op errorfs.Op) bool { return op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, ".log") },
-		"everything": func(op errorfs.Op) bool {
-			return op.Kind.ReadOrWrite() == errorfs.OpIsWrite
-		},
+	writes := func(op errorfs.Op) bool { return op.Kind.ReadOrWrite() == errorfs.OpIsWrite }
+	for what, c := range map[string]struct {
+		bad func(op errorfs.Op) bool
+		err syscall.Errno
+	}{
+		"an fsync":   {syncs, syscall.EIO},
+		"a write":    {func(op errorfs.Op) bool { return op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, ".log") }, syscall.EIO},
+		"everything": {writes, syscall.EIO},
+		// ext4 after an error of the disk below it.
+		"read-only from now on": {writes, syscall.EROFS},
 	} {
 		t.Run(what, func(t *testing.T) {
 			var broken atomic.Bool
-			fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-				if broken.Load() && bad(op) {
-					return syscall.EIO
+			disk := vfs.NewCrashableMem()
+			fs := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if broken.Load() && c.bad(op) {
+					return c.err
 				}
 				return nil
 			}))
@@ -127,6 +140,16 @@ func TestADiskThatFails(t *testing.T) {
 				}
 			case <-time.After(20 * time.Second):
 				t.Fatal("the server goes on without a disk")
+			}
+			next := runIn(t, r.dir, disk.CrashClone(vfs.CrashCloneCfg{}))
+			bob.returns(next.edge)
+			soon(bob, 10*time.Second)
+			if d := bob.reads(); number(d) != "1" {
+				t.Errorf("bob reads letter %s first, want 1, which was confirmed", number(d))
+			}
+			next.stop()
+			if err := <-next.ended; err != nil {
+				t.Errorf("the next server ended with %v", err)
 			}
 		})
 	}

@@ -249,8 +249,11 @@ type honest struct {
 	*caller
 
 	t        *testing.T
+	account  []byte
 	device   []byte
 	token    []byte
+	signKey  sign.Key
+	counter  uint64
 	nextID   uint64
 	delivers []*wire.Deliver // come while an answer was waited for
 }
@@ -265,23 +268,43 @@ func (e *edge) joins(name, ip string) *honest {
 		e.t.Fatal(err)
 	}
 	account, device := chain.ID(), devchain.DeviceID(keys)
-	h := &honest{caller: e.mustCall(ip), t: e.t, device: device[:], token: bytes.Repeat([]byte(name[:1]), 16)}
-	first, err := h.frame()
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	hello := first.(*wire.Hello)
+	h := &honest{caller: e.mustCall(ip), t: e.t, account: account[:], device: device[:], token: bytes.Repeat([]byte(name[:1]), 16), signKey: signKey}
+	hello := h.hello()
 	h.asks(&wire.Register{Protocol: 1, Name: name, Chain: chain.Wire()})
-	in := &wire.SignIn{Protocol: 1, Account: account[:], Device: device[:], Nonce: make([]byte, 32), Counter: 1}
-	hash := sha256.Sum256(h.token)
-	in.DeliveryHash = hash[:]
-	in.Signature = signKey.Sign(sign.SignIn, slices.Concat(hello.ServerKey, hello.Nonce, in.Nonce, in.Account, in.Device,
-		binary.BigEndian.AppendUint64(nil, in.Counter), in.DeliveryHash))
-	if got, ok := h.asks(in).(*wire.SignedIn); !ok {
-		e.t.Fatalf("%s can't sign in: %+v", name, got)
-	}
+	h.signsIn(hello)
 	return h
 }
+
+// returns signs in again, at another server perhaps.
+func (h *honest) returns(e *edge) {
+	h.t.Helper()
+	h.caller, h.delivers = e.mustCall(""), nil
+	h.signsIn(h.hello())
+}
+
+func (h *honest) hello() *wire.Hello {
+	h.t.Helper()
+	first, err := h.frame()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return first.(*wire.Hello)
+}
+
+func (h *honest) signsIn(hello *wire.Hello) {
+	h.t.Helper()
+	h.counter++
+	in := &wire.SignIn{Protocol: 1, Account: h.account, Device: h.device, Nonce: make([]byte, 32), Counter: h.counter}
+	hash := sha256.Sum256(h.token)
+	in.DeliveryHash = hash[:]
+	in.Signature = h.signKey.Sign(sign.SignIn, slices.Concat(hello.ServerKey, hello.Nonce, in.Nonce, in.Account, in.Device,
+		binary.BigEndian.AppendUint64(nil, in.Counter), in.DeliveryHash))
+	if got := h.asks(in); !is[*wire.SignedIn](got) {
+		h.t.Fatalf("can't sign in: %+v", got)
+	}
+}
+
+func is[T any](v any) bool { _, ok := v.(T); return ok }
 
 // post asks without waiting.
 func (h *honest) post(body wire.RequestBody) uint64 {
