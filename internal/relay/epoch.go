@@ -39,6 +39,9 @@ type reserved struct {
 	sealed mailbox.Sealed
 }
 
+// late is the time by which epochs end.
+func (r *Relay) late() time.Time { return r.time.At(r.keys.Now()) }
+
 func (s *Session) readEpoch(id uint64, m *wire.ReadEpoch) {
 	if len(m.Handle) != epochlog.HandleSize {
 		s.fail(id, wire.FailureMalformed, "an epoch's handle has 32 bytes")
@@ -50,7 +53,7 @@ func (s *Session) readEpoch(id uint64, m *wire.ReadEpoch) {
 }
 
 func (s *Session) tellEpoch(id uint64, h epochlog.Handle, from uint64) {
-	page, err := s.relay.epochs.Read(s.relay.life, s.relay.cfg.Clock.Now(), h, from)
+	page, err := s.relay.epochs.Read(s.relay.life, s.relay.late(), h, from)
 	if err != nil {
 		s.refuse(id, err)
 		return
@@ -84,7 +87,7 @@ func (s *Session) appendEpoch(id uint64, m *wire.AppendEpoch) {
 	p.members = len(targets)
 	targets = append(targets, welcomed...)
 	// 1. Whoever comes second is told so before anything is touched.
-	page, err := s.relay.epochs.Read(s.relay.life, s.relay.cfg.Clock.Now(), p.handle, 0)
+	page, err := s.relay.epochs.Read(s.relay.life, s.relay.late(), p.handle, 0)
 	if err != nil {
 		s.refuse(id, err)
 		return
@@ -243,7 +246,7 @@ func (p *appending) commit(r *Relay) (won bool, err error) {
 		if d > 0 && r.cfg.Clock.Sleep(r.life, d) != nil {
 			break
 		}
-		if won, err = r.epochs.Append(r.life, r.cfg.Clock.Now(), p.entry, also); err == nil {
+		if won, err = r.epochs.Append(r.life, r.late(), p.entry, also); err == nil {
 			return won, nil
 		}
 		r.cfg.Log.Error("an append failed", slog.Any("err", err))

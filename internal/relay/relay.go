@@ -17,7 +17,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay/calm"
@@ -28,6 +27,7 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
 	"github.com/byre-messenger/byre/internal/relay/rush"
 	"github.com/byre-messenger/byre/internal/relay/sealer"
+	"github.com/byre-messenger/byre/internal/relay/steady"
 	"github.com/byre-messenger/byre/internal/relay/task"
 	"github.com/byre-messenger/byre/internal/relay/timer"
 	"github.com/byre-messenger/byre/internal/seal"
@@ -42,6 +42,7 @@ type Relay struct {
 	records   mailbox.Records
 	epochs    epochlog.Log
 	keys      *sealer.Chained // of what waits
+	time      *steady.Time    // by which epochs end
 	router    router
 	commits   committer
 	timers    *timer.Timers
@@ -121,6 +122,9 @@ func (r *Relay) unlock(ctx context.Context) error {
 	c.Retention = r.cfg.Retention
 	keys, behind, err := sealer.NewChained(sealer.ChainedConfig{
 		Config: c, Clock: r.cfg.Clock, ShredLag: r.cfg.ShredLag,
+		Leapt: func() {
+			r.cfg.Log.WarnContext(ctx, "the clock leapt ahead by more than 7 days while the server ran; nothing is destroyed by that, and what waits is dropped when the server has run for as long as it may wait: look at the clock")
+		},
 		Failed: func(err error) {
 			r.cfg.Log.ErrorContext(ctx, "what was forgotten waits to be destroyed", slog.Any("err", err))
 		},
@@ -132,7 +136,8 @@ func (r *Relay) unlock(ctx context.Context) error {
 		r.cfg.Log.WarnContext(ctx, "the clock is behind what it was when the server last ran; what waits may live for longer by that, look at the clock")
 	}
 	r.keys, r.records.Sealer, r.epochs.Sealer = keys, keys, keys
-	return nil
+	r.time, err = steady.Start(ctx, r.cfg.Store, r.cfg.Keys, keys.Now(), c.Confirmed)
+	return err
 }
 
 // waits reads the store once: it yields the place of every key of what waits, and
@@ -166,10 +171,6 @@ func (r *Relay) restore(tag mailbox.Tag) *mailbox.Mailbox {
 	return &b.mb
 }
 
-// sweepEvery is how often Run looks whether a new hour began. It is short
-// because the clock may jump.
-const sweepEvery = 5 * time.Second
-
 // Run does what happens by itself: timeouts, expiry, and checkpoints of the keys
 // of what waits. It returns when ctx ends, and the relay has then ended too and
 // uses store and vault no more: what was neither confirmed nor stored is as after
@@ -179,7 +180,7 @@ func (r *Relay) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { r.timers.Run(ctx, r.cfg.Clock) })
 	wg.Go(func() { r.keys.Run(ctx) })
-	for r.cfg.Clock.Sleep(ctx, sweepEvery) == nil {
+	for r.cfg.Clock.Sleep(ctx, sealer.CheckpointTime) == nil {
 		if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
 			r.cfg.Log.ErrorContext(ctx, "what expired can't be dropped", slog.Any("err", err))
 		}
@@ -195,31 +196,28 @@ func (r *Relay) Run(ctx context.Context) {
 	}
 }
 
-// horizon is the time up to which things expire: a little ahead, so that they
-// are gone by the bound and not behind it (R2).
-func (r *Relay) horizon() time.Time { return r.cfg.Clock.Now().Add(2 * sweepEvery) }
-
-// sweep drops what expired: once an hour, since all deadlines are at full hours,
-// and when an hour of keys has died, which the clock has no say in.
+// sweep drops what expired: when an hour of keys has died, and once an hour for
+// the epochs, all of which end at full hours, a little ahead of the bound (R2).
 func (r *Relay) sweep(ctx context.Context) error {
-	now, oldest := r.horizon(), r.keys.Oldest()
+	mark, oldest := r.keys.Now(), r.keys.Oldest()
+	now := r.time.At(mark).Add(seal.Ahead)
 	hour := now.Unix() / 3600
 	if hour == r.hour && oldest == r.oldest {
 		return nil
 	}
-	r.router.all(func(b *box) { b.expire(now) })
+	r.router.all((*box).expire)
 	r.router.evict()
 	if err := r.epochs.Sweep(ctx, now); err != nil {
 		return err
 	}
 	r.hour, r.oldest = hour, oldest
-	return nil
+	return r.time.Keep(ctx, mark)
 }
 
 // expire drops what has waited for the retention time.
-func (b *box) expire(now time.Time) {
+func (b *box) expire() {
 	b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) {
-		n := m.Expire(now, b.relay.cfg.Retention, b.relay.keys.Oldest(), fx)
+		n := m.Expire(b.relay.cfg.Clock.Now(), b.relay.keys.Oldest(), fx)
 		b.relay.counters.expired.Add(uint64(n)) //nolint:gosec // a count
 	})
 }

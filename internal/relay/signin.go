@@ -57,7 +57,7 @@ func (s *Session) signIn(id uint64, m *wire.SignIn) {
 		return
 	}
 	// 3. What is past its time is dropped before it could be delivered.
-	b.expire(s.relay.horizon())
+	b.expire()
 	// 4. The mailbox changes hands, in memory.
 	s.attach(id, b, in, stock, gap)
 }

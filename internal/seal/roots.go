@@ -66,7 +66,7 @@ func (k *Keys) tick(now Mark) int {
 	r.mark = now
 	gone := 0
 	for id, s := range r.segments {
-		if now.Elapsed-s.opened < k.retention {
+		if now.Elapsed-s.opened < k.retention-Ahead {
 			continue
 		}
 		s.wipe()

@@ -19,6 +19,9 @@ const (
 	// MarkTime is how often a mark has to become durable, so that a clock that
 	// is behind at a start hides no more than that of the time before it.
 	MarkTime = time.Minute
+	// Ahead is how long before its time a segment dies: whoever looks each few
+	// seconds finds it dead by the bound, and not behind it.
+	Ahead = 10 * time.Second
 	// asleep is how much more than running time the clock must show for the
 	// rest to count as sleep.
 	asleep = time.Minute
@@ -43,15 +46,22 @@ const (
 )
 
 // Later returns the mark after a running time, when the clock says wall. A clock
-// that was set back changes nothing, nor one that leapt by more than [MaxJump];
-// one that is ahead by less counts, since a machine that slept ran no time.
+// that was set back changes nothing, nor one that leapt by more than [MaxJump]
+// ([Mark.Leapt]); one that is ahead by less counts, since a machine that slept ran
+// no time.
 func (m Mark) Later(ran time.Duration, wall time.Time) Mark {
 	wall = wall.Round(0)
 	ran = max(ran, 0)
-	if ahead := wall.Sub(m.Wall); ahead > ran+asleep && ahead <= MaxJump {
+	if ahead := wall.Sub(m.Wall); ahead > ran+asleep && !m.Leapt(ran, wall) {
 		ran = ahead
 	}
 	return Mark{m.Elapsed + ran, wall}
+}
+
+// Leapt reports whether the clock, if it says wall after a running time, is ahead
+// by so much that it is not believed.
+func (m Mark) Leapt(ran time.Duration, wall time.Time) bool {
+	return wall.Sub(m.Wall) > max(ran+asleep, MaxJump)
 }
 
 // Resume returns the mark of a process that starts when the clock says wall; m

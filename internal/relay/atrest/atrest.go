@@ -49,11 +49,12 @@ const (
 	WaitKey     Kind = 'w' // until format 2: the key of one record that waits
 	Invitation  Kind = 'i' // an invitation to register
 	Withdraw    Kind = 'x' // by what an envelope is withdrawn: a tag beside it, no record
+	Late        Kind = 'l' // how late it is (package steady)
 )
 
 // Kinds returns all of them.
 func Kinds() []Kind {
-	return []Kind{Name, Shape, Account, Device, KeyPackages, KeyPackage, Mailbox, Gap, Epoch, Commit, Due, WaitKey, Invitation, Withdraw}
+	return []Kind{Name, Shape, Account, Device, KeyPackages, KeyPackage, Mailbox, Gap, Epoch, Commit, Due, WaitKey, Invitation, Withdraw, Late}
 }
 
 // ErrDamaged says that a record does not open: it is not what was written

@@ -28,7 +28,8 @@ const (
 // Handle names an epoch.
 type Handle [HandleSize]byte
 
-// Log keeps logs in a store. It is safe for concurrent use.
+// Log keeps logs in a store. It is safe for concurrent use. The times that it is
+// told are those of one clock that nobody sets (package steady).
 type Log struct {
 	Store     store.Store
 	Keys      *atrest.Keys

@@ -21,22 +21,23 @@ type Gap struct {
 // hourMs is an hour in milliseconds.
 const hourMs = int64(time.Hour / time.Millisecond)
 
-// Dies tells when what arrived at a time (unix milliseconds) expires. What
-// arrives within one hour of the clock dies together, as if it had come at the
-// hour's beginning: that is all that the store tells of when (DESIGN 6).
+// Dies tells when what arrived at a time (unix milliseconds) expires, right to the
+// hour and if the clock was: it is a reckoning for people to read. What decides is
+// the segment of keys ([Mailbox.Expire]).
 func Dies(arrived int64, retention time.Duration) time.Time {
 	return time.UnixMilli(arrived - arrived%hourMs).Add(retention)
 }
 
-// Expire drops what has waited for the retention time by the clock, or whose
-// segment of keys is not among those that live any more (its number is below
-// oldest), and counts it in the gap, in one commit. It returns how many envelopes
-// that were.
-func (m *Mailbox) Expire(now time.Time, retention time.Duration, oldest uint32, fx Effects) int {
+// Expire drops what has waited for the retention time: its segment of keys is not
+// among those that live any more (its number is below oldest). Segments die by
+// time that nobody can set, so a clock that leaps drops nothing, and one that is
+// set back keeps nothing. It counts them in the gap, in one commit, and returns how
+// many envelopes that were.
+func (m *Mailbox) Expire(now time.Time, oldest uint32, fx Effects) int {
 	var out []Record
 	for i := range m.items {
 		it := &m.items[i]
-		if it.state == stored && (it.segment < oldest || !Dies(it.arrived, retention).After(now)) {
+		if it.state == stored && it.segment < oldest {
 			out = append(out, it.record())
 		}
 	}

@@ -13,7 +13,7 @@ import (
 func (m *model) die(t *rapid.T) {
 	m.oldest = max(m.oldest, m.segment()-rapid.Uint32Range(0, 30).Draw(t, "lives"))
 	if rapid.Bool().Draw(t, "told") {
-		m.mb.Expire(m.now, retention, m.oldest, m)
+		m.mb.Expire(m.now, m.oldest, m)
 	}
 }
 

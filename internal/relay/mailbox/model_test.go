@@ -13,7 +13,8 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-const retention = 72 * time.Hour
+// hours is how many of them a segment of keys lives.
+const hours = 72
 
 // sent is an envelope as its sender knows it.
 type sent struct {
@@ -186,7 +187,7 @@ func (m *model) connect(*rapid.T) {
 	if m.removed {
 		return
 	}
-	m.mb.Expire(m.now, retention, m.oldest, m)
+	m.mb.Expire(m.now, m.oldest, m)
 	m.connected, m.seq, m.got, m.acked, m.drained, m.before = true, 0, nil, 0, 0, len(m.sent)-1
 	m.mb.Connect()
 	m.mb.Resume(m.now, m)
@@ -219,9 +220,12 @@ func (m *model) pass(t *rapid.T) {
 	if at, ok := m.mb.Deadline(); ok && !at.After(m.now) {
 		t.Fatal("a deadline is left behind")
 	}
-	m.mb.Expire(m.now, retention, m.oldest, m)
+	if gone := m.segment() - hours + 1; m.now.Sub(began) >= hours*time.Hour {
+		m.oldest = max(m.oldest, gone)
+	}
+	m.mb.Expire(m.now, m.oldest, m)
 	for _, rec := range m.mb.Records() {
-		if !mailbox.Dies(rec.Arrived, retention).After(m.now) {
+		if rec.Segment < m.oldest {
 			t.Fatal("something waits past its time")
 		}
 	}
@@ -347,7 +351,7 @@ func (m *model) crash(t *rapid.T) {
 		}, len(fmt.Append(nil, m.disk[n])))
 	}
 	m.mb.RestoreGap(m.diskGap)
-	m.mb.Expire(m.now, retention, m.oldest, m)
+	m.mb.Expire(m.now, m.oldest, m)
 }
 
 func keys(disk map[uint64]int) func(func(uint64) bool) {

@@ -27,6 +27,9 @@ type ChainedConfig struct {
 	// ShredLag, unless nil, is told after each checkpoint how long the first of
 	// what was forgotten had waited for it.
 	ShredLag func(time.Duration)
+	// Leapt, unless nil, is told when the clock leapt ahead by more than is
+	// believed.
+	Leapt func()
 	// Failed, unless nil, is told of each checkpoint that failed. It is made
 	// again after [CheckpointTime].
 	Failed func(error)
@@ -41,7 +44,7 @@ type Chained struct {
 	keeper *vault.Keeper
 
 	time sync.Mutex
-	seen time.Time // when mark was
+	seen time.Duration // how long the clock had run at mark
 	mark seal.Mark
 
 	turning sync.Mutex   // held by who makes a checkpoint because it needs one
@@ -58,8 +61,8 @@ var _ Sealer = (*Chained)(nil)
 // when the last process ran. Errors are those of [vault.Start]. Afterwards
 // somebody calls [Chained.Run], and [Chained.Close] at the end.
 func NewChained(c ChainedConfig, held iter.Seq2[seal.Held, error]) (s *Chained, behind bool, err error) {
-	s = &Chained{config: c, seen: c.Clock.Now()}
-	c.Wall = s.seen
+	s = &Chained{config: c, seen: c.Clock.Ran()}
+	c.Wall = c.Clock.Now()
 	if s.keeper, s.keys, behind, err = vault.Start(c.Config, held); err != nil {
 		return nil, false, fmt.Errorf("keys of what waits: %w", err)
 	}
@@ -101,7 +104,7 @@ func (s *Chained) sealNext(owner Owner, key, record []byte) (seal.Handle, error)
 	if !errors.Is(err, seal.ErrTurn) {
 		return h, err
 	}
-	if err := s.checkpoint(s.now()); err != nil {
+	if err := s.checkpoint(s.Now()); err != nil {
 		return 0, err
 	}
 	return s.keys.SealIn(owner, key, record)
@@ -134,8 +137,12 @@ func (s *Chained) Forget(owner Owner, handles []uint64) {
 	s.destroyed.Add(uint64(gone)) //nolint:gosec // a count
 }
 
-// Oldest implements [Sealer].
-func (s *Chained) Oldest() uint32 { return s.keys.Oldest() }
+// Oldest implements [Sealer]. It looks what time it is: a machine that slept wakes
+// up with keys that are past their time, and nobody may be given what they open.
+func (s *Chained) Oldest() uint32 {
+	s.keys.Tick(s.Now())
+	return s.keys.Oldest()
+}
 
 // Durable implements [Sealer].
 func (s *Chained) Durable() bool { return s.Class().Durable }
@@ -157,7 +164,7 @@ func (s *Chained) Lag() time.Duration {
 // hour is over, when segments died, and each minute for the time's sake.
 func (s *Chained) Run(ctx context.Context) {
 	for s.config.Clock.Sleep(ctx, CheckpointTime) == nil {
-		now := s.now()
+		now := s.Now()
 		dropped := s.keys.Tick(now)
 		if dropped == 0 && !s.keys.Due() && now.Elapsed-s.keeper.Mark().Elapsed < seal.MarkTime {
 			continue
@@ -171,7 +178,7 @@ func (s *Chained) Run(ctx context.Context) {
 // Close ends the sealing and makes a last checkpoint, from which the next
 // process starts with few bytes.
 func (s *Chained) Close() error {
-	if err := s.keeper.Close(s.now()); err != nil {
+	if err := s.keeper.Close(s.Now()); err != nil {
 		return fmt.Errorf("last checkpoint: %w", err)
 	}
 	return nil
@@ -194,13 +201,16 @@ func (s *Chained) checkpoint(now seal.Mark) error {
 	return nil
 }
 
-// now returns the present mark. It counts running time, so that setting the
-// clock back changes nothing.
-func (s *Chained) now() seal.Mark {
+// Now returns the present mark. It counts running time, so that setting the
+// clock changes nothing.
+func (s *Chained) Now() seal.Mark {
 	s.time.Lock()
 	defer s.time.Unlock()
-	at := s.config.Clock.Now()
-	s.mark = s.mark.Later(at.Sub(s.seen), at)
+	wall, at := s.config.Clock.Now(), s.config.Clock.Ran()
+	if s.mark.Leapt(at-s.seen, wall) && s.config.Leapt != nil {
+		s.config.Leapt()
+	}
+	s.mark = s.mark.Later(at-s.seen, wall)
 	s.seen = at
 	return s.mark
 }

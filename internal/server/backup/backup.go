@@ -48,6 +48,7 @@ var left = map[atrest.Kind]string{
 	atrest.WaitKey:     "what waits is kept for 72 hours at most, and a backup for longer",
 	atrest.Commit:      "what waits is kept for 72 hours at most, and a backup for longer",
 	atrest.Due:         "it follows from the epochs",
+	atrest.Late:        "another machine has its own time",
 	atrest.Withdraw:    "it stands with what waits",
 }
 
