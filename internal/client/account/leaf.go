@@ -24,6 +24,10 @@ const (
 // LeafLife is how long a leaf is good.
 const LeafLife = 30 * 24 * time.Hour
 
+// Backdate is how long before it was made a leaf is good: clocks differ, and one
+// made just now must be good elsewhere, also where it is a day and some earlier.
+const Backdate = 48 * time.Hour
+
 // ErrLeaf says that a leaf does not stand for a device of its account.
 var ErrLeaf = errors.New("a device's leaf does not hold")
 
@@ -62,8 +66,7 @@ func (m *Me) KeyPackage(own devchain.Chain, o KeyPackageOptions) (*group.OwnKeyP
 	return group.NewKeyPackage(group.KeyPackageOptions{
 		Suite: o.Suite, Identity: m.Identity(), Signer: m.Leaf, LastResort: o.LastResort,
 		Extensions: exts, Supports: Supports(),
-		// Clocks differ; a key package made just now must be good elsewhere.
-		NotBefore: o.Now.Add(-24 * time.Hour), NotAfter: o.Now.Add(LeafLife),
+		NotBefore: o.Now.Add(-Backdate), NotAfter: o.Now.Add(LeafLife),
 	})
 }
 

@@ -72,7 +72,7 @@ func (d Device) Create(own devchain.Chain, room account.Room, suite ciphersuite.
 		Suite: suite, Identity: d.Me.Identity(), Signer: d.Me.Leaf,
 		LeafExtensions:  d.Me.LeafExtensions(own),
 		GroupExtensions: room.Extensions(), Supports: account.Supports(),
-		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(account.LeafLife),
+		NotBefore: now.Add(-account.Backdate), NotAfter: now.Add(account.LeafLife),
 		Validator: account.Validate,
 	})
 	if err != nil {

@@ -37,8 +37,8 @@ const (
 	leafLife = 30 * 24 * time.Hour
 	// renewBefore leaves time to notice that renewal fails.
 	renewBefore = 10 * 24 * time.Hour
-	// backdate lets clients with a slow clock connect.
-	backdate = 24 * time.Hour
+	// backdate lets clients connect whose clock is a day and some behind.
+	backdate = 48 * time.Hour
 )
 
 // Local is a certificate authority in a directory. It is safe for concurrent

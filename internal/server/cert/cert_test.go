@@ -48,6 +48,12 @@ func TestTheLocalAuthority(t *testing.T) {
 	if verify(t, dir, l, "mallory.example", clk.Now()) == nil {
 		t.Error("the certificate is good for any name")
 	}
+	// Clients whose clock is a day and some behind, or ahead.
+	for _, off := range []time.Duration{-47 * time.Hour, 47 * time.Hour} {
+		if err := verify(t, dir, l, "localhost", clk.Now().Add(off)); err != nil {
+			t.Errorf("a clock that is off by %v: %v", off, err)
+		}
+	}
 	first := l.NotAfter()
 	clk.Advance(25 * 24 * time.Hour) // the operator never restarts it
 	if err := verify(t, dir, l, "localhost", clk.Now()); err != nil || !l.NotAfter().After(first) {
