@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -51,6 +52,7 @@ func errands(t *testing.T, w *world) []errand {
 		t.Fatal(err)
 	}
 	id := chain.ID()
+	var codes []string // invitations that were told
 	grow := func(next devchain.Chain) func() {
 		return func() {
 			if signed() {
@@ -108,9 +110,32 @@ func errands(t *testing.T, w *world) []errand {
 			}
 			bob.hangUp()
 		}},
-		{"invite", func() { _, _ = w.relay.Invite(t.Context(), 1) }, func() {
-			if code, err := w.relay.Invite(t.Context(), 1); err != nil || code == "" {
-				t.Errorf("an invitation: %q, %v", code, err)
+		{"invite", func() {
+			if code, err := w.relay.Invite(t.Context(), 1); err == nil {
+				codes = append(codes, code)
+			}
+		}, func() {
+			// Each code that was told admits one person, also one of before the crash.
+			w.halt()
+			w.cfg.Registration = relay.RegistrationInvite
+			w.start()
+			for i, code := range codes {
+				for use, name := range [][]string{{"carol", "dave"}, {"erin", "frank"}}[i] {
+					d := w.newDevice(name)
+					chain, err := devchain.Begin(d.keys, nil, d.chainBy)
+					if err != nil {
+						t.Fatal(err)
+					}
+					d.dial()
+					got := d.ask(&wire.Register{Protocol: 1, Name: name, Chain: chain.Wire(), Invitation: code})
+					if _, in := got.(*wire.Done); in != (use == 0) {
+						t.Errorf("code %d, used %d times before: %T", i, use, got)
+					}
+					d.hangUp()
+				}
+			}
+			if len(codes) == 0 {
+				t.Error("no code was told")
 			}
 		}},
 	}
