@@ -23,8 +23,8 @@ type thief struct {
 }
 
 // begins makes a group of bob and alice in which the thief speaks, and returns
-// the envelopes of its Welcome and of what it says.
-func (s thief) begins(t *testing.T, to ident.AccountID, k *group.KeyPackage, says string) [][]byte {
+// the envelopes of its Welcome and of what it says, with receipts.
+func (s thief) begins(t *testing.T, to ident.AccountID, k *group.KeyPackage, says string, receipts ...wire.Received) [][]byte {
 	t.Helper()
 	ok := func(err error) {
 		t.Helper()
@@ -47,7 +47,7 @@ func (s thief) begins(t *testing.T, to ident.AccountID, k *group.KeyPackage, say
 	_, err = g.Reserve(1)
 	ok(err)
 	id := ident.NewMessageID()
-	content := &wire.Content{Id: id[:], Seq: 1, SentAt: now.UnixMilli(), Body: &wire.Text{Text: says}}
+	content := &wire.Content{Id: id[:], Seq: 1, SentAt: now.UnixMilli(), Body: &wire.Text{Text: says}, Received: receipts}
 	msg, err := g.Seal(content.Append(nil), nil, 0)
 	ok(err)
 	keys, err := envelope.NewEpoch(g)
