@@ -187,7 +187,7 @@ func TestRandomFaultSchedules(t *testing.T) {
 	// A witness who sees nothing finds nothing.
 	t.Cleanup(func() {
 		t.Logf("the witness saw %d entries for epoch logs and %d key packages given out", appends.Load(), claims.Load())
-		if n := int64(to - from); n >= 20 && !t.Failed() && (appends.Load() < n/4 || claims.Load() < n) { //nolint:gosec // ten thousand at most
+		if n := int64(to - from); n >= 20 && !t.Failed() && (appends.Load() < n/4 || claims.Load() < n) {
 			t.Errorf("that is too little of %d schedules", n)
 		}
 	})
