@@ -22,7 +22,7 @@ var (
 // that crosses it. That the tests exist is held by archtest.
 func TestEachDurableStepIsInTheMatrix(t *testing.T) {
 	where := map[string]string{}
-	for _, dir := range []string{"../client", "../relay", "../vault"} {
+	for _, dir := range []string{"../client", "../relay", "../vault", "../server"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

@@ -125,8 +125,8 @@ func (d *Dir) load(format int, steps []Step) error {
 }
 
 func (d *Dir) loadKeys() error {
-	// A crash between these leaves an earlier key alone, which the next start
-	// keeps; nothing is stored before all are durable.
+	// A crash between these leaves what is there to the next start, which keeps
+	// it; nothing is stored before all are durable.
 	if err := os.MkdirAll(d.Path(vaultDir), 0o700); err != nil {
 		return err
 	}
@@ -136,10 +136,12 @@ func (d *Dir) loadKeys() error {
 			name = rootKeyFile1 // the step to format 2 moves it
 		}
 	}
+	// J2: the root key.
 	root, err := d.key(name, rootKeySize)
 	if err != nil {
 		return err
 	}
+	// J3: the server's key.
 	seed, err := d.key(IdentityFile, sign.SeedSize)
 	if err != nil {
 		return err

@@ -34,6 +34,54 @@ func TestKeysStay(t *testing.T) {
 	}
 }
 
+// TestACrashAtTheFirstStart: whatever of a new directory is durable when the
+// power goes is kept by the next start, which makes the rest.
+func TestACrashAtTheFirstStart(t *testing.T) {
+	whole := t.TempDir()
+	d, err := datadir.Open(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, public := d.Root.Clone(), d.Identity.Public()
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	steps := []string{"format", datadir.RootKeyFile, datadir.IdentityFile} // J1, J2, J3
+	for n := range len(steps) + 1 {
+		path := t.TempDir()
+		if err := os.Mkdir(filepath.Join(path, "vault"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range steps[:n] {
+			b, err := os.ReadFile(filepath.Join(whole, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(path, name), b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // and the start after that one
+			d, err := datadir.Open(path)
+			if err != nil {
+				t.Fatalf("behind step J%d: %v", n, err)
+			}
+			if kept := d.Root.Equal(root); kept != (n >= 2) {
+				t.Errorf("behind step J%d: the root key is kept: %v", n, kept)
+			}
+			if kept := bytes.Equal(d.Identity.Public(), public); kept != (n >= 3) {
+				t.Errorf("behind step J%d: the server's key is kept: %v", n, kept)
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if f, err := datadir.ReadFormat(path); err != nil || f != datadir.Format {
+				t.Errorf("behind step J%d: format %d, %v", n, f, err)
+			}
+		}
+	}
+}
+
 func TestADamagedDirectoryIsNotUsed(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(dir string) error

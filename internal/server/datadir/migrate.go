@@ -53,6 +53,7 @@ func ReadFormat(path string) (int, error) {
 func (d *Dir) format(format int) (int, error) {
 	n, err := ReadFormat(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
+		// J1: the format of a new directory.
 		return format, d.setFormat(format)
 	}
 	if err != nil {
@@ -75,11 +76,11 @@ func (d *Dir) migrate(from, to int, steps []Step) error {
 		if !ok {
 			return fmt.Errorf("it has format %d and this byred can't bring it to %d; use a byred in between first", from, to)
 		}
-		// 1. A crash in here leaves the old number: the step runs again.
+		// J4: a step. A crash in here leaves the old number: it runs again.
 		if err := step.Run(d); err != nil {
 			return fmt.Errorf("bring it to format %d (%s): %w", from+1, step.What, err)
 		}
-		// 2. A crash behind this leaves the new number, and all of the step.
+		// J5: its number. A crash behind this leaves the new one, and all of the step.
 		from++
 		if err := d.setFormat(from); err != nil {
 			return err
