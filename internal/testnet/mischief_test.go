@@ -235,10 +235,19 @@ func hostileDays(t *testing.T, n *testnet.Net, kind string, m mischief) []string
 		tr.that(err)
 		cancel()
 	}
+	if kind == "Withdraw" {
+		regret := alice.Says(bob, "regret")
+		tr.sync(t, alice)
+		tr.that(alice.Delete(t.Context(), regret.ID, true))
+		tr.sync(t, alice)
+	}
 	bob.Says(alice, "from bob")
 	bob.Syncs()
 	tr.sync(t, alice)
 	events := alice.Took()
+	if kind == "Withdraw" && n.Status().Withdrawn != 1 {
+		t.Errorf("%d envelopes were withdrawn, want that of the regret", n.Status().Withdrawn)
+	}
 
 	alice.Switch.Tap(nil)
 	time.Sleep(5 * time.Minute)
