@@ -48,7 +48,7 @@ func onRecord(t *testing.T, kind byte, rest, val []byte, tagged, sealed bool) (*
 }
 
 // number is the place of a kind among all.
-func number(k atrest.Kind) byte { return byte(slices.Index(atrest.Kinds(), k)) } //nolint:gosec // fifteen
+func number(k atrest.Kind) byte { return byte(slices.Index(atrest.Kinds(), k)) }
 
 // TestADamagedRecord: a server does not start on records that were not written
 // as they are, and says what helps.
