@@ -12,6 +12,10 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if os.Getenv("BYRE_LONG") != "" {
 		_ = flag.Set("rapid.checks", "3000")
+	} else if flag.Lookup("rapid.seed").Value.String() == "0" {
+		// The same histories in each `make test`: a rare one that the model does not
+		// stand is found by make test-long, not by whoever changes something else.
+		_ = flag.Set("rapid.seed", "1")
 	}
 	os.Exit(m.Run())
 }
@@ -54,4 +58,17 @@ func TestHistoriesReachFar(t *testing.T) {
 		}
 	}
 	t.Log(seen)
+}
+
+// A thief's copy of a helper helps a device that the helper has heard, and that
+// is no breach of what helpers owe (ADR 0014).
+func TestACopyOfAHelperKnowsLess(t *testing.T) {
+	h := []event{{Op: evSend, A: 3}, {Op: evTwin, A: 2}, {Op: evSend, A: 5}, {Op: evSend, A: 2}, {Op: evTwin, A: 3}, {Op: evSend, A: 3, Crash: 7}, {Op: evSend, A: 6}}
+	w, err := run(h, noBug)
+	if err != nil {
+		t.Error(err)
+	}
+	if w.counts["rejoin"] == 0 || w.alarmed["old copy"] == 0 {
+		t.Errorf("the story went otherwise: %v, %v", w.counts, w.alarmed)
+	}
 }

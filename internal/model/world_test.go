@@ -245,6 +245,9 @@ func (w *world) rejoined(helper *actor, e *epoch, l leaf) {
 	if !w.relay.chains[0][l.acct].judge(w.bug).listed[l.dev] {
 		w.fail("device %d re-admitted device %d, which its chain does not list", helper.dev, l.dev)
 	}
+	if helper.twin {
+		return // a thief with a member's keys; it can't know what the original has heard
+	}
 	for _, m := range w.msgs {
 		if old != 0 && m.room == e.room && m.dev == l.dev && m.e.gen == e.gen && m.e.tree[old].dev == l.dev && m.at > w.now-24 && w.won[m.e.key] == m.e.successor(e, w) {
 			w.fail("device %d re-admitted device %d, which spoke %d hours ago", helper.dev, l.dev, w.now-m.at)
