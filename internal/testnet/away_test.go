@@ -164,12 +164,14 @@ func TestAliceWritesToBobWhoIsAwayForLong(t *testing.T) {
 // bob is away. An hour before he is back she writes: he reads it, or it waits at
 // her and she is told so. Once she was there every day, once she was away too.
 func TestHowLongAnEpochIsBelieved(t *testing.T) {
+	t.Parallel()
 	for _, away := range []time.Duration{19 * day, 23*day + 12*time.Hour, 27*day - time.Hour, 27 * day, 30 * day, 31 * day} {
 		for _, alone := range []bool{false, true} {
 			if alone && away != 27*day {
 				continue
 			}
 			t.Run(fmt.Sprint(away, " alone ", alone), func(t *testing.T) {
+				t.Parallel()
 				tell(t, suites[1], func(t *testing.T, n *testnet.Net) {
 					alice, bob := acquainted(t, n)
 					began := time.Now()

@@ -148,6 +148,7 @@ func (tr *tries) sync(t *testing.T, p *testnet.Person) {
 // kind of request. What alice is told stands in the table; and when the server is
 // honest again everything comes, once.
 func TestEveryAnswerOfAHostileServer(t *testing.T) {
+	t.Parallel()
 	for _, kind := range requestKinds() {
 		row, ok := hostileAnswers[kind]
 		if !ok {
@@ -164,6 +165,7 @@ func TestEveryAnswerOfAHostileServer(t *testing.T) {
 				continue
 			}
 			t.Run(kind+" "+string(m), func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					n := testnet.New(t, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519})
 					defer n.Close()

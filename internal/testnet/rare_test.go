@@ -188,11 +188,13 @@ func accepted(t *testing.T, n *testnet.Net) rarity {
 // TestThePowerGoesAtRareSteps takes the power at each commit of what seldom
 // happens, before and after, and lets commits fail without it.
 func TestThePowerGoesAtRareSteps(t *testing.T) {
+	t.Parallel()
 	for name, begin := range map[string]func(*testing.T, *testnet.Net) rarity{
 		"a gap is told": gap, "the home is an old copy": oldCopy, "another server": otherServer, "nobody has the name": nobody,
 		"a step is refused": refusedStep, "an event is not used": untold, "a stranger is accepted": accepted,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for _, fault := range []storetest.Fault{storetest.FailBefore, storetest.FailAfter, storetest.CrashBefore, storetest.CrashAfter} {
 				more := true
 				for k := 1; more; k++ {
