@@ -9,7 +9,7 @@ export const NEWER = ".newer";
 const REPORTS = "/reports-of-the-policy";
 
 /** The same bytes under other names, as after a release. */
-const rename = (text) => text.replace(/\b((?:index|core|worker|api|protocol)-[\w-]{8})\.js/g, `$1${NEWER}.js`);
+const rename = (text) => text.replace(/\b([A-Za-z][\w.]*-[\w-]{8})\.js/g, `$1${NEWER}.js`);
 
 function collect(stream, then) {
   const parts = [];
@@ -26,12 +26,13 @@ export async function front(to) {
       return res.writeHead(204).end();
     }
     const headers = { ...req.headers };
-    const other = f.newer && /^\/$|\.js$/.test(req.url);
+    // A page of another build goes on asking for that build's files.
+    const other = req.url.includes(NEWER) || (f.newer && req.url === "/");
     if (other) headers["accept-encoding"] = "identity";
     const up = request({ host: "localhost", port: to, method: req.method, path: req.url.replace(NEWER + ".js", ".js"), headers }, (answer) => {
       const out = { ...answer.headers };
       if (out["content-security-policy"]) out["content-security-policy"] += `; report-uri ${REPORTS}`;
-      if (!other || (req.url !== "/" && !req.url.includes(NEWER))) {
+      if (!other) {
         res.writeHead(answer.statusCode, out);
         return answer.pipe(res);
       }

@@ -10,7 +10,7 @@ import workerURL from "./worker.ts?worker&url";
 interface Open {
   method: string;
   args: object;
-  /** The core that was there when it was made, if any. */
+  /** The core that was asked, if any. */
   core: string;
   resolve(value: unknown): void;
   reject(why: CoreError): void;
@@ -172,7 +172,8 @@ class Tab implements Core {
         this.#open.delete(id);
         call.reject(new CoreError("restarted", "the tab that ran byre was closed in the middle of this: look whether it was done, and do it again if not"));
       } else {
-        this.#post({ to: "core", kind: "call", tab: this.#tab, id, dialect: DIALECT, method: call.method, args: call.args });
+        call.core = m.core;
+        this.#ask(id, call);
       }
     }
   }
@@ -207,9 +208,14 @@ class Tab implements Core {
     if (this.state.phase === "unsupported") return Promise.reject(new CoreError("other", "this browser lacks what byre needs: update it"));
     return new Promise<T>((resolve, reject) => {
       const id = ++this.#lastID;
-      this.#open.set(id, { method, args, core: this.#core, resolve: resolve as (v: unknown) => void, reject });
-      this.#post({ to: "core", kind: "call", tab: this.#tab, id, dialect: DIALECT, method, args });
+      const call: Open = { method, args, core: this.#core, resolve: resolve as (v: unknown) => void, reject };
+      this.#open.set(id, call);
+      this.#ask(id, call);
     });
+  }
+
+  #ask(id: number, call: Open): void {
+    this.#post({ to: "core", kind: "call", tab: this.#tab, core: call.core, id, dialect: DIALECT, method: call.method, args: call.args });
   }
 
   async #storage(): Promise<void> {

@@ -24,7 +24,8 @@ export interface SharedState {
 
 export type ToCore =
   | { to: "core"; kind: "hello"; tab: string; build: string }
-  | { to: "core"; kind: "call"; tab: string; id: number; dialect: number; method: string; args: object };
+  /** For one core: another, which is still to be unlocked perhaps, does not hear it. Its "up" has it said again. */
+  | { to: "core"; kind: "call"; tab: string; core?: string; id: number; dialect: number; method: string; args: object };
 
 export type ToTabs =
   /** To all when a core starts, and to one tab as the answer to its hello. */

@@ -99,8 +99,9 @@ function dead(why: string): void {
 channel.onmessage = (ev: MessageEvent<ToCore | ToTabs>) => {
   const m = ev.data;
   if (m.to !== "core" || !up) return; // "up" has them all said again
-  if (m.kind === "call") void answer(m);
-  else say({ to: "tabs", tab: m.tab, kind: "up", core, build, state, key });
+  if (m.kind === "call") {
+    if (m.core === undefined || m.core === core) void answer(m);
+  } else say({ to: "tabs", tab: m.tab, kind: "up", core, build, state, key });
 };
 
 async function start(): Promise<void> {
