@@ -270,3 +270,40 @@ func TestTransactions(t *testing.T) {
 		t.Errorf("after DeleteBefore: %d, %v", it.N, err)
 	}
 }
+
+// eager is a store of which somebody reads in the moment in which a commit is
+// there and has not returned.
+type eager struct {
+	store.Store
+
+	meanwhile func()
+}
+
+func (s *eager) Commit(ctx context.Context, b *store.Batch) error {
+	err := s.Store.Commit(ctx, b)
+	if s.meanwhile != nil {
+		s.meanwhile()
+	}
+	return err
+}
+
+func TestAReaderIsNoLaterThanTheWriter(t *testing.T) {
+	s := &eager{Store: memstore.New()}
+	h := create(t, s, Options{Passphrase: says("x"), Cost: WeakCostForTests()})
+	for kind := range habits {
+		k := h.Key(kind, []byte("alice"))
+		tx := h.Begin()
+		tx.Put(k, &wire.MessageRecord{})
+		read := false
+		s.meanwhile = func() {
+			s.meanwhile = nil
+			_, ok, err := h.GetBytes(t.Context(), k)
+			if read = true; err != nil || !ok {
+				t.Errorf("a record of kind %d that is there: %t, %v", kind, ok, err)
+			}
+		}
+		if err := tx.Commit(t.Context()); err != nil || !read {
+			t.Fatal(err)
+		}
+	}
+}

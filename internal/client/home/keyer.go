@@ -89,6 +89,19 @@ func (k *keyer) write(b *store.Batch) {
 	clear(line)
 }
 
+// known gives the new keys to readers, who may meet what they seal before the
+// commit has returned. Should it fail, the home is opened again.
+func (k *keyer) known() {
+	if len(k.added) == 0 {
+		return
+	}
+	k.home.mu.Lock()
+	defer k.home.mu.Unlock()
+	for _, key := range k.added {
+		k.home.ring.put(*key)
+	}
+}
+
 // done makes the change the ring's.
 func (k *keyer) done() {
 	if len(k.lines) == 0 {

@@ -121,6 +121,7 @@ func (t *Tx) Commit(ctx context.Context) error {
 		}
 	}
 	keys.write(&b)
+	keys.known()
 	if err := t.home.store.Commit(ctx, &b); err != nil {
 		t.home.failed = fmt.Errorf("write to the home: %w", err)
 		return t.home.failed
