@@ -78,7 +78,11 @@ test("what opens the home, and where it is kept", async (t) => {
     const messages = all.filter((m) => m.own);
     assert.equal(all.length - messages.length, 1);
     const short = (m) => m.text.slice(0, m.text.indexOf(" ") + 1);
-    assert.deepEqual(messages.map(short).slice(1, -1), kept);
+    // The one that was told to have failed may be kept all the same, and then goes
+    // as the others do: the room can end between the commit and the answer.
+    const stand = messages.map(short).slice(1, -1);
+    if (stand.length > kept.length) kept.push(`${kept.length} `);
+    assert.deepEqual(stand, kept);
     const heard = (await sync(bob)).filter((e) => e.event === "message").map(short);
     assert.deepEqual(heard.slice(1, -1), kept);
   });
