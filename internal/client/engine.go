@@ -110,6 +110,9 @@ func (e *engine) submit(ctx context.Context, s step) error {
 	case err := <-done:
 		return err
 	case <-e.stopped:
+		if len(done) > 0 { // the step's own answer came before the end
+			return <-done
+		}
 		return e.stoppedBy()
 	}
 }

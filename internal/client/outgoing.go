@@ -54,13 +54,14 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 	}
 	// O1: the message is in the outbox, with its number where the receiver is
 	// known, and in the history. A crash before this commit leaves nothing, one
-	// after it a message that goes at the next connection.
+	// after it a message that goes at the next connection. It is read in the same
+	// step: who is told of a failure behind the commit would write it again.
 	err = e.do(ctx, func(tx *txn) error {
 		if tx.signIn.OldCopy {
 			return ErrOldCopy
 		}
 		if again {
-			if _, err := tx.find(id); !errors.Is(err, ErrUnknownMessage) {
+			if m, err = tx.find(id); !errors.Is(err, ErrUnknownMessage) {
 				return err // it is there already
 			}
 		}
@@ -72,7 +73,8 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 			}
 			tx.pump(t)
 			tx.wake()
-			return nil
+			m, err = tx.find(id)
+			return err
 		}
 		name, err := ident.ParseName(to)
 		if err != nil {
@@ -85,12 +87,10 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 		tx.unresolved = append(tx.unresolved, x)
 		tx.putEntry(x)
 		tx.wake()
-		return nil
+		m, err = tx.find(id)
+		return err
 	})
-	if err != nil {
-		return m, err
-	}
-	return e.message(ctx, id)
+	return m, err
 }
 
 // talkTo finds the conversation that a name or the id of a room means.

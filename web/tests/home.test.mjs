@@ -79,7 +79,7 @@ test("what opens the home, and where it is kept", async (t) => {
     assert.equal(all.length - messages.length, 1);
     const short = (m) => m.text.slice(0, m.text.indexOf(" ") + 1);
     // The one that was told to have failed may be kept all the same, and then goes
-    // as the others do: the room can end between the commit and the answer.
+    // as the others do: keys could not be destroyed behind the commit.
     const stand = messages.map(short).slice(1, -1);
     if (stand.length > kept.length) kept.push(`${kept.length} `);
     assert.deepEqual(stand, kept);
