@@ -78,6 +78,7 @@ var (
 	errTooLong   = &refusal{1009, "a frame has at most 1 MiB"}
 	errTooLong0  = &refusal{1009, "a frame has at most 32 KiB before sign-in"}
 	errTooMany   = &refusal{1008, "too many frames before sign-in"}
+	errNotBinary = &refusal{1003, "frames are binary messages"}
 	errExtension = &refusal{1002, "a frame broke the protocol: no extension was agreed on, and frames of devices are masked"}
 	// RFC 6455 7.4.1 and its registry: 1013 is "try again later".
 	errBusy = &refusal{1013, fmt.Sprintf("retry-after=%d", busyRetry/time.Second)}

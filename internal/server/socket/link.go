@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -57,7 +58,7 @@ func (l *link) Write(frame []byte) {
 	}
 	if l.queued += len(frame); l.queued > maxQueued {
 		l.closed = true
-		go func() { _ = l.ws.NetConn().Close() }()
+		go func() { _ = l.out.Conn.Close() }() // at once, whatever is under way
 		return
 	}
 	l.queue = append(l.queue, frame)
@@ -160,9 +161,10 @@ func closeCode(r relay.Reason) uint16 {
 type corked struct {
 	net.Conn
 
-	in  *gauge // what the connection is read through
-	mu  sync.Mutex
-	buf *bufio.Writer // nil while not corked
+	in      *gauge // what the connection is read through
+	closing atomic.Bool
+	mu      sync.Mutex    // nobody waits for it who must not wait for the peer
+	buf     *bufio.Writer // nil while not corked
 }
 
 // corkSize is one TLS record.
@@ -172,29 +174,60 @@ var corks = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, corkSize
 
 func (c *corked) cork() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
 	c.buf, _ = corks.Get().(*bufio.Writer)
 	c.buf.Reset(c.Conn)
 }
 
 func (c *corked) uncork() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := c.buf.Flush()
-	c.buf.Reset(nil)
-	corks.Put(c.buf)
-	c.buf = nil
+	defer c.unlock()
+	buf := c.buf
+	if c.buf = nil; buf == nil { // Close was here
+		return net.ErrClosed
+	}
+	return flush(buf)
+}
+
+// flush writes what was collected.
+func flush(buf *bufio.Writer) error {
+	err := buf.Flush()
+	buf.Reset(nil)
+	corks.Put(buf)
 	return err
 }
 
+// SetWriteDeadline implements [net.Conn]; that of a close stays.
+func (c *corked) SetWriteDeadline(t time.Time) error {
+	if c.closing.Load() {
+		return net.ErrClosed
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// unlock lets go, and closes for who wanted to and did not wait.
+func (c *corked) unlock() {
+	c.mu.Unlock()
+	if c.closing.Load() {
+		_ = c.Close()
+	}
+}
+
 // Close implements [net.Conn]. The library closes right behind its close frame:
-// that, and what was written before it, leaves first, unless a write is stuck.
+// that, and what was written before it, leaves first. Where a write is under way
+// the connection closes behind it, within closeTimeout, and Close does not wait.
 func (c *corked) Close() error {
-	if c.mu.TryLock() {
-		if c.buf != nil {
-			_ = c.buf.Flush()
-		}
-		c.mu.Unlock()
+	if !c.closing.Swap(true) {
+		_ = c.Conn.SetWriteDeadline(deadlines.Now().Add(closeTimeout))
+	}
+	if !c.mu.TryLock() {
+		return nil
+	}
+	buf := c.buf
+	c.buf = nil
+	c.mu.Unlock()
+	if buf != nil {
+		_ = flush(buf)
 	}
 	return c.Conn.Close()
 }
@@ -209,7 +242,10 @@ func (c *corked) part() bool {
 // Write implements net.Conn.
 func (c *corked) Write(b []byte) (int, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock()
+	if c.closing.Load() {
+		return 0, net.ErrClosed
+	}
 	if c.buf != nil {
 		return c.buf.Write(b)
 	}

@@ -104,8 +104,12 @@ func (e *events) OnOpen(ws *gws.Conn) {
 // OnMessage implements gws.Event.
 func (e *events) OnMessage(ws *gws.Conn, m *gws.Message) {
 	s, in := session(ws), gaugeOf(ws)
-	if s == nil || in == nil || m.Opcode != gws.OpcodeBinary {
-		_ = ws.WriteClose(1003, []byte("frames are binary messages"))
+	if s == nil || in == nil {
+		_ = ws.NetConn().Close()
+		return
+	}
+	if m.Opcode != gws.OpcodeBinary {
+		_ = in.end(errNotBinary)
 		return
 	}
 	in.alive()
