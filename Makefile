@@ -125,7 +125,7 @@ step-web:
 
 # The stories of many simulated days take minutes under the race detector: `make
 # race` has them.
-SLOW_RACES = TestRandomFaultSchedules|TestEveryAnswerOfAHostileServer|TestThePower|TestTheLineBreaks|TestAHomeCantBeRead|TestAThief|TestHowLongAnEpoch|TestAliceWritesToBobWhoIsAwayForLong|TestALeapDestroysNothing|TestTrueTimeDestroys|TestAUsedEpochIsOver|TestMessagesDisappear|TestTenThousandReconnects|TestCrash|TestNothingGoneOpens|TestNothingOpens72HoursAfterItCame
+SLOW_RACES = TestRandomFaultSchedules|TestTheWitnessCatches|TestAFirstWelcomeExpires|TestAWelcomeExpiresUnseen|TestEveryAnswerOfAHostileServer|TestThePower|TestTheLineBreaks|TestAHomeCantBeRead|TestAThief|TestHowLongAnEpoch|TestAliceWritesToBobWhoIsAwayForLong|TestALeapDestroysNothing|TestTrueTimeDestroys|TestAUsedEpochIsOver|TestMessagesDisappear|TestTenThousandReconnects|TestCrash|TestNothingGoneOpens|TestNothingOpens72HoursAfterItCame
 
 step-race:
 	@echo "race: without $(SLOW_RACES) (make race runs them)"

@@ -80,11 +80,11 @@ func TestTheWitnessCatchesSeededBugs(t *testing.T) {
 			}
 			return without(b, func(op store.Op) bool { return of(op, home.Index) })
 		})}},
-		{"a device forgets what it told", 2, []string{"twice: "}, testnet.Options{HomeDisk: plant(func(b *store.Batch) *store.Batch {
+		{"a device forgets what it told", 33, []string{"twice: "}, testnet.Options{HomeDisk: plant(func(b *store.Batch) *store.Batch {
 			b.Lazy = slices.ContainsFunc(b.Ops(), func(op store.Op) bool { return of(op, home.Event) && op.Kind == store.OpDelete })
 			return b
 		})}},
-		{"a device forgets what waits for a key", 69, []string{"lost: ", "gap: "}, testnet.Options{HomeDisk: plant(func(b *store.Batch) *store.Batch {
+		{"a device forgets what waits for a key", 221, []string{"lost: ", "gap: "}, testnet.Options{HomeDisk: plant(func(b *store.Batch) *store.Batch {
 			return without(b, func(op store.Op) bool { return of(op, home.Waiting) && op.Kind == store.OpSet })
 		})}},
 		{"a device's outbox lives in memory alone", 0, []string{"lost: "}, testnet.Options{HomeDisk: plant(func(b *store.Batch) *store.Batch {
