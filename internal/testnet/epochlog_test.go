@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/testnet"
@@ -239,8 +240,10 @@ func TestAPendingCommitIsOfferedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait() // no line carries anything now
 		hold = false
 		alice.Syncs()
+		synctest.Wait()
 		if len(offered) < 3 || held != nil {
 			t.Fatalf("alice offered %d commits", len(offered))
 		}
