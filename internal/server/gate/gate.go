@@ -23,8 +23,9 @@ import (
 type Limits struct {
 	// Connections is how many connections there are at a time.
 	Connections int
-	// Newcomers is how many of them may be without a session.
-	Newcomers int
+	// Newcomers is how many of them may be without a session, and Each how many of
+	// those may come from one address.
+	Newcomers, Each int
 	// Pressure is the number of newcomers from which on the rate of an address
 	// counts. Below it there is time for everybody.
 	Pressure int
@@ -37,6 +38,7 @@ func Defaults() Limits {
 	return Limits{
 		Connections: min(maxConnections, max(openFiles()-spareFiles, minConnections)),
 		Newcomers:   maxNewcomers,
+		Each:        maxOfAddress,
 		Pressure:    maxCalm,
 		Rate:        limit.Rate{Burst: addressBurst, PerSecond: addressRate},
 	}
@@ -50,6 +52,10 @@ const (
 	// maxNewcomers is in connections: each costs a handshake, and is given half
 	// a minute to sign in.
 	maxNewcomers = 2_048
+	// maxOfAddress is the half of these for one address: a flood keeps others
+	// waiting for a second of handshakes, and an office of a thousand still comes
+	// back at once.
+	maxOfAddress = maxNewcomers / 2
 	// maxCalm is the newcomers under way below which nobody is turned away: a
 	// handshake takes a millisecond, so these wait for 64 at most.
 	maxCalm = 64
@@ -106,6 +112,7 @@ func New(clk clock.Clock, l Limits) *Gate {
 	d := Defaults()
 	l.Connections = cmp.Or(l.Connections, d.Connections)
 	l.Newcomers = cmp.Or(l.Newcomers, d.Newcomers)
+	l.Each = cmp.Or(l.Each, d.Each)
 	l.Pressure = cmp.Or(l.Pressure, d.Pressure)
 	l.Rate = cmp.Or(l.Rate, d.Rate)
 	g := &Gate{limits: l, clock: clk, by: map[netip.Addr]*caller{}}
@@ -177,7 +184,7 @@ func (g *Gate) enter(conn net.Conn, from netip.Addr) (c, evicted *Conn) {
 		c.retry = max(wait, time.Second)
 		g.shed++
 	}
-	if 2*g.open >= g.limits.Connections && who.open >= g.limits.Connections/maxShare {
+	if who.newcomers.Len() >= g.limits.Each || 2*g.open >= g.limits.Connections && who.open >= g.limits.Connections/maxShare {
 		g.shed++
 		return nil, nil
 	}

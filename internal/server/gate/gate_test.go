@@ -166,6 +166,93 @@ func TestOneAddressDoesNotTakeAll(t *testing.T) {
 	})
 }
 
+// TestAnAddressHasAShareOfTheHandshakes: one address that begins as many as it
+// can keeps the others waiting for its share and no more; hundreds behind one
+// address that sign in come in, however many they are.
+func TestAnAddressHasAShareOfTheHandshakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := street{New(clock.System{}, Limits{}), t}
+		var under []*Conn
+		for range 3 * maxOfAddress {
+			if mine, c := s.comes("203.0.113.9"); c != nil {
+				under = append(under, c)
+			} else {
+				_ = mine.Close()
+			}
+		}
+		s.counts(maxOfAddress, maxOfAddress)
+		for i := range 3 {
+			if _, c := s.comes("198.51.100." + string(rune('1'+i))); c == nil {
+				t.Errorf("address %d was turned away", i)
+			}
+		}
+		synctest.Wait() // those who were turned away are gone
+		under[0].SignedIn()
+		_ = under[1].Close()
+		for range 2 {
+			if _, c := s.comes("203.0.113.9"); c == nil {
+				t.Error("two handshakes have ended, and the next is turned away")
+			}
+		}
+		if mine, c := s.comes("203.0.113.9"); c != nil {
+			t.Error("more than its share")
+		} else if got := ended(t, mine); !bytes.Equal(got, shedAlert) {
+			t.Errorf("who is turned away was told %x", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := street{New(clock.System{}, Limits{}), t}
+		const office, atOnce = 3_000, 1_000
+		for range office / atOnce {
+			var under []*Conn
+			for range atOnce {
+				_, c := s.comes("192.0.2.7")
+				if c == nil || c.retry != 0 {
+					t.Fatal("somebody of the office was turned away")
+				}
+				under = append(under, c)
+			}
+			for _, c := range under {
+				c.SignedIn()
+			}
+		}
+		s.counts(office/atOnce*atOnce, 0)
+	})
+}
+
+// TestRefusalsAreWaitedForInBounds: a refused connection is kept until the alert
+// has reached it, for a second at most, and so many at a time; the next one is
+// closed without a word.
+func TestRefusalsAreWaitedForInBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := street{New(clock.System{}, Limits{Each: 1}), t}
+		_, _ = s.comes("203.0.113.9")
+		began := time.Now()
+		var waiting []net.Conn
+		for range maxParting {
+			mine, _ := s.comes("203.0.113.9") // and reads nothing
+			waiting = append(waiting, mine)
+		}
+		synctest.Wait()
+		mine, _ := s.comes("203.0.113.9")
+		if got := ended(t, mine); len(got) > 0 || time.Since(began) > 0 {
+			t.Errorf("one more is waited for: it was told %x, after %v", got, time.Since(began))
+		}
+		if got := ended(t, waiting[0]); !bytes.Equal(got, shedAlert) {
+			t.Errorf("one of the first was told %x", got)
+		}
+		mine, _ = s.comes("203.0.113.9")
+		if got := ended(t, mine); !bytes.Equal(got, shedAlert) {
+			t.Errorf("when one had gone the next was told %x", got)
+		}
+		time.Sleep(partingTime + time.Millisecond)
+		synctest.Wait()
+		if got := ended(t, waiting[1]); len(got) > 0 {
+			t.Errorf("behind its time somebody was told %x", got)
+		}
+	})
+}
+
 // TestComeAgainLater: a refusal that is told names its time in HTTP.
 func TestComeAgainLater(t *testing.T) {
 	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
