@@ -2,10 +2,14 @@ package server
 
 import (
 	"io"
+	"log/slog"
+	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/server/config"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -59,7 +63,7 @@ func TestSlowPeersGoAway(t *testing.T) {
 		"pings and never signs in": {func(e *edge, end func(time.Time)) {
 			c := e.mustCall("203.0.113.9")
 			began := time.Now()
-			go func() { _, _, _ = c.end(); c.leaves() }()
+			go func() { _, _, _ = c.end(); _, _ = io.Copy(io.Discard, c); c.leaves() }() // pongs are read to the last
 			for {
 				if _, err := c.Write(header(pingFrame, 0)); err != nil {
 					break
@@ -184,4 +188,32 @@ func TestAPeerThatVanishes(t *testing.T) {
 		bob.leaves()
 		e.end()
 	})
+}
+
+// TestADownloadHasItsTime: a browser on a slow line gets a page of the web client
+// that takes longer than an answer may otherwise, and no more than its time.
+func TestADownloadHasItsTime(t *testing.T) {
+	for pause, comes := range map[time.Duration]bool{downloadTime - time.Second: true, downloadTime + time.Second: false} {
+		t.Run(pause.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{log: slog.New(slog.DiscardHandler), cfg: config.Config{Domains: []string{"byre.test"}}}
+				srv := s.httpServer(t.Context())
+				ln := &pipes{conns: make(chan net.Conn, 1)}
+				served := make(chan struct{})
+				go func() { defer close(served); _ = srv.Serve(ln) }()
+				browser, theirs := net.Pipe()
+				ln.conns <- theirs
+				if _, err := io.WriteString(browser, "GET / HTTP/1.1\r\nHost: byre.test\r\nConnection: close\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(pause)
+				got, err := io.ReadAll(browser)
+				if whole := strings.HasPrefix(string(got), "HTTP/1.1 200 OK\r\n"); err != nil || whole != comes {
+					t.Errorf("after %v of %v the page comes: %v, want %v (%d bytes, %v)", pause, downloadTime, whole, comes, len(got), err)
+				}
+				_, _ = browser.Close(), srv.Close()
+				<-served
+			})
+		})
+	}
 }
