@@ -268,7 +268,8 @@ func (m *Manager) fetch(ctx context.Context, c *acme.Client, order *acme.Order) 
 	if err != nil {
 		return nil, err
 	}
-	// A crash before this is durable orders once more at the next start.
+	// U4: the certificate. A crash before this leaves the one before, or none, and
+	// orders once more at the next start.
 	if err := saveCertificate(filepath.Join(m.dir, certificateFile), leaf); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package acme_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -341,4 +342,70 @@ func TestDamagedFilesSaySo(t *testing.T) {
 	if _, err := acme.Open(cfg); err == nil || !strings.Contains(err.Error(), "no address of an ACME directory") {
 		t.Errorf("no address: %v", err)
 	}
+}
+
+// TestACrashInAnOrder: behind U3 the next start orders with the account that
+// there is, also where the authority never heard of it; behind U4 it orders
+// nothing.
+func TestACrashInAnOrder(t *testing.T) {
+	s := begin(t)
+	if err := s.open("chat.example.org").Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := filepath.Glob(filepath.Join(s.dir, "*", "*"))
+	if err != nil || len(kept) != 2 {
+		t.Fatalf("kept are %v, %v", kept, err)
+	}
+	account, certificate := kept[0], kept[1]
+	if filepath.Base(account) != "account.key" || filepath.Base(certificate) != "certificate.pem" {
+		t.Fatalf("kept are %v", kept)
+	}
+	key, err := os.ReadFile(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	starts := func(what string, orders int64) {
+		t.Helper()
+		before := s.ca.orders.Load()
+		m := s.open("chat.example.org")
+		if err := m.Check(t.Context()); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if n := s.ca.orders.Load() - before; n != orders {
+			t.Errorf("%s: %d orders, want %d", what, n, orders)
+		}
+		if _, err := s.door.shown(t, "chat.example.org", s.ca.issuer); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if now, err := os.ReadFile(account); err != nil || !bytes.Equal(now, key) {
+			t.Errorf("%s: the account's key is another one: %v", what, err)
+		}
+	}
+	starts("behind U4", 0)
+	if err := os.Remove(certificate); err != nil {
+		t.Fatal(err)
+	}
+	starts("behind U3, with an account", 1)
+	if err := os.Remove(certificate); err != nil {
+		t.Fatal(err)
+	}
+	s.ca = newAuthority(t, s.door.port()) // it has no accounts yet
+	from, err := filepath.Glob(filepath.Join(s.dir, "*"))
+	if err != nil || len(from) != 1 {
+		t.Fatal(from, err)
+	}
+	_ = s.open("chat.example.org") // makes the new one's directory
+	all, err := filepath.Glob(filepath.Join(s.dir, "*"))
+	if err != nil || len(all) != 2 {
+		t.Fatal(all, err)
+	}
+	to := all[0]
+	if to == from[0] {
+		to = all[1]
+	}
+	account = filepath.Join(to, "account.key")
+	if err := os.WriteFile(account, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	starts("behind U3, before the authority heard of it", 1)
 }

@@ -51,6 +51,9 @@ func accountKey(path string) (crypto.Signer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("account key: %w", err)
 		}
+		// U3: the key of the account, before the authority hears of it. A crash
+		// behind this leaves a key that has no account yet, or one that has: to
+		// register it again is harmless.
 		return key, saveKey(path, key)
 	}
 	if err != nil {

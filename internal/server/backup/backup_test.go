@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -432,4 +433,62 @@ func TestSealedBackups(t *testing.T) {
 	if _, err := backup.Unseal(strings.NewReader("age-encryption.org/v1\n"), backup.Key{Identities: "AGE-SECRET-KEY-OOPS"}); err == nil || strings.Contains(err.Error(), "OOPS") {
 		t.Errorf("a bad identity: %v", err)
 	}
+}
+
+// watched is a store that shows the moments before and behind each commit.
+type watched struct {
+	store.Store
+
+	moment func(behind bool)
+	fails  error
+}
+
+func (w watched) Commit(ctx context.Context, b *store.Batch) error {
+	w.moment(false)
+	if err := w.Store.Commit(ctx, b); err != nil {
+		return err
+	}
+	w.moment(true)
+	return w.fails
+}
+
+func (watched) Close() error { return nil }
+
+// TestACrashAtTheRecordsOfARestore: what the power leaves of the directory before
+// and behind each commit of records (B3) is no server; nor is it when a commit
+// fails, and then nothing of it is left. Behind the last step (B4) it is one.
+func TestACrashAtTheRecordsOfARestore(t *testing.T) {
+	old, _ := town(t)
+	archive := old.backup(t, began)
+	path, moments := filepath.Join(t.TempDir(), "new"), 0
+	restore := func(fails error) error {
+		_, err := backup.Restore(t.Context(), bytes.NewReader(archive), path, began, func(*datadir.Dir) (store.Store, error) {
+			return watched{memstore.New(), func(behind bool) {
+				moments++
+				left := filepath.Join(t.TempDir(), "left")
+				if err := os.CopyFS(left, os.DirFS(path)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := datadir.Open(left); err == nil || !strings.Contains(err.Error(), "a restore into it did not end; empty the directory") {
+					t.Errorf("behind the commit %v: what is left is opened: %v", behind, err)
+				}
+			}, fails}, nil
+		})
+		return err
+	}
+	broken := errors.New("the disk is gone")
+	if err := restore(broken); !errors.Is(err, broken) {
+		t.Errorf("a commit that fails: %v", err)
+	}
+	if left, err := os.ReadDir(path); err != nil || len(left) != 1 || left[0].Name() != "lock" {
+		t.Errorf("a restore that failed leaves %v, %v", left, err)
+	}
+	if err := restore(nil); err != nil || moments < 4 {
+		t.Fatalf("restored: %v, after %d moments", err, moments)
+	}
+	d, err := datadir.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Close()
 }

@@ -250,6 +250,8 @@ func (t *taking) flush(least int) error {
 	if t.batch.Size() < least {
 		return nil
 	}
+	// B3: some of the records. A crash before or behind this leaves those of the
+	// commits until then, behind B1.
 	if err := t.store.Commit(t.ctx, &t.batch); err != nil {
 		return fmt.Errorf("write the restored data: %w", err)
 	}

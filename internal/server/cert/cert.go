@@ -79,8 +79,8 @@ func (l *Local) load(dir string) error {
 	keyPEM, keyErr := os.ReadFile(filepath.Join(dir, CAKeyFile))
 	switch {
 	case errors.Is(keyErr, fs.ErrNotExist):
-		// 1. create writes the key last: without it no client can have got a
-		// certificate of this authority, so that both are made anew.
+		// Without the key (U2) no client can have got a certificate of this
+		// authority, so that both are made anew.
 		return keyErr
 	case certErr != nil:
 		return fmt.Errorf("%s can't be read though %s is there; restore it from a backup", CAFile, CAKeyFile)
@@ -136,9 +136,12 @@ func (l *Local) create(dir string) error {
 	if err != nil {
 		return err
 	}
+	// U1: the authority's certificate. A crash behind this leaves it alone: the next
+	// start makes another one.
 	if err := writeFile(filepath.Join(dir, CAFile), "CERTIFICATE", der, 0o644); err != nil {
 		return err
 	}
+	// U2: its key. A crash behind this leaves an authority that stays.
 	if err := writeFile(filepath.Join(dir, CAKeyFile), "PRIVATE KEY", keyDER, 0o600); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cert_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -68,5 +69,53 @@ func TestTheLocalAuthority(t *testing.T) {
 	}
 	if _, err := cert.Open(dir, clk, nil); err == nil {
 		t.Error("half an authority was replaced silently")
+	}
+}
+
+// TestACrashAtTheFirstCertificate: behind U1 the next start makes another
+// authority; behind U2 it stays, and clients trust what it signs.
+func TestACrashAtTheFirstCertificate(t *testing.T) {
+	whole, clk := t.TempDir(), clock.System{}
+	if _, err := cert.Open(whole, clk, []string{"localhost"}); err != nil {
+		t.Fatal(err)
+	}
+	// That the key is the last of the two: where it can't be written, the other is.
+	half := t.TempDir()
+	if err := os.Mkdir(filepath.Join(half, cert.CAKeyFile+".new"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cert.Open(half, clk, nil); err == nil {
+		t.Error("an authority whose key can't be written is taken")
+	}
+	if _, err := os.Stat(filepath.Join(half, cert.CAFile)); err != nil {
+		t.Errorf("U1 is not the first step: %v", err)
+	}
+	steps := []string{cert.CAFile, cert.CAKeyFile}
+	for n := range len(steps) + 1 {
+		dir := t.TempDir()
+		var ca []byte
+		for _, name := range steps[:n] {
+			b, err := os.ReadFile(filepath.Join(whole, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == cert.CAFile {
+				ca = b
+			}
+		}
+		l, err := cert.Open(dir, clk, []string{"localhost"})
+		if err != nil {
+			t.Fatalf("behind U%d: %v", n, err)
+		}
+		if err := verify(t, dir, l, "localhost", clk.Now()); err != nil {
+			t.Errorf("behind U%d: %v", n, err)
+		}
+		now, err := os.ReadFile(filepath.Join(dir, cert.CAFile))
+		if err != nil || bytes.Equal(now, ca) != (n == len(steps)) {
+			t.Errorf("behind U%d the authority stays: %v, %v", n, bytes.Equal(now, ca), err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package datadir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/byre-messenger/byre/internal/durafile"
+	"github.com/byre-messenger/byre/internal/secret"
 )
 
 // errCrash stands for the power going away.
@@ -171,4 +173,54 @@ func TestARestoreNeedsAnEmptyDirectory(t *testing.T) {
 		t.Fatalf("the restored directory: %v", err)
 	}
 	_ = d.Close()
+}
+
+// TestACrashInARestore: whatever of B1, B2 or B5 is durable when the power goes,
+// nobody opens the directory or restores over it, and emptied it takes the backup.
+func TestACrashInARestore(t *testing.T) {
+	files := map[string][]byte{RootKeyName: bytes.Repeat([]byte{1}, 32), IdentityFile: bytes.Repeat([]byte{2}, 32)}
+	whole := t.TempDir()
+	d, err := Restore(whole, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Close()
+	steps := []string{restoring, RootKeyFile, IdentityFile, formatFile}
+	for _, there := range [][]string{nil, steps[:1], steps[:2], steps[:3], steps, {restoring, IdentityFile}, {restoring, formatFile}} {
+		path := t.TempDir()
+		if err := os.Mkdir(filepath.Join(path, vaultDir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range there {
+			b, err := os.ReadFile(filepath.Join(whole, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(path, name), b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(there) > 0 {
+			if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "a restore into it did not end; empty the directory") {
+				t.Errorf("with %v it opens: %v", there, err)
+			}
+			if _, err := Restore(path, files); !errors.Is(err, ErrNotEmpty) {
+				t.Errorf("with %v a backup is restored over it: %v", there, err)
+			}
+		}
+		if err := os.RemoveAll(path); err != nil { // as the sentence says
+			t.Fatal(err)
+		}
+		d, err := Restore(path, files)
+		if err == nil {
+			err = d.Restored()
+		}
+		if err != nil {
+			t.Fatalf("emptied after %v: %v", there, err)
+		}
+		if d, err = Open(path); err != nil || !d.Root.Equal(secret.New(bytes.Repeat([]byte{1}, 32))) {
+			t.Fatalf("emptied after %v: %v", there, err)
+		}
+		_ = d.Close()
+	}
 }

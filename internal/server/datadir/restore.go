@@ -54,10 +54,13 @@ func Restore(path string, files map[string][]byte) (d *Dir, err error) {
 }
 
 func (d *Dir) fill(files map[string][]byte) error {
-	// 1. A crash from here on leaves a directory that Open refuses.
+	// B1: that a restore has begun. A crash before this leaves an empty directory,
+	// one from here on a directory that Open refuses.
 	if err := durafile.Write(d.Path(restoring), nil, 0o600); err != nil {
 		return err
 	}
+	// B2: the keys and the other files. A crash in here leaves some of them, behind
+	// B1.
 	for name, b := range files {
 		if name != filepath.Base(name) || name == restoring {
 			return fmt.Errorf("the backup has a file of the odd name %q", name)
@@ -81,8 +84,8 @@ func (d *Dir) fill(files map[string][]byte) error {
 // Restored lets the directory be opened, once all that belongs into it is
 // durable, and closes it.
 func (d *Dir) Restored() error {
-	// 2. A crash before the removal is durable leaves the refusal, though
-	// nothing is missing: the operator restores once more.
+	// B4: that the restore has ended. A crash before this is durable leaves the
+	// refusal, though nothing is missing: the operator restores once more.
 	if err := os.Remove(d.Path(restoring)); err != nil {
 		return errors.Join(fmt.Errorf("data directory %s: %w", d.path, err), d.Close())
 	}
@@ -92,6 +95,8 @@ func (d *Dir) Restored() error {
 // Abandon removes what a restore has put there, so that another may be tried,
 // and closes the directory.
 func (d *Dir) Abandon() error {
+	// B5: that nothing of it is left. A crash in here leaves what was not removed
+	// yet, behind B1.
 	there, err := os.ReadDir(d.path)
 	for _, e := range there {
 		if e.Name() != "lock" && e.Name() != restoring && e.Name() != "lost+found" {
