@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/group"
@@ -14,8 +15,8 @@ import (
 // TestForgedReceiptsEndNothing: a PC of bob's, of a build of its own, says in
 // their conversation that it has read what alice never wrote. Alice goes on and
 // hears its words, and nothing is taken for delivered to bob's phone before that
-// says so. (That a number was never sent is internal/room's to refuse. A receipt
-// for another sender's messages is in no story yet: the PC is no target here.)
+// says so. (That a number was never sent is internal/room's to refuse; a receipt
+// for another sender's messages is in TestAReceiptIsForItsSenderAlone.)
 func TestForgedReceiptsEndNothing(t *testing.T) {
 	story(t, func(t *testing.T, n *testnet.Net) {
 		alice, bob := n.Join("alice"), n.Join("bob")
@@ -59,4 +60,85 @@ func TestForgedReceiptsEndNothing(t *testing.T) {
 			t.Errorf("delivered, behind bob's own receipt: %+v", d)
 		}
 	})
+}
+
+// TestAReceiptIsForItsSenderAlone: what alice's phone wrote never comes to bob,
+// because mallory, who runs the server, drops it and says that it is stored. Her
+// tablet wrote as much, and bob confirms that, in words that go to both. He has
+// confirmed nothing of the phone's by them.
+func TestAReceiptIsForItsSenderAlone(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		phone, bob := n.Join("alice"), n.Join("bob")
+		phone.Says(bob, "hello")
+		phone.Syncs()
+		bob.Syncs()
+		tablet := phone.Adds("alice's tablet")
+		tablet.Syncs()
+		bob.Says(phone, "hello, both")
+		for _, p := range []*testnet.Person{bob, phone, tablet, bob, phone} {
+			p.Syncs()
+		}
+		says := func(text string) client.Message {
+			t.Helper()
+			m, err := tablet.Send(t.Context(), "bob", text, client.SendOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+
+		phone.Switch.Tap(swallows())
+		lost := phone.Says(bob, "the barn is on fire") // its second
+		phone.Syncs()
+		phone.Switch.Tap(nil)
+		says("I am up")
+		last := says("what is going on?") // the tablet's second
+		tablet.Syncs()
+		bob.Syncs()
+		bob.Says(phone, "nothing")
+		for _, p := range []*testnet.Person{bob, tablet, phone} {
+			p.Syncs()
+		}
+		delivered := func(p *testnet.Person, id ident.MessageID) bool {
+			t.Helper()
+			m, err := p.Message(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(m.Devices, func(d client.DeviceOutcome) bool { return d.Delivered && d.Account == bob.Me().Account })
+		}
+		if got := heard(phone.Took()); !slices.Contains(got, "bob: nothing") {
+			t.Fatalf("the phone heard %q", got)
+		}
+		if !delivered(tablet, last.ID) {
+			t.Error("bob's receipt does not reach the tablet")
+		}
+		if delivered(phone, lost.ID) {
+			t.Error("what never came to bob is taken for delivered: his receipt for the tablet's messages was believed")
+		}
+	})
+}
+
+// swallows is a tap of a server that drops what is sent and says that it is
+// stored.
+func swallows() testnet.Tap {
+	dropped := map[uint64]*wire.Sent{}
+	return func(up bool, f *wire.Frame) []*wire.Frame {
+		switch m := f.Body.(type) {
+		case *wire.Request:
+			if s, ok := m.Body.(*wire.Send); ok && !s.LiveOnly {
+				forged := &wire.Sent{}
+				for _, to := range s.Targets {
+					forged.Outcomes = append(forged.Outcomes, wire.DeviceOutcome{Device: to.Device, Outcome: wire.OutcomeStored})
+				}
+				dropped[m.Id] = forged
+				m.Body = &wire.ReadEpoch{Handle: make([]byte, 32)}
+			}
+		case *wire.Response:
+			if s := dropped[m.Id]; s != nil {
+				m.Body = s
+			}
+		}
+		return []*wire.Frame{f}
+	}
 }
