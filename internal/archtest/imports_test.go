@@ -13,7 +13,7 @@ var layers = []struct {
 	packages []string
 }{
 	{"leaf", []string{"internal/secret", "internal/clock", "internal/sign", "internal/ident", "internal/wire", "internal/work", "internal/l10n"}},
-	{"protocol", []string{"mls", "internal/devchain", "internal/envelope", "internal/room", "internal/seal", "internal/translog", "internal/legal/warrant", "internal/model"}},
+	{"protocol", []string{"mls", "internal/devchain", "internal/envelope", "internal/room", "internal/seal", "internal/translog", "internal/legal/warrant", "internal/model", "internal/phrase", "internal/linking"}},
 	{"port", []string{"internal/durafile", "internal/store", "internal/vault", "internal/blob", "internal/filelock", "internal/localsock"}},
 	{"core", []string{"internal/client", "internal/relay", "internal/legal", "verify"}},
 	{"edge", []string{"internal/hygiene", "internal/machine", "internal/checkup", "internal/server", "internal/cli", "internal/tui", "internal/transport", "internal/keyring", "internal/webui", "internal/webcore", "sdk"}},
@@ -92,7 +92,7 @@ var alone = []aloneRow{
 // linter forbids time.Now and its kin everywhere.
 var pure = []string{
 	"mls", "internal/sign", "internal/ident", "internal/wire", "internal/work", "internal/devchain", "internal/envelope", "internal/room", "internal/seal",
-	"internal/translog", "internal/legal/warrant", "internal/model", "internal/client",
+	"internal/translog", "internal/legal/warrant", "internal/model", "internal/phrase", "internal/linking", "internal/client",
 }
 
 // impure are the doors to the world outside.
