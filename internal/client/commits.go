@@ -124,7 +124,7 @@ func (tx *txn) welcomeBox(t *talk) (w wire.WelcomeBox) {
 	}
 	for _, h := range t.order.Heard(tx.me.Device) {
 		if h.Device == tx.me.Device && len(t.outbox) > 0 {
-			h.UpTo = t.outbox[0].seq - 1 // what waits will be sent to the new device too
+			h.UpTo = t.outbox[0].Seq - 1 // what waits will be sent to the new device too
 		}
 		w.Sent = append(w.Sent, wire.Received{Device: h.Device[:], UpTo: h.UpTo})
 	}

@@ -11,6 +11,10 @@ import (
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/trust"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -142,7 +146,7 @@ func (e *engine) deed(ctx context.Context, fn func(*txn) error) error {
 // act tells the others of a conversation what was done.
 func (tx *txn) act(t *talk, body wire.ContentBody) error {
 	id := ident.NewMessageID()
-	x := tx.queue(&entry{id: id})
+	x := tx.queue(id)
 	if err := tx.place(t, x, &wire.Content{Id: id[:], SentAt: tx.now.UnixMilli(), Body: body}); err != nil {
 		return err
 	}
@@ -177,13 +181,11 @@ func (tx *txn) living(id ident.MessageID) (*talk, uint64, *wire.MessageRecord, *
 }
 
 func (tx *txn) deleteMessage(id ident.MessageID, everyone bool) error {
-	for _, x := range tx.unresolved {
-		if x.id == id {
-			tx.unresolved = slices.DeleteFunc(tx.unresolved, func(y *entry) bool { return x == y })
-			tx.dropped[id], x.gone = ErrUnknownMessage, true
-			tx.Delete(tx.home.Key(home.Outbox).At(x.at))
-			return nil
-		}
+	if x := outbox.Find(tx.unresolved, id); x != nil {
+		tx.unresolved = outbox.Without(tx.unresolved, x)
+		tx.dropped[id], x.Gone = ErrUnknownMessage, true
+		tx.Delete(tx.home.Key(home.Outbox).At(x.At))
+		return nil
 	}
 	t, at, rec, content, err := tx.living(id)
 	if err != nil {
@@ -205,9 +207,12 @@ func (tx *txn) deleteMessage(id ident.MessageID, everyone bool) error {
 // takeBack asks every device to delete an own message: with always, and where it
 // is not sent to all of them yet.
 func (tx *txn) takeBack(t *talk, rec *wire.MessageRecord, c *wire.Content, always bool) error {
-	i := slices.IndexFunc(t.outbox, func(x *entry) bool { return string(x.id[:]) == string(c.Id) })
-	if i >= 0 {
-		tx.complete(t, t.outbox[i])
+	if x := outbox.Find(t.outbox, ident.MessageID(c.Id)); x != nil {
+		for d := range x.Flying { // it may be there by now
+			rec.Outcomes = append(rec.Outcomes, wire.DeviceOutcome{Device: d[:]})
+			tx.putMessage(t, x.Rec.Position, rec)
+		}
+		tx.complete(t, x)
 	} else if !always {
 		return nil
 	}
@@ -226,7 +231,7 @@ func (tx *txn) entomb(t *talk, at uint64, rec *wire.MessageRecord, c *wire.Conte
 	tx.putMessage(t, at, left)
 	tx.stopFading(t, at)
 	for _, x := range t.outbox { // what was said of it goes as well
-		about, content, err := tx.storedMessage(t, x.rec.Position)
+		about, content, err := tx.storedMessage(t, x.Rec.Position)
 		if err != nil {
 			continue
 		}
@@ -234,7 +239,7 @@ func (tx *txn) entomb(t *talk, at uint64, rec *wire.MessageRecord, c *wire.Conte
 			content.Body = body
 			tx.Forget(k, home.PartOf(about))
 			about.Content = content.Append(nil)
-			tx.putMessage(t, x.rec.Position, about)
+			tx.putMessage(t, x.Rec.Position, about)
 		}
 	}
 }
@@ -347,8 +352,17 @@ func (tx *txn) changed(what wire.Change, t *talk, id []byte, by ident.AccountID,
 	tx.tell(&wire.ChangedEvent{Change: what, Room: t.ID[:], Id: id, Account: by[:], Seconds: seconds})
 }
 
-// withdraw takes back at the relay what an Erase names and nobody has confirmed.
-func (tx *txn) withdraw(s *session, t *talk, e *wire.Erase) {
+// recalled has the relay take back what an Erase names and nobody has confirmed.
+// It reports whether there is nothing to ask any more; until then the Erase stays
+// in the outbox, so that a later session asks again.
+func (tx *txn) recalled(s *session, t *talk, x *outbox.Entry, rec *wire.MessageRecord, c *wire.Content) bool {
+	e, ok := c.Body.(*wire.Erase)
+	if !ok || x.Recall.Done || tx.now.Sub(time.UnixMilli(rec.ReadAt)) > trust.Retention { // nothing waits for longer
+		return true
+	}
+	if x.Recall.Asked || !x.Recall.Pause.Over(tx.now) {
+		return false
+	}
 	req := &wire.Withdraw{}
 	for _, item := range e.Items {
 		var at wire.IndexRecord
@@ -360,9 +374,31 @@ func (tx *txn) withdraw(s *session, t *talk, e *wire.Erase) {
 			req.Items = append(req.Items, deeds.Withdraws(rec)...)
 		}
 	}
-	if len(req.Items) > 0 {
-		tx.then(func() {
-			s.request(req, func(*txn, wire.ResponseBody, error) error { return nil })
-		})
+	if x.Recall.Done = len(req.Items) == 0; x.Recall.Done {
+		return true
 	}
+	x.Recall.Asked = true
+	tx.then(func() {
+		s.request(req, func(tx *txn, body wire.ResponseBody, err error) error {
+			tx.withdrawn(t, x, body, err)
+			return nil
+		})
+	})
+	return false
+}
+
+// withdrawn takes the relay's answer to what was to be taken back.
+func (tx *txn) withdrawn(t *talk, x *outbox.Entry, body wire.ResponseBody, err error) {
+	x.Recall.Asked = false
+	if _, ok := body.(*wire.Withdrawn); err == nil && !ok {
+		err = line.ErrAnswer
+	}
+	refusal, refused := errors.AsType[*RefusedError](err)
+	x.Recall.Done = err == nil || refused && refusal.Code == wire.FailureMalformed // a relay that knows no withdrawal
+	if !x.Recall.Done && tx.session != nil && !errors.Is(err, ErrOffline) {
+		x.Recall.Pause = x.Recall.Pause.Longer(tx.now, line.RetryAfter(err))
+		tx.wakeAt(x.Recall.Pause)
+		tx.entryProblem(x, t.ID, why.Stays(tx.nameOf(t), err))
+	}
+	tx.pumpAll() // a new session may have found it asked
 }

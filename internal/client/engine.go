@@ -13,6 +13,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/client/notes"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/share"
 	"github.com/byre-messenger/byre/internal/client/shelf"
@@ -53,7 +54,7 @@ type engine struct {
 	alarms     alarm.Rate
 	talks      map[ident.RoomID]*talk
 	groups     map[string]*groupState
-	unresolved []*entry // addressed to names that are not known yet
+	unresolved []*outbox.Entry // addressed to names that are not known yet
 	dropped    map[ident.MessageID]error
 	next       struct{ outbox, event uint64 }
 	session    *session // signed in, or nil

@@ -125,7 +125,7 @@ func (tx *txn) startFading(t *talk, at uint64, rec *wire.MessageRecord, c *wire.
 		return
 	}
 	for _, x := range t.outbox {
-		if x.rec.Position == at {
+		if x.Rec.Position == at {
 			return // it must be sent first
 		}
 	}

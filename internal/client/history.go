@@ -11,6 +11,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -108,8 +109,8 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, err
 // outcomesOf fills in what became of an own message.
 func (tx *txn) outcomesOf(m *Message, t *talk, rec *wire.MessageRecord) {
 	var pending []ident.DeviceID
-	if i := slices.IndexFunc(t.outbox, func(x *entry) bool { return x.id == m.ID }); i >= 0 {
-		m.Queued, m.Problem = true, t.outbox[i].rec.Problem
+	if x := outbox.Find(t.outbox, m.ID); x != nil {
+		m.Queued, m.Problem = true, x.Rec.Problem
 		if g := t.sending(); g != nil {
 			pending = g.Others()
 		}
@@ -121,14 +122,14 @@ func (tx *txn) outcomesOf(m *Message, t *talk, rec *wire.MessageRecord) {
 }
 
 // unresolvedMessage is a message whose receiver is not known yet.
-func (tx *txn) unresolvedMessage(x *entry) (Message, error) {
+func (tx *txn) unresolvedMessage(x *outbox.Entry) (Message, error) {
 	var c wire.Content
-	if err := c.Parse(x.rec.Content); err != nil {
+	if err := c.Parse(x.Rec.Content); err != nil {
 		return Message{}, errors.Join(home.ErrDamaged, err)
 	}
 	rec := &wire.MessageRecord{Account: tx.me.Account[:], Device: make([]byte, ident.DeviceSize), Room: make([]byte, ident.RoomSize)}
 	m, err := tx.messageOf(rec, &c)
-	m.Device, m.Own, m.To, m.Queued, m.Problem = tx.me.Device, true, x.rec.Name, true, x.rec.Problem
+	m.Device, m.Own, m.To, m.Queued, m.Problem = tx.me.Device, true, x.Rec.Name, true, x.Rec.Problem
 	m.ReadAt = m.SentAt
 	return m, err
 }
@@ -137,10 +138,8 @@ func (tx *txn) find(id ident.MessageID) (Message, error) {
 	if why, ok := tx.dropped[id]; ok {
 		return Message{}, why
 	}
-	for _, x := range tx.unresolved {
-		if x.id == id {
-			return tx.unresolvedMessage(x)
-		}
+	if x := outbox.Find(tx.unresolved, id); x != nil {
+		return tx.unresolvedMessage(x)
 	}
 	var at wire.IndexRecord
 	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Index, id[:]), &at)
@@ -253,7 +252,7 @@ func (e *engine) outboxMessages(ctx context.Context) (out []Message, err error) 
 		}
 		for _, t := range tx.talks {
 			for _, x := range t.outbox {
-				m, err := tx.find(x.id)
+				m, err := tx.find(x.ID)
 				if err != nil {
 					return err
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -170,7 +171,7 @@ func (tx *txn) leads(name ident.Name, id ident.AccountID) error {
 // leaves them addressed to a name.
 func (tx *txn) resolveAll(name ident.Name, id ident.AccountID) error {
 	for _, x := range slices.Clone(tx.unresolved) {
-		to, err := ident.ParseName(x.rec.Name)
+		to, err := ident.ParseName(x.Rec.Name)
 		if err != nil || !bytes.Equal(to.Key(), name.Key()) {
 			continue
 		}
@@ -184,10 +185,10 @@ func (tx *txn) resolveAll(name ident.Name, id ident.AccountID) error {
 }
 
 // resolveJob finds the account that a message is addressed to.
-func (s *session) resolveJob(x *entry) *job {
+func (s *session) resolveJob(x *outbox.Entry) *job {
 	return &job{
 		run: func(ctx context.Context) error {
-			name, err := ident.ParseName(x.rec.Name)
+			name, err := ident.ParseName(x.Rec.Name)
 			if err != nil {
 				return err
 			}
@@ -204,9 +205,9 @@ func (s *session) resolveJob(x *entry) *job {
 				tx.drop(x, err)
 				return
 			}
-			x.pause = x.pause.Longer(tx.now, line.RetryAfter(err))
-			tx.wakeAt(x.pause)
-			tx.entryProblem(x, ident.RoomID{}, fmt.Sprintf("the message to %s waits: %v", x.rec.Name, err))
+			x.Pause = x.Pause.Longer(tx.now, line.RetryAfter(err))
+			tx.wakeAt(x.Pause)
+			tx.entryProblem(x, ident.RoomID{}, fmt.Sprintf("the message to %s waits: %v", x.Rec.Name, err))
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/client/notes"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -151,34 +152,29 @@ func (e *engine) loadOutbox(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		x := &entry{at: it.N, outcomes: map[ident.DeviceID]wire.Outcome{}, flying: map[ident.DeviceID]bool{}}
-		if err := x.rec.Parse(it.Record); err != nil {
+		x, err := outbox.Load(it.N, it.Record)
+		if err != nil {
 			return errors.Join(home.ErrDamaged, err)
 		}
-		if x.id, err = ident.MessageIDFrom(x.rec.Id); err != nil {
-			return err
-		}
 		e.next.outbox = it.N + 1
-		if len(x.rec.Room) == 0 {
+		if len(x.Rec.Room) == 0 {
 			e.unresolved = append(e.unresolved, x)
 			continue
 		}
-		t, ok := e.talks[ident.RoomID(x.rec.Room)]
+		t, ok := e.talks[ident.RoomID(x.Rec.Room)]
 		if !ok {
 			return fmt.Errorf("%w: a message waits for a room that is not here", home.ErrDamaged)
 		}
-		rec, content, err := e.messageAt(ctx, t.ID, x.rec.Position)
+		rec, content, err := e.messageAt(ctx, t.ID, x.Rec.Position)
 		if err != nil {
 			return err
 		}
-		x.seq = content.Seq
-		for _, o := range rec.Outcomes {
-			x.outcomes[ident.DeviceID(o.Device)] = o.Outcome
-		}
+		x.Seq = content.Seq
+		x.Recorded(rec.Outcomes)
 		t.outbox = append(t.outbox, x)
 	}
 	for _, t := range e.talks {
-		t.sortOutbox()
+		outbox.Sort(t.outbox)
 	}
 	return nil
 }

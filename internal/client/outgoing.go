@@ -12,6 +12,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -26,9 +27,6 @@ const (
 	// maxFlying is how many messages may be without an answer at a time, below
 	// what the relay allows.
 	maxFlying = 128
-	// maxKnocks is how many messages go into the request box of a device that
-	// does not know this one yet; the rest waits for its answer.
-	maxKnocks = 3
 	// checkedFor is how long the accounts' chains are taken as read while the
 	// connection lasts.
 	checkedFor = time.Hour
@@ -67,7 +65,7 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 		}
 		content := &wire.Content{Id: id[:], SentAt: tx.now.UnixMilli(), Body: body}
 		if t, ok := tx.talkTo(to); ok {
-			x := tx.queue(&entry{id: id})
+			x := tx.queue(id)
 			if err := tx.place(t, x, content); err != nil {
 				return err
 			}
@@ -83,7 +81,8 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 		if own, err := ident.ParseName(e.device.Name); err == nil && bytes.Equal(own.Key(), name.Key()) {
 			return ErrSelf
 		}
-		x := tx.queue(&entry{id: id, rec: wire.OutboxRecord{Name: name.String(), Content: content.Append(nil)}})
+		x := tx.queue(id)
+		x.Rec.Name, x.Rec.Content = name.String(), content.Append(nil)
 		tx.unresolved = append(tx.unresolved, x)
 		tx.putEntry(x)
 		tx.wake()
@@ -111,23 +110,22 @@ func (tx *txn) talkTo(to string) (*talk, bool) {
 	return nil, false
 }
 
-// queue gives an entry its place in the outbox.
-func (tx *txn) queue(x *entry) *entry {
-	x.at = tx.next.outbox
+// queue gives a message its place in the outbox.
+func (tx *txn) queue(id ident.MessageID) *outbox.Entry {
+	x := outbox.New(id)
+	x.At = tx.next.outbox
 	tx.next.outbox++
-	x.rec.Id = x.id[:]
-	x.outcomes, x.flying = map[ident.DeviceID]wire.Outcome{}, map[ident.DeviceID]bool{}
 	return x
 }
 
-func (tx *txn) putEntry(x *entry) {
-	if !x.gone {
-		tx.Put(tx.home.Key(home.Outbox).At(x.at), &x.rec)
+func (tx *txn) putEntry(x *outbox.Entry) {
+	if !x.Gone {
+		tx.Put(tx.home.Key(home.Outbox).At(x.At), &x.Rec)
 	}
 }
 
 // place gives a message its number and its place in the history.
-func (tx *txn) place(t *talk, x *entry, content *wire.Content) error {
+func (tx *txn) place(t *talk, x *outbox.Entry, content *wire.Content) error {
 	next, effects, err := t.order.Apply(order.Write{})
 	if err != nil {
 		return err
@@ -138,7 +136,7 @@ func (tx *txn) place(t *talk, x *entry, content *wire.Content) error {
 			return err
 		}
 	}
-	t.order, content.Seq, x.seq = next, r.seq, r.seq
+	t.order, content.Seq, x.Seq = next, r.seq, r.seq
 	rec := &wire.MessageRecord{Room: t.ID[:], Account: tx.me.Account[:], Device: tx.me.Device[:], ReadAt: tx.now.UnixMilli()}
 	if text, ok := content.Body.(*wire.Text); ok {
 		rec.Withdraw = deeds.NewWithdraw()
@@ -147,24 +145,24 @@ func (tx *txn) place(t *talk, x *entry, content *wire.Content) error {
 		}
 	}
 	rec.Content = content.Append(nil)
-	x.rec.Room, x.rec.Position = t.ID[:], tx.record(t, rec, tx.me.Device, x.seq, x.id)
-	x.rec.Name, x.rec.Content = "", nil
+	x.Rec.Room, x.Rec.Position = t.ID[:], tx.record(t, rec, tx.me.Device, x.Seq, x.ID)
+	x.Rec.Name, x.Rec.Content = "", nil
 	t.outbox = append(t.outbox, x)
 	tx.putEntry(x)
 	return nil
 }
 
 // resolve places a message whose receiver is known now.
-func (tx *txn) resolve(x *entry, to ident.AccountID) error {
+func (tx *txn) resolve(x *outbox.Entry, to ident.AccountID) error {
 	var content wire.Content
-	if err := content.Parse(x.rec.Content); err != nil {
+	if err := content.Parse(x.Rec.Content); err != nil {
 		return err
 	}
 	t := tx.talkOf(account.Direct(to, tx.me.Account))
 	if err := tx.place(t, x, &content); err != nil {
 		return err
 	}
-	tx.unresolved = slices.DeleteFunc(tx.unresolved, func(y *entry) bool { return x == y })
+	tx.unresolved = outbox.Without(tx.unresolved, x)
 	tx.wake()
 	tx.pump(t)
 	return nil
@@ -174,31 +172,29 @@ func (tx *txn) resolve(x *entry, to ident.AccountID) error {
 //
 // O4: it is gone, and the owner will be told. A crash before the commit has it
 // looked up again.
-func (tx *txn) drop(x *entry, reason error) {
-	if x.gone {
+func (tx *txn) drop(x *outbox.Entry, reason error) {
+	if x.Gone {
 		return
 	}
-	tx.unresolved = slices.DeleteFunc(tx.unresolved, func(y *entry) bool { return x == y })
-	tx.dropped[x.id] = reason
-	tx.Delete(tx.home.Key(home.Outbox).At(x.at))
-	tx.problem(ident.RoomID{}, x.id, x.rec.Name+": "+reason.Error())
+	tx.unresolved = outbox.Without(tx.unresolved, x)
+	tx.dropped[x.ID] = reason
+	tx.Delete(tx.home.Key(home.Outbox).At(x.At))
+	tx.problem(ident.RoomID{}, x.ID, x.Rec.Name+": "+reason.Error())
 }
 
 // entryProblem records why a message waits, and tells it when it changes.
-func (tx *txn) entryProblem(x *entry, room ident.RoomID, problem string) {
-	if x.rec.Problem == problem || x.gone {
+func (tx *txn) entryProblem(x *outbox.Entry, room ident.RoomID, problem string) {
+	if x.Rec.Problem == problem || x.Gone {
 		return
 	}
-	x.rec.Problem = problem
+	x.Rec.Problem = problem
 	tx.putEntry(x)
 	if problem != "" {
-		tx.problem(room, x.id, problem)
+		tx.problem(room, x.ID, problem)
 	}
 }
 
-// pump sends what a conversation may send now. Messages go to a device in the
-// order of their numbers: one that failed there holds back those behind it,
-// until it is tried again.
+// pump sends what a conversation may send now.
 func (tx *txn) pump(t *talk) {
 	s, g := tx.session, t.sending()
 	if s == nil || !s.drained || t.checked != s || g == nil || t.stuck() {
@@ -215,28 +211,12 @@ func (tx *txn) pump(t *talk) {
 		tx.wake()
 		return
 	}
-	held, knocks := map[ident.DeviceID]bool{}, map[ident.DeviceID]int{}
+	round := outbox.NewRound(tx.me.Device, tx.now)
 	for _, x := range slices.Clone(t.outbox) {
 		if s.open >= maxFlying {
 			return // the next answer pumps again
 		}
-		var to []account.Member
-		open := false
-		for _, m := range g.Members {
-			switch d := m.Device; {
-			case d == tx.me.Device || x.confirmed(d):
-			case x.flying[d]:
-				open = true
-			case len(m.Token) == 0 && (x.outcomes[d] == wire.OutcomeAccepted || knocks[d] >= maxKnocks):
-				knocks[d]++
-				open = true // the receiver decides first
-			case held[d] || !x.pause.Over(tx.now):
-				held[d], open = true, true
-			default:
-				knocks[d]++
-				to = append(to, m)
-			}
-		}
+		to, open := round.Next(x, g.Members)
 		if len(to) > 0 {
 			switch err := tx.launch(s, t, g, x, to); {
 			case unread(err):
@@ -247,20 +227,18 @@ func (tx *txn) pump(t *talk) {
 				return
 			}
 		} else if !open && len(g.Members) > 1 {
-			tx.complete(t, x)
+			tx.finish(s, t, x)
 		}
 	}
 }
 
 // launch encrypts a message and sends it once that is durable.
-func (tx *txn) launch(s *session, t *talk, g *groupState, x *entry, to []account.Member) error {
-	rec, content, err := tx.storedMessage(t, x.rec.Position)
+func (tx *txn) launch(s *session, t *talk, g *groupState, x *outbox.Entry, to []account.Member) error {
+	rec, content, err := tx.storedMessage(t, x.Rec.Position)
 	if err != nil {
 		return err
 	}
-	if e, ok := content.Body.(*wire.Erase); ok {
-		tx.withdraw(s, t, e)
-	}
+	tx.recalled(s, t, x, rec, content)
 	owed := t.order.Owed()
 	content.Received = received(owed)
 	env, err := tx.encrypt(g, content)
@@ -269,7 +247,7 @@ func (tx *txn) launch(s *session, t *talk, g *groupState, x *entry, to []account
 	}
 	req := &wire.Send{Envelope: env, Withdraw: deeds.Withdrawable(rec.Withdraw, to)}
 	for _, m := range to {
-		x.flying[m.Device] = true
+		x.Flying[m.Device] = true
 		req.Targets = append(req.Targets, wire.Target{Device: m.Device[:], Token: m.Token})
 	}
 	// O2: the generation of the message key is given up before the envelope
@@ -291,11 +269,9 @@ func (tx *txn) encrypt(g *groupState, content *wire.Content) ([]byte, error) {
 }
 
 // landed records what became of a message.
-func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Receipt, body wire.ResponseBody, err error) error {
-	for _, m := range to {
-		delete(x.flying, m.Device)
-	}
-	if x.gone { // taken back meanwhile
+func (tx *txn) landed(t *talk, x *outbox.Entry, to []account.Member, owed []order.Receipt, body wire.ResponseBody, err error) error {
+	x.Landed(to)
+	if x.Gone { // taken back meanwhile
 		tx.pumpAll()
 		return nil
 	}
@@ -305,8 +281,8 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 	}
 	if err != nil {
 		if tx.session != nil && err != nil && !errors.Is(err, ErrOffline) { // the relay refused it as a whole
-			x.pause = x.pause.Longer(tx.now, line.RetryAfter(err))
-			tx.wakeAt(x.pause)
+			x.Pause = x.Pause.Longer(tx.now, line.RetryAfter(err))
+			tx.wakeAt(x.Pause)
 			tx.entryProblem(x, t.ID, why.Waits(tx.nameOf(t), err))
 		}
 		tx.pumpAll() // a new session may have found it in flight
@@ -314,37 +290,22 @@ func (tx *txn) landed(t *talk, x *entry, to []account.Member, owed []order.Recei
 	}
 	// O3: the outcomes are known. A crash before this commit leaves the message
 	// in the outbox: it is sent again, and its receivers know it by its id.
-	worst := wire.OutcomeLive
-	for _, m := range to {
-		x.outcomes[m.Device] = wire.OutcomeUnknown // unless the relay says more
-	}
-	for _, o := range sent.Outcomes {
-		d, err := ident.DeviceIDFrom(o.Device)
-		if _, asked := x.outcomes[d]; err != nil || !asked {
-			continue
-		}
-		x.outcomes[d] = o.Outcome
-		if told.OutcomeOf(o.Outcome).Confirmed() {
-			if err := tx.told(t, d, owed); err != nil {
-				return err
-			}
-		}
-	}
-	for _, m := range to {
-		if !x.confirmed(m.Device) {
-			worst = x.outcomes[m.Device]
+	confirmed, worst := x.Answered(to, sent.Outcomes)
+	for _, d := range confirmed {
+		if err := tx.told(t, d, owed); err != nil {
+			return err
 		}
 	}
 	if err := tx.writeOutcomes(t, x); err != nil {
 		return err
 	}
 	if worst != wire.OutcomeLive {
-		x.pause = x.pause.Longer(tx.now, 0)
-		tx.wakeAt(x.pause)
+		x.Pause = x.Pause.Longer(tx.now, 0)
+		tx.wakeAt(x.Pause)
 		tx.entryProblem(x, t.ID, told.Why[told.OutcomeOf(worst)])
 		if worst == wire.OutcomeGone || worst == wire.OutcomeRefused {
 			t.checked = nil // the chains may tell why
-			t.pause = x.pause
+			t.pause = x.Pause
 		}
 	}
 	tx.pumpAll()
@@ -362,33 +323,39 @@ func (tx *txn) pumpAll() {
 }
 
 // writeOutcomes keeps the outcomes with the message.
-func (tx *txn) writeOutcomes(t *talk, x *entry) error {
-	rec, _, err := tx.storedMessage(t, x.rec.Position)
+func (tx *txn) writeOutcomes(t *talk, x *outbox.Entry) error {
+	rec, _, err := tx.storedMessage(t, x.Rec.Position)
 	if err != nil {
 		return err
 	}
-	rec.Outcomes = rec.Outcomes[:0]
-	for d, o := range x.outcomes {
-		rec.Outcomes = append(rec.Outcomes, wire.DeviceOutcome{Device: d[:], Outcome: o})
-	}
-	slices.SortFunc(rec.Outcomes, func(a, b wire.DeviceOutcome) int { return slices.Compare(a.Device, b.Device) })
-	tx.Put(tx.home.Key(home.Message, t.ID[:]).At(x.rec.Position), rec)
+	rec.Outcomes = x.Record()
+	tx.Put(tx.home.Key(home.Message, t.ID[:]).At(x.Rec.Position), rec)
 	return nil
 }
 
+// finish completes a message once nothing of what it says is left to do.
+func (tx *txn) finish(s *session, t *talk, x *outbox.Entry) {
+	rec, content, err := tx.storedMessage(t, x.Rec.Position)
+	if err != nil {
+		tx.unread = err
+	} else if tx.recalled(s, t, x, rec, content) {
+		tx.complete(t, x)
+	}
+}
+
 // complete takes a message out of the outbox that every device has.
-func (tx *txn) complete(t *talk, x *entry) {
-	x.gone = true
-	t.outbox = slices.DeleteFunc(t.outbox, func(y *entry) bool { return x == y })
-	tx.Delete(tx.home.Key(home.Outbox).At(x.at))
-	rec, content, err := tx.storedMessage(t, x.rec.Position)
+func (tx *txn) complete(t *talk, x *outbox.Entry) {
+	x.Gone = true
+	t.outbox = outbox.Without(t.outbox, x)
+	tx.Delete(tx.home.Key(home.Outbox).At(x.At))
+	rec, content, err := tx.storedMessage(t, x.Rec.Position)
 	switch {
 	case err != nil:
 		tx.unread = err
 	case deeds.Hidden(content): // it has done its work
-		tx.entomb(t, x.rec.Position, rec, content, wire.GoneHere)
+		tx.entomb(t, x.Rec.Position, rec, content, wire.GoneHere)
 	default:
-		tx.startFading(t, x.rec.Position, rec, content)
+		tx.startFading(t, x.Rec.Position, rec, content)
 	}
 }
 
@@ -396,12 +363,12 @@ func (tx *txn) complete(t *talk, x *entry) {
 func (e *engine) retry(ctx context.Context) error {
 	return e.do(ctx, func(tx *txn) error {
 		for _, x := range tx.unresolved {
-			x.pause = pause{}
+			x.Pause = pause{}
 		}
 		for _, t := range tx.talks {
 			t.pause = pause{}
 			for _, x := range t.outbox {
-				x.pause = pause{}
+				x.Pause, x.Recall.Pause = pause{}, pause{}
 			}
 			for _, g := range t.groups {
 				g.pause = pause{}

@@ -86,7 +86,7 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 		}
 		t.checked, t.since, t.pause = s, tx.now, pause{}
 		for _, x := range t.outbox {
-			x.pause = pause{}
+			x.Pause, x.Recall.Pause = pause{}, pause{}
 		}
 		tx.pump(t)
 		return nil

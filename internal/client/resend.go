@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -43,26 +44,24 @@ func (tx *txn) resend(t *talk, d ident.DeviceID, upTo uint64) error {
 			rec.DiesAt != 0 || tx.now.Sub(time.UnixMilli(content.SentAt)) > resendFor {
 			continue // never sent there, or gone, or too old: its number tells that it is missing
 		}
-		if err := tx.resendOne(t, &entry{id: id, seq: seq}, at.Position, rec.Outcomes, d); err != nil {
+		if err := tx.resendOne(t, id, seq, at.Position, rec.Outcomes, d); err != nil {
 			return err
 		}
 	}
-	t.sortOutbox()
+	outbox.Sort(t.outbox)
 	return nil
 }
 
 // resendOne has a message wait for a device once more.
-func (tx *txn) resendOne(t *talk, x *entry, position uint64, outcomes []wire.DeviceOutcome, d ident.DeviceID) error {
-	if i := slices.IndexFunc(t.outbox, func(y *entry) bool { return y.seq == x.seq }); i >= 0 {
-		x = t.outbox[i]
-	} else {
-		t.outbox = append(t.outbox, tx.queue(x))
-		x.rec.Room, x.rec.Position = t.ID[:], position
-		for _, o := range outcomes {
-			x.outcomes[ident.DeviceID(o.Device)] = o.Outcome
-		}
+func (tx *txn) resendOne(t *talk, id ident.MessageID, seq, position uint64, outcomes []wire.DeviceOutcome, d ident.DeviceID) error {
+	x := outbox.Find(t.outbox, id)
+	if x == nil {
+		x = tx.queue(id)
+		t.outbox = append(t.outbox, x)
+		x.Seq, x.Rec.Room, x.Rec.Position = seq, t.ID[:], position
+		x.Recorded(outcomes)
 		tx.putEntry(x)
 	}
-	delete(x.outcomes, d)
+	delete(x.Outcomes, d)
 	return tx.writeOutcomes(t, x)
 }

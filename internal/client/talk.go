@@ -2,14 +2,13 @@ package client
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/again"
 	"github.com/byre-messenger/byre/internal/client/home"
-	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -23,9 +22,9 @@ type talk struct {
 	disappear uint64
 
 	order  order.Room
-	next   uint64        // position of the next message in the history
-	groups []*groupState // the one to send in first
-	outbox []*entry      // in the order of their numbers
+	next   uint64          // position of the next message in the history
+	groups []*groupState   // the one to send in first
+	outbox []*outbox.Entry // in the order of their numbers
 
 	checked  *session  // in which the groups' members were held against the chains
 	since    time.Time // of checked
@@ -33,28 +32,6 @@ type talk struct {
 	offering bool      // receipts will be offered in a moment
 	pause    pause
 }
-
-// entry is one message of the outbox.
-type entry struct {
-	at  uint64 // place in the outbox
-	rec wire.OutboxRecord
-	id  ident.MessageID
-	seq uint64
-	// outcomes tell what became of it; flying names the devices whose outcome is
-	// open in the present session.
-	outcomes map[ident.DeviceID]wire.Outcome
-	flying   map[ident.DeviceID]bool
-	gone     bool // it left the outbox
-	pause    pause
-}
-
-// sortOutbox puts what waits in the order of its numbers.
-func (t *talk) sortOutbox() {
-	slices.SortFunc(t.outbox, func(a, b *entry) int { return cmp.Compare(a.seq, b.seq) })
-}
-
-// confirmed reports whether the relay answers for the entry at a device.
-func (x *entry) confirmed(d ident.DeviceID) bool { return told.OutcomeOf(x.outcomes[d]).Confirmed() }
 
 // pause keeps what failed from being tried again at once.
 type pause = again.Pause

@@ -105,7 +105,7 @@ func (tx *txn) job(s *session) *job {
 		return nil
 	}
 	for _, x := range tx.unresolved {
-		if x.pause.Over(tx.now) {
+		if x.Pause.Over(tx.now) {
 			return s.resolveJob(x)
 		}
 	}

@@ -27,7 +27,7 @@ var hostileAnswers = map[string]hostileRow{
 	"AppendChain":        {says: map[mischief]string{withheld: "", repeated: "", late: "", swapped: wrong, forged: list}},
 	"PublishKeyPackages": {says: map[mischief]string{withheld: "", repeated: "", late: "", swapped: "", forged: ""}},
 	"ClaimKeyPackages":   {says: map[mischief]string{withheld: silent, repeated: "", late: silent, swapped: wrong, forged: "key package that bob's device did not make"}},
-	"Withdraw":           {says: map[mischief]string{withheld: "", repeated: "", late: "", swapped: "", forged: ""}},
+	"Withdraw":           {says: map[mischief]string{withheld: silent, repeated: "", late: silent, swapped: wrong, forged: ""}},
 	"SetAudience":        {why: "devices name their targets one by one, and upload no audience"},
 	"Send":               {says: map[mischief]string{withheld: silent, repeated: "", late: silent, swapped: wrong, forged: "could not promise to deliver"}},
 	"Ack":                {why: "it has no answer"},

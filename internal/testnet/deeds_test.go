@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	done "github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/testnet"
+	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 )
 
@@ -221,6 +223,104 @@ func TestMessagesAreMarkedRead(t *testing.T) {
 		alice.Syncs()
 		if got := whats(alice); !slices.Equal(got, []told.What{told.Read}) {
 			t.Errorf("alice was told %v", got)
+		}
+	})
+}
+
+// refusing is a tap of a server that refuses requests of a kind while with has
+// why. They never reach it.
+func refusing(kind string, with func() *wire.Failure) testnet.Tap {
+	refused := map[uint64]*wire.Failure{}
+	return func(up bool, f *wire.Frame) []*wire.Frame {
+		switch m := f.Body.(type) {
+		case *wire.Request:
+			if why := with(); kindOf(m.Body) == kind && why != nil {
+				refused[m.Id] = why
+				m.Body = &wire.ReadEpoch{Handle: make([]byte, 32)}
+			}
+		case *wire.Response:
+			if why := refused[m.Id]; why != nil {
+				delete(refused, m.Id)
+				m.Body = why
+			}
+		}
+		return []*wire.Frame{f}
+	}
+}
+
+// TestABusyServerIsAskedAgainToTakeBack: the server has no time for the
+// withdrawal of a message that waits for bob. Alice is told so once, and asks
+// again when the server said, in a later session too, until it is done.
+func TestABusyServerIsAskedAgainToTakeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, bob := friends(t)
+		defer n.Close()
+		regret := alice.Says(bob, "sent in anger")
+		alice.Syncs()
+		busy := &wire.Failure{Code: wire.FailureLimited, Text: "slower", RetryAfterMs: 120_000}
+		var failure atomic.Pointer[wire.Failure]
+		failure.Store(busy)
+		alice.Switch.Tap(refusing("Withdraw", failure.Load))
+		must(t, alice.Delete(t.Context(), regret.ID, true))
+		alice.Syncs()
+		must(t, alice.Crash())
+		alice.Syncs() // the Erase itself has long been taken
+		if got := heard(alice.Took()); len(got) != 1 || !strings.Contains(got[0], "may still wait, sealed, for bob: the server asks to go slower") {
+			t.Errorf("alice was told %q", got)
+		}
+		failure.Store(nil)
+		alice.Connect()
+		time.Sleep(time.Second)
+		if w := n.Status().Withdrawn; w != 1 {
+			t.Errorf("in the next session: %d are withdrawn, want 1", w)
+		}
+		bob.Syncs()
+		if got := heard(bob.Took()); len(got) > 0 {
+			t.Errorf("bob heard %q", got)
+		}
+
+		regret = alice.Says(bob, "and once more")
+		time.Sleep(time.Second)
+		failure.Store(busy)
+		must(t, alice.Delete(t.Context(), regret.ID, true))
+		time.Sleep(time.Second)
+		failure.Store(nil)
+		time.Sleep(100 * time.Second)
+		if w := n.Status().Withdrawn; w != 1 {
+			t.Errorf("asked before the server said: %d are withdrawn", w)
+		}
+		time.Sleep(30 * time.Second)
+		if w := n.Status().Withdrawn; w != 2 {
+			t.Errorf("in the same session: %d are withdrawn, want 2", w)
+		}
+		if got := heard(alice.Took()); len(got) != 1 {
+			t.Errorf("alice was told %q", got)
+		}
+	})
+}
+
+// TestWhatIsUnderWayIsTakenBackToo: a message is deleted before the server's
+// answer to it has come.
+func TestWhatIsUnderWayIsTakenBackToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, bob := friends(t)
+		defer n.Close()
+		alice.Connect()
+		alice.Says(bob, "on my way")
+		time.Sleep(time.Second)
+		alice.Switch.DelayWay(false, 5*time.Second)
+		regret := alice.Says(bob, "sent in anger")
+		time.Sleep(time.Second)
+		if n.Status().Waiting != 2 {
+			t.Fatalf("%d wait, want two", n.Status().Waiting)
+		}
+		must(t, alice.Delete(t.Context(), regret.ID, true))
+		time.Sleep(time.Minute)
+		if w := n.Status().Withdrawn; w != 1 {
+			t.Errorf("%d are withdrawn, want 1", w)
+		}
+		if got := heard(alice.Took()); len(got) > 0 {
+			t.Errorf("alice was told %q", got)
 		}
 	})
 }

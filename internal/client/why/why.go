@@ -1,4 +1,5 @@
-// Package why tells, in one sentence for the owner, why a message waits.
+// Package why tells, in one sentence for the owner, why a message waits, or what
+// was deleted still does.
 package why
 
 import (
@@ -29,4 +30,13 @@ func Waits(who string, err error) string {
 		return "the server asks to go slower: the message waits and is tried again"
 	}
 	return fmt.Sprintf("the message to %s waits: %v", who, err)
+}
+
+// Stays turns what went wrong with taking back what waits for somebody into one
+// sentence.
+func Stays(who string, err error) string {
+	if refusal, ok := errors.AsType[*line.RefusedError](err); ok && refusal.Code == wire.FailureLimited {
+		return fmt.Sprintf("what was deleted for everyone may still wait, sealed, for %s: the server asks to go slower, and is asked again", who)
+	}
+	return fmt.Sprintf("what was deleted for everyone may still wait, sealed, for %s, and the server is asked again: %v", who, err)
 }

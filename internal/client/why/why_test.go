@@ -28,4 +28,15 @@ func TestEachReasonHasItsSentence(t *testing.T) {
 			t.Errorf("%v: %q", x.err, got)
 		}
 	}
+	for _, x := range []struct {
+		err  error
+		says string
+	}{
+		{&line.RefusedError{Code: wire.FailureLimited}, "for bob: the server asks to go slower, and is asked again"},
+		{errors.New("rain"), "for bob, and the server is asked again: rain"},
+	} {
+		if got := Stays("bob", x.err); !strings.Contains(got, x.says) {
+			t.Errorf("%v: %q", x.err, got)
+		}
+	}
 }
