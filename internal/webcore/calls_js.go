@@ -285,6 +285,7 @@ func (o *opened) talking(c *Core) calls {
 				return nil, err
 			}
 			o.list.took(m, false)
+			o.fades.watch(m)
 			c.tell(event{"type": "message", "message": messageOf(m), "update": false})
 			c.tell(event{"type": "conversations"})
 			c.watch(context.WithoutCancel(ctx), o, m)
@@ -396,5 +397,8 @@ func (o *opened) history(ctx context.Context, a args) (any, error) {
 		return page{[]*message{}, 0, total}, err
 	}
 	list, total, err := o.client.Page(ctx, a.To, first, int(end-first)) //nolint:gosec // at most maxPage
+	for _, m := range list {
+		o.fades.watch(m)
+	}
 	return page{messagesOf(list), first, total}, err
 }

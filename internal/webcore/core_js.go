@@ -65,6 +65,7 @@ type opened struct {
 	list   list
 	// Who looks at what became of a message, by whom it was written to.
 	watched turns
+	fades   fades
 }
 
 // New returns a core for the pages of an origin. tell must not wait.
@@ -194,6 +195,7 @@ func (c *Core) connected(why error) {
 func (c *Core) run(ctx context.Context, cl *client.Client, key secret.Bytes) *identity {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	o := &opened{client: cl, key: key, stop: cancel}
+	o.fades.clock, o.fades.over = c.clock, func(id ident.MessageID) bool { return c.over(ctx, o, id) }
 	me := identityOf(cl.Me())
 	c.mu.Lock()
 	c.open = o
@@ -232,6 +234,7 @@ func (c *Core) events(ctx context.Context, o *opened) error {
 		switch ev := ev.(type) {
 		case client.MessageRead:
 			o.list.took(ev.Message, ev.Message.From != o.client.Me().Account)
+			o.fades.watch(ev.Message)
 			c.tell(event{"type": "conversations"})
 		case client.Delivered:
 			c.changed(ctx, o, ev.ID)
@@ -254,6 +257,18 @@ func (c *Core) changed(ctx context.Context, o *opened, id ident.MessageID) {
 		o.list.stands(m)
 		c.tell(event{"type": "message", "message": messageOf(m), "update": true})
 	}
+}
+
+// over tells that a message has disappeared, if it has.
+func (c *Core) over(ctx context.Context, o *opened, id ident.MessageID) bool {
+	m, err := o.client.Message(ctx, id)
+	if err != nil || !m.Deleted {
+		return errors.Is(err, client.ErrUnknownMessage)
+	}
+	o.list.stands(m)
+	c.tell(event{"type": "message", "message": messageOf(m), "update": true})
+	c.tell(event{"type": "conversations"})
+	return true
 }
 
 // watch tells each change of an own message until the server answers for it:
@@ -333,6 +348,7 @@ func (c *Core) close() {
 		return
 	}
 	o.stop()
+	o.fades.end()
 	_ = o.client.Close() // what stopped it was told
 	o.ended.Wait()
 }

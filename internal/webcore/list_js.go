@@ -148,6 +148,7 @@ func (o *opened) conversation(ctx context.Context, r client.Room) (conversation,
 				row.Unread++
 			}
 			row.Last = messageOf(m)
+			o.fades.watch(m)
 		}
 		if row.Last != nil || from == 0 {
 			break

@@ -78,14 +78,6 @@ export class Thread {
     this.messages = order([...this.messages, m]);
     return true;
   }
-
-  /** Reads again what may have disappeared. */
-  async fade(now: number): Promise<void> {
-    for (const m of this.messages) {
-      if (m.disappears === 0 || m.deleted || now < m.readAt + m.disappears) continue;
-      await this.#core.message(m.id).then((as) => as.deleted && this.take(as), () => {});
-    }
-  }
 }
 
 /** By place; what has none yet stands at the end, in the order in which it was written. */
