@@ -227,14 +227,14 @@ func TestMessagesAreMarkedRead(t *testing.T) {
 	})
 }
 
-// refusing is a tap of a server that refuses requests of a kind while with has
-// why. They never reach it.
-func refusing(kind string, with func() *wire.Failure) testnet.Tap {
+// refuses is a tap of a server that refuses withdrawals while with has why. They
+// never reach it.
+func refuses(with func() *wire.Failure) testnet.Tap {
 	refused := map[uint64]*wire.Failure{}
 	return func(up bool, f *wire.Frame) []*wire.Frame {
 		switch m := f.Body.(type) {
 		case *wire.Request:
-			if why := with(); kindOf(m.Body) == kind && why != nil {
+			if why := with(); kindOf(m.Body) == "Withdraw" && why != nil {
 				refused[m.Id] = why
 				m.Body = &wire.ReadEpoch{Handle: make([]byte, 32)}
 			}
@@ -260,7 +260,7 @@ func TestABusyServerIsAskedAgainToTakeBack(t *testing.T) {
 		busy := &wire.Failure{Code: wire.FailureLimited, Text: "slower", RetryAfterMs: 120_000}
 		var failure atomic.Pointer[wire.Failure]
 		failure.Store(busy)
-		alice.Switch.Tap(refusing("Withdraw", failure.Load))
+		alice.Switch.Tap(refuses(failure.Load))
 		must(t, alice.Delete(t.Context(), regret.ID, true))
 		alice.Syncs()
 		must(t, alice.Crash())

@@ -32,33 +32,30 @@ func TestOneThatFailedHoldsBackThoseBehind(t *testing.T) {
 	first, second := New(ident.NewMessageID()), New(ident.NewMessageID())
 	first.Outcomes = map[ident.DeviceID]wire.Outcome{phone.Device: wire.OutcomeFull, tablet.Device: wire.OutcomeStored}
 	first.Pause.Until = noon.Add(time.Second)
-	look := func(now time.Time, x *Entry, want []byte, waits bool, r *Round) {
+	look := func(x *Entry, want []byte, waits bool, r *Round) {
 		t.Helper()
 		if to, open := r.Next(x, members); !slices.Equal(devices(to), want) || open != waits {
 			t.Errorf("goes to %v, waits %v; want %v, %v", devices(to), open, want, waits)
 		}
 	}
 	r := NewRound(me, noon)
-	look(noon, first, nil, true, r)
-	look(noon, second, []byte{3}, true, r)
+	look(first, nil, true, r)
+	look(second, []byte{3}, true, r)
 	second.Flying[tablet.Device] = true
-	later := noon.Add(time.Second)
-	r = NewRound(me, later)
-	look(later, first, []byte{2}, false, r)
-	look(later, second, []byte{2}, true, r)
+	r = NewRound(me, noon.Add(time.Second))
+	look(first, []byte{2}, false, r)
+	look(second, []byte{2}, true, r)
 }
 
 // TestFewKnockAtADoor: three messages go to who has to decide first, and the
 // same ones are not sent again.
 func TestFewKnockAtADoor(t *testing.T) {
-	var list []*Entry
 	r := NewRound(me, noon)
 	for i := range 5 {
 		x := New(ident.NewMessageID())
 		if i == 0 {
 			x.Outcomes[knocked.Device] = wire.OutcomeAccepted
 		}
-		list = append(list, x)
 		to, open := r.Next(x, []account.Member{knocked})
 		if sent := i == 1 || i == 2; sent != (len(to) == 1) || open == sent {
 			t.Errorf("message %d: goes to %v, waits %v", i, devices(to), open)
