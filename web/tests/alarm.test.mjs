@@ -8,7 +8,7 @@ import { bin, browser, later, passphrase, serve, tab } from "./stage.mjs";
 
 test("two device lists that contradict each other are shouted, and go on being", async (t) => {
   const server = await serve(t);
-  const mallory = spawn(join(bin, "web-fork"), [server.url, server.ca, "mallory"], { stdio: ["pipe", "pipe", "inherit"] });
+  const mallory = spawn(join(bin, "web-fork"), [server.url, server.ca, "mallory", "phone", "pc", "tablet"], { stdio: ["pipe", "pipe", "inherit"] });
   later(t, () => mallory.kill());
   const answers = createInterface({ input: mallory.stdout })[Symbol.asyncIterator]();
   const answered = async () => assert.equal((await answers.next()).value, "ok");

@@ -1,11 +1,12 @@
-// Command fork is a person of the web client's tests with three devices, who
-// does as told on its input, a line at a time, and answers each with "ok". The
-// test sets the server back between two lines, so that two of the devices sign
-// steps that contradict each other.
+// Command fork is a person of the web client's tests with some devices, who does
+// as told on its input, a line at a time, and answers each with "ok". A test that
+// sets the server back between two lines has two of the devices sign steps that
+// contradict each other.
 //
-//	fork URL CA NAME
+//	fork URL CA NAME DEVICE [DEVICE ...]
 //
-//	PHONE removes TABLET    (any two of phone, pc, tablet)
+//	phone removes tablet     (two of the devices)
+//	phone writes alice 500   (as many messages, as fast as they are confirmed)
 package main
 
 import (
@@ -16,7 +17,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
@@ -34,25 +37,20 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
-	if len(args) != 3 {
-		return errors.New("usage: fork URL CA NAME")
+	if len(args) < 4 {
+		return errors.New("usage: fork URL CA NAME DEVICE [DEVICE ...]")
 	}
 	pem, err := os.ReadFile(args[1]) //nolint:gosec // the test names it
 	if err != nil {
 		return err
 	}
-	devices, err := devicesOf(ctx, client.Server{URL: args[0], CA: pem}, args[2])
+	devices, err := devicesOf(ctx, client.Server{URL: args[0], CA: pem}, args[2], args[3:])
 	if err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintln(out, "ok")
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		who, whom, found := strings.Cut(lines.Text(), " removes ")
-		a, b := devices[who], devices[whom]
-		if !found || a == nil || b == nil {
-			return fmt.Errorf("nobody understands %q", lines.Text())
-		}
-		if err := a.RemoveDevice(ctx, b.Me().Device); err != nil {
+		if err := do(ctx, devices, strings.Fields(lines.Text())); err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintln(out, "ok")
@@ -60,15 +58,73 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	return nil
 }
 
-// devicesOf makes an account with three devices.
-func devicesOf(ctx context.Context, server client.Server, name string) (map[string]*client.Client, error) {
-	phone, err := client.Register(ctx, config(server), name)
+func do(ctx context.Context, devices map[string]*client.Client, line []string) error {
+	if len(line) == 3 && line[1] == "removes" && devices[line[0]] != nil && devices[line[2]] != nil {
+		return devices[line[0]].RemoveDevice(ctx, devices[line[2]].Me().Device)
+	}
+	if len(line) == 4 && line[1] == "writes" && devices[line[0]] != nil {
+		count, err := strconv.Atoi(line[3])
+		return errors.Join(err, write(ctx, devices[line[0]], line[2], count))
+	}
+	return fmt.Errorf("nobody understands %q", line)
+}
+
+const (
+	// waiting is how many messages are not confirmed at a time, at most.
+	waiting = 128
+	// patience is how often somebody looks whether they are.
+	patience = 10 * time.Millisecond
+)
+
+var words = strings.Fields("A cow stands in the byre and thinks of the meadow, of rain, of nothing at all. 소는 외양간에 서서 풀밭을 생각한다.")
+
+// write writes messages of all lengths, each with its number, and returns when
+// all are confirmed.
+func write(ctx context.Context, c *client.Client, to string, count int) error {
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	fewer := func(than int) error {
+		for {
+			list, err := c.Outbox(ctx)
+			if err != nil || len(list) < than {
+				return err
+			}
+			if err := (clock.System{}).Sleep(ctx, patience); err != nil {
+				return err
+			}
+		}
+	}
+	err := func() error {
+		for n := range count {
+			if n%(waiting/2) == 0 {
+				if err := fewer(waiting / 2); err != nil {
+					return err
+				}
+			}
+			text := []string{strconv.Itoa(n)}
+			for i := range 1 + n*7%40 {
+				text = append(text, words[(n+i)%len(words)])
+			}
+			if _, err := c.Send(ctx, to, strings.Join(text, " "), client.SendOptions{}); err != nil {
+				return err
+			}
+		}
+		return fewer(1)
+	}()
+	stop()
+	return errors.Join(err, <-ended)
+}
+
+// devicesOf makes an account with its devices.
+func devicesOf(ctx context.Context, server client.Server, name string, names []string) (map[string]*client.Client, error) {
+	first, err := client.Register(ctx, config(server), name)
 	if err != nil {
 		return nil, err
 	}
-	devices := map[string]*client.Client{"phone": phone}
-	for _, other := range []string{"pc", "tablet"} {
-		inv, err := phone.Invite(ctx)
+	devices := map[string]*client.Client{names[0]: first}
+	for _, other := range names[1:] {
+		inv, err := first.Invite(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +133,7 @@ func devicesOf(ctx context.Context, server client.Server, name string) (map[stri
 		if err != nil {
 			return nil, err
 		}
-		if err := phone.AddDevice(ctx, request); err != nil {
+		if err := first.AddDevice(ctx, request); err != nil {
 			return nil, err
 		}
 		if devices[other], err = client.Open(ctx, cfg); err != nil {
