@@ -7,7 +7,7 @@ import (
 )
 
 // dialers is how many connections are opened at the same time.
-const dialers = 32
+const dialers = 128
 
 // many calls fn for 0 to n-1, several at a time, until one fails.
 func many(n int, fn func(i int) error) error {
