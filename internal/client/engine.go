@@ -77,13 +77,14 @@ type txn struct {
 	*home.Tx
 	*engine
 
-	ctx    context.Context
-	now    time.Time
-	after  []func()
-	talked map[*talk]bool
-	moved  map[*groupState]bool
-	acking bool  // an Ack follows the commit
-	unread error // the home could not be read: the engine stops
+	ctx      context.Context
+	now      time.Time
+	after    []func()
+	talked   map[*talk]bool
+	moved    map[*groupState]bool
+	acking   bool  // an Ack follows the commit
+	launched int   // messages that leave behind the commit
+	unread   error // the home could not be read: the engine stops
 }
 
 // do runs fn as a step and returns when what it wrote is durable.

@@ -200,20 +200,19 @@ func (tx *txn) pump(t *talk) {
 	if s == nil || !s.drained || t.checked != s || g == nil || t.stuck() {
 		return
 	}
+	recheck := func() { t.checked = nil; tx.wake() }
 	if tx.now.Sub(t.since) > checkedFor && len(t.outbox) > 0 {
-		t.checked = nil
-		tx.wake()
+		recheck()
 		return
 	}
 	if g.RenewalDue(tx.now) && g.pause.Over(tx.now) && len(t.outbox) > 0 {
 		g.pause = g.pause.Longer(tx.now, 0)
-		t.checked = nil
-		tx.wake()
+		recheck()
 		return
 	}
 	round := outbox.NewRound(tx.me.Device, tx.now)
 	for _, x := range slices.Clone(t.outbox) {
-		if s.open >= maxFlying {
+		if s.open+tx.launched >= maxFlying {
 			return // the next answer pumps again
 		}
 		to, open := round.Next(x, g.Members)
@@ -253,6 +252,7 @@ func (tx *txn) launch(s *session, t *talk, g *groupState, x *outbox.Entry, to []
 	// O2: the generation of the message key is given up before the envelope
 	// leaves. A crash after this commit leaves a key unused; the message is
 	// encrypted anew under another one.
+	tx.launched++
 	tx.then(func() {
 		s.request(req, func(tx *txn, body wire.ResponseBody, err error) error {
 			return tx.landed(t, x, to, owed, body, err)

@@ -54,8 +54,7 @@ func (tx *txn) offerSoon(t *talk) {
 }
 
 // offer sends the receipts that are owed to devices which are connected now.
-// Nothing is stored for it anywhere; who is away gets it at a later connection
-// or with the next message.
+// Nothing is stored for it anywhere; who is away gets it later.
 func (tx *txn) offer(t *talk) {
 	s, g, owed := tx.session, t.sending(), t.order.Owed()
 	if s == nil || g == nil || g.Unsure() || len(owed) == 0 || s.open >= maxFlying || !tx.own().View.Lists(tx.me.Device) {
