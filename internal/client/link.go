@@ -140,17 +140,15 @@ func (s *session) settle(ctx context.Context) error {
 	for {
 		rung := s.bell.Next()
 		var settled bool
-		if err := s.look(ctx, func(*txn) error {
+		if err := s.look(ctx, func(tx *txn) error {
 			if s.gone {
 				return firstError(context.Cause(s.ctx), ErrOffline)
 			}
-			settled = s.drained && s.idle && s.open == 0
+			// Behind what the steps before this one in its batch begin at its end.
+			tx.then(func() { settled = s.drained && s.idle && s.open == 0 })
 			return nil
-		}); err != nil {
+		}); err != nil || settled {
 			return err
-		}
-		if settled {
-			return nil
 		}
 		select {
 		case <-rung:
