@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { test } from "node:test";
-import { bin, browser, later, passphrase, serve, tab } from "./stage.mjs";
+import { bin, browser, later, passphrase, serve, story, tab } from "./stage.mjs";
 
 test("two device lists that contradict each other are shouted, and go on being", async (t) => {
   const server = await serve(t);
@@ -55,7 +55,8 @@ test("two device lists that contradict each other are shouted, and go on being",
   };
   await shown();
 
-  await t.test("after a reload and after the browser ended", async () => {
+  const part = story(t);
+  await part("after a reload and after the browser ended", async () => {
     await alice.page.reload();
     await alice.until("s.phase === 'locked'");
     await alice.call("unlock", passphrase);
@@ -71,7 +72,7 @@ test("two device lists that contradict each other are shouted, and go on being",
     await shown();
   });
 
-  await t.test("putting the note away does not take the banner", async () => {
+  await part("putting the note away does not take the banner", async () => {
     const [note] = (await alice.call("notes")).filter((n) => n.type === "key_changed");
     await alice.call("putAway", note.note);
     assert.equal((await alice.call("friends"))[0].alarmed, true);

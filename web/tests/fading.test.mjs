@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { people, person } from "./screens.mjs";
-import { passphrase, register, serve, terminal } from "./stage.mjs";
+import { passphrase, register, serve, story, terminal } from "./stage.mjs";
 
 test("what disappears goes from the screens by itself", async (t) => {
   const server = await serve(t);
@@ -23,7 +23,8 @@ test("what disappears goes from the screens by itself", async (t) => {
   await row(alice, "This one stays").click();
   await bob("disappear", "alice", "8s");
 
-  await t.test("one that came, from the conversation, the list and a second tab", async () => {
+  const part = story(t, alice);
+  await part("one that came, from the conversation, the list and a second tab", async () => {
     const second = await person(b, server);
     await row(second, "This one stays").waitFor();
     await bob("send", "alice", "Gone in eight seconds");
@@ -42,7 +43,7 @@ test("what disappears goes from the screens by itself", async (t) => {
     await second.page.close();
   });
 
-  await t.test("an own one, once it was sent", async () => {
+  await part("an own one, once it was sent", async () => {
     await alice.box().fill("Mine for eight seconds");
     await alice.page.keyboard.press("Enter");
     await alice.line("Mine for eight seconds").locator("[data-state=stored]").waitFor();
@@ -50,7 +51,7 @@ test("what disappears goes from the screens by itself", async (t) => {
     await row(alice, "This one stays").waitFor();
   });
 
-  await t.test("across a reload, and without a server", async () => {
+  await part("across a reload, and without a server", async () => {
     await bob("disappear", "alice", "12s");
     await bob("send", "alice", "Gone in twelve seconds");
     await alice.line("Gone in twelve seconds").waitFor();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, passphrase, register, serve, sync, tab, terminal } from "./stage.mjs";
+import { browser, passphrase, register, serve, story, sync, tab, terminal } from "./stage.mjs";
 
 test("what opens the home, and where it is kept", async (t) => {
   const server = await serve(t);
@@ -16,7 +16,8 @@ test("what opens the home, and where it is kept", async (t) => {
   await alice.until("s.phase === 'empty'");
   await alice.call("register", { name: "alice", passphrase });
 
-  await t.test("a passkey opens it", async () => {
+  const part = story(t);
+  await part("a passkey opens it", async () => {
     assert.ok(await alice.call("passkeyPossible"));
     await assert.rejects(alice.call("unlockByPasskey"), { code: "passkey_none" });
     await assert.rejects(alice.call("addPasskey", "wrong"), { code: "passphrase" });
@@ -33,7 +34,7 @@ test("what opens the home, and where it is kept", async (t) => {
     assert.ok(credentials.length > 0 && credentials.every((c) => !/alice/i.test(JSON.stringify({ ...c, privateKey: "" }))), "the authenticator knows the account's name");
   });
 
-  await t.test("a passkey that is not used, and another one, do not open it", async () => {
+  await part("a passkey that is not used, and another one, do not open it", async () => {
     await alice.call("lock");
     // Another input to the same passkey gives another key.
     const kept = await alice.run("const kept = localStorage['byre passkey']; const p = JSON.parse(kept); p.salt = btoa('x'.repeat(32)); localStorage['byre passkey'] = JSON.stringify(p); return kept");
@@ -44,20 +45,20 @@ test("what opens the home, and where it is kept", async (t) => {
     await alice.call("unlock", passphrase);
   });
 
-  await t.test("a passkey that was removed opens nothing", async () => {
+  await part("a passkey that was removed opens nothing", async () => {
     await alice.call("removePasskey");
     assert.equal((await alice.state()).passkey, false);
     await assert.rejects(alice.call("unlockByPasskey"), { code: "passkey_none" });
     assert.equal((await alice.state()).phase, "open");
   });
 
-  await t.test("the browser's answer to keeping it is reported", async () => {
+  await part("the browser's answer to keeping it is reported", async () => {
     const granted = await alice.call("persist");
     assert.equal((await alice.until("s.storage.persistent !== undefined")).storage.persistent, granted);
     assert.ok((await alice.state()).storage.quota > 0);
   });
 
-  await t.test("full storage is one sentence, and nothing is lost", async () => {
+  await part("full storage is one sentence, and nothing is lost", async () => {
     // The browser looks at its allowance when little is left of what it knew.
     const kept = [];
     const fill = async () => {
@@ -87,7 +88,7 @@ test("what opens the home, and where it is kept", async (t) => {
     assert.deepEqual(heard.slice(1, -1), kept);
   });
 
-  await t.test("a wipe leaves nothing to open", async () => {
+  await part("a wipe leaves nothing to open", async () => {
     const other = await tab(b, server);
     await other.until("s.phase === 'open'");
     await alice.call("wipe");

@@ -2,7 +2,7 @@
 // not fit. The server is set back to an older state, as a bad day may do.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, passphrase, register, serve, tab, terminal } from "./stage.mjs";
+import { browser, passphrase, register, serve, story, tab, terminal } from "./stage.mjs";
 
 /** Waits until the notes satisfy an expression with `all`, and returns them. */
 const notes = (who, condition, seconds = 30) =>
@@ -48,7 +48,8 @@ test("what is missing and who alarms stays until it is put away", async (t) => {
   await bob("send", "alice", "did you read that?");
 
   let opened;
-  await t.test("a name that leads to somebody else alarms, and is not believed", async () => {
+  const part = story(t);
+  await part("a name that leads to somebody else alarms, and is not believed", async () => {
     await alice.call("unlock", passphrase);
     opened = Date.now();
     await alice.until("s.connection.state === 'online'");
@@ -57,7 +58,7 @@ test("what is missing and who alarms stays until it is put away", async (t) => {
     assert.equal(all.find((n) => n.type === "key_changed").name, "carol");
   });
 
-  await t.test("a gap is told once a minute has brought nothing to fill it, with its count", async () => {
+  await part("a gap is told once a minute has brought nothing to fill it, with its count", async () => {
     await alice.page.waitForTimeout(61_000 - (Date.now() - opened)); // the core's own patience: nothing here moves its clock
     await alice.call("lock");
     await alice.call("unlock", passphrase);
@@ -67,7 +68,7 @@ test("what is missing and who alarms stays until it is put away", async (t) => {
     assert.ok(gap.from > 0 && gap.from <= gap.to && gap.account !== "", JSON.stringify(gap));
   });
 
-  await t.test("both are there after a reload, and after the browser ended", async () => {
+  await part("both are there after a reload, and after the browser ended", async () => {
     const was = await alice.call("notes");
     await alice.page.reload();
     await alice.until("s.phase === 'locked'");
@@ -82,7 +83,7 @@ test("what is missing and who alarms stays until it is put away", async (t) => {
     assert.deepEqual(await alice.call("notes"), was);
   });
 
-  await t.test("what is put away is gone in all tabs, and for good", async () => {
+  await part("what is put away is gone in all tabs, and for good", async () => {
     const other = await tab(b, server);
     await other.until("s.phase === 'open'");
     const all = await other.call("notes");

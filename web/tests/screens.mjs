@@ -72,14 +72,12 @@ export async function person(b, server, { language = "en", theme = "light", size
       await page.waitForFunction((language) => document.documentElement.lang === language, language);
       await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))));
     },
-    /** Presses Tab until what has the focus bears the name. */
+    /** Waits until something bears the name, and presses Tab until it has the focus. */
     async tabTo(name) {
+      await page.evaluate(() => (globalThis.named = (e) => (e?.getAttribute("aria-label") ?? e?.labels?.[0]?.textContent ?? e?.textContent ?? "").trim()));
+      await page.waitForFunction((name) => [...document.querySelectorAll("button, a, input, textarea, [tabindex]")].some((e) => named(e) === name), name);
       for (let i = 0; i < 60; i++) {
-        const here = await page.evaluate(() => {
-          const e = document.activeElement;
-          return (e?.getAttribute("aria-label") ?? e?.labels?.[0]?.textContent ?? e?.textContent ?? "").trim();
-        });
-        if (here === name) return;
+        if (await page.evaluate((name) => named(document.activeElement) === name, name)) return;
         await page.keyboard.press("Tab");
       }
       throw new Error(`the keyboard does not reach ${name}`);

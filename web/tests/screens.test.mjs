@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { people, person, show } from "./screens.mjs";
-import { passphrase, serve } from "./stage.mjs";
+import { passphrase, serve, story } from "./stage.mjs";
 
 const src = new URL("../src/", import.meta.url).pathname;
 
@@ -14,7 +14,8 @@ test("two people, through the screens alone", async (t) => {
   const jun = await person(second, server);
   const found = [];
 
-  await t.test("the first screen makes an account, and says what is wrong before", async () => {
+  const part = story(t, minji, jun);
+  await part("the first screen makes an account, and says what is wrong before", async () => {
     const { page } = minji;
     await page.getByRole("button", { name: "Create account" }).waitFor();
     found.push(...(await minji.portray("s1-welcome")));
@@ -45,7 +46,7 @@ test("two people, through the screens alone", async (t) => {
     await page.locator("[type=checkbox]:checked:enabled").waitFor();
   });
 
-  await t.test("the keyboard alone makes an account, finds a friend and writes", async () => {
+  await part("the keyboard alone makes an account, finds a friend and writes", async () => {
     const { page } = jun;
     await page.getByRole("button", { name: "Create account" }).waitFor();
     await jun.tabTo("Name");
@@ -56,6 +57,7 @@ test("two people, through the screens alone", async (t) => {
     await page.keyboard.type(passphrase);
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Conversations", exact: true }).waitFor();
+    await jun.until("s.connection.state === 'online'"); // nobody is looked up without a server
     await jun.tabTo("Friends");
     await page.keyboard.press("Enter");
     await jun.tabTo("Friend's name");
@@ -83,7 +85,7 @@ test("two people, through the screens alone", async (t) => {
     found.push(...(await jun.portray("s6-asking")));
   });
 
-  await t.test("a stranger waits until the other lets them in", async () => {
+  await part("a stranger waits until the other lets them in", async () => {
     const { page } = minji;
     await minji.go("Friends");
     await page.getByRole("button", { name: "Accept" }).waitFor();
@@ -103,7 +105,7 @@ test("two people, through the screens alone", async (t) => {
     await page.locator("article [data-state=delivered]").waitFor();
   });
 
-  await t.test("Enter while a syllable is composed never sends", async () => {
+  await part("Enter while a syllable is composed never sends", async () => {
     const { page, cdp } = minji;
     await minji.box().focus();
     for (const text of ["ㅇ", "아", "안", "안ㄴ", "안녀", "안녕"]) await cdp.send("Input.imeSetComposition", { text, selectionStart: text.length, selectionEnd: text.length });
@@ -122,7 +124,7 @@ test("two people, through the screens alone", async (t) => {
     assert.equal(await minji.line("안녕").count(), 1);
   });
 
-  await t.test("the up arrow edits, and what was done to a message shows on both sides", async () => {
+  await part("the up arrow edits, and what was done to a message shows on both sides", async () => {
     const { page } = jun;
     await jun.box().fill("Milk at nine");
     await page.keyboard.press("Enter");
@@ -171,7 +173,7 @@ test("two people, through the screens alone", async (t) => {
     assert.equal(await minji.line("Never mind").count(), 0);
   });
 
-  await t.test("a conversation is pinned, muted, and half written", async () => {
+  await part("a conversation is pinned, muted, and half written", async () => {
     const { page } = jun;
     await page.getByRole("button", { name: "More", exact: true }).click();
     await page.getByLabel("Keep at the top").check();
@@ -190,7 +192,7 @@ test("two people, through the screens alone", async (t) => {
     await jun.box().fill("");
   });
 
-  await t.test("answers, details, and the places of what is missing", async () => {
+  await part("answers, details, and the places of what is missing", async () => {
     const { page } = jun;
     await page.getByRole("button", { name: "Not now" }).click();
     await jun.line("안녕!").hover();
@@ -219,7 +221,7 @@ test("two people, through the screens alone", async (t) => {
     await page.getByText("Not sent").waitFor({ state: "detached" });
   });
 
-  await t.test("the safety number is compared, and refused where it differs", async () => {
+  await part("the safety number is compared, and refused where it differs", async () => {
     const { page } = jun;
     await page.getByRole("button", { name: "Safety number with minji" }).click();
     const shown = page.getByRole("list", { name: "Safety number" });
@@ -246,7 +248,7 @@ test("two people, through the screens alone", async (t) => {
     found.push(...(await jun.glimpse("s10-compared")));
   });
 
-  await t.test("settings, and what the server holds", async () => {
+  await part("settings, and what the server holds", async () => {
     const { page } = jun;
     await jun.go("Settings");
     await page.getByText("browser", { exact: false }).first().waitFor();
@@ -275,7 +277,7 @@ test("two people, through the screens alone", async (t) => {
     await page.getByRole("heading", { name: "Settings" }).waitFor();
   });
 
-  await t.test("a second tab says so, and offers what is newer without forcing it", async () => {
+  await part("a second tab says so, and offers what is newer without forcing it", async () => {
     await second.context.route(server.page + "/", (route) => (route.request().resourceType() === "fetch" ? route.fulfill({ body: "newer", contentType: "text/html" }) : route.fallback()));
     const other = await person(second, server);
     await other.page.getByText("A newer byre is ready").waitFor();
@@ -292,7 +294,7 @@ test("two people, through the screens alone", async (t) => {
     await second.context.unroute(server.page + "/");
   });
 
-  await t.test("without the server it says so, writes on, and sends when it is back", async () => {
+  await part("without the server it says so, writes on, and sends when it is back", async () => {
     const { page } = minji;
     await server.stop();
     await page.getByText("No connection. What you write is kept here").waitFor({ timeout: 40_000 });
@@ -310,7 +312,7 @@ test("two people, through the screens alone", async (t) => {
     await jun.line("written without a server").waitFor();
   });
 
-  await t.test("what can't go on says why, and what to do", async () => {
+  await part("what can't go on says why, and what to do", async () => {
     const { page } = minji;
     const real = await minji.run("return core.state");
     for (const [name, phase, more] of [["starting", "starting", {}], ["failed", "failed", { problem: { code: "damaged", text: "" } }], ["final", "open", { me: real.me, connection: { state: "offline", final: true, why: { code: "old_copy", text: "" } } }]]) {
@@ -344,7 +346,7 @@ test("two people, through the screens alone", async (t) => {
     await minji.honest("history");
   });
 
-  await t.test("keys that contradict each other are shouted", async () => {
+  await part("keys that contradict each other are shouted", async () => {
     await jun.pretend("friends", "honest.friends().then((all) => all.map((f) => ({ ...f, alarmed: true })))");
     await jun.asCore({ type: "friends" });
     await jun.page.getByRole("alert").getByText("contradict what was known").waitFor();
@@ -362,7 +364,7 @@ test("two people, through the screens alone", async (t) => {
     await toast.waitFor({ state: "detached" });
   });
 
-  await t.test("locking clears the screen, and only the passphrase opens it", async () => {
+  await part("locking clears the screen, and only the passphrase opens it", async () => {
     const { page } = jun;
     await jun.go("Lock");
     await page.getByRole("heading", { name: "byre is locked" }).waitFor();

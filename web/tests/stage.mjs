@@ -100,6 +100,21 @@ export async function serve(t, ...flags) {
   return s;
 }
 
+/** The parts of a story, in their order. After one that failed the others have no ground to stand on: they say so, and what failed says what the people of the story saw. */
+export function story(t, ...people) {
+  let ended;
+  return (name, part) =>
+    t.test(name, { skip: ended && `the story ended at: ${ended}` }, async (t) => {
+      try {
+        await part(t);
+      } catch (e) {
+        ended = name;
+        for (const [i, { page }] of people.entries()) e.message += `\n[screen ${i + 1}] ${(await page.evaluate(() => document.body.innerText).catch(String)).replaceAll("\n", " | ").slice(0, 600)}`;
+        throw e;
+      }
+    });
+}
+
 /** A terminal client with a home of its own. */
 export function terminal(t, server) {
   const home = folder(t);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, passphrase, register, serve, sync, tab, terminal } from "./stage.mjs";
+import { browser, passphrase, register, serve, story, sync, tab, terminal } from "./stage.mjs";
 
 const texts = (events) => events.filter((e) => e.event === "message").map((e) => e.text).sort();
 
@@ -13,7 +13,8 @@ test("tabs, and a server that goes", async (t) => {
   await first.until("s.phase === 'empty'");
   let second = await tab(b, server);
 
-  await t.test("what can't be asked twice says that it was broken off", async () => {
+  const part = story(t);
+  await part("what can't be asked twice says that it was broken off", async () => {
     await second.until("s.phase === 'empty'");
     const broken = assert.rejects(second.call("register", { name: "alice", passphrase }), { code: "restarted" });
     await new Promise((r) => setTimeout(r, 100)); // within the passphrase's second
@@ -25,7 +26,7 @@ test("tabs, and a server that goes", async (t) => {
     second = await tab(b, server);
   });
 
-  await t.test("a second tab works through the first, unasked", async () => {
+  await part("a second tab works through the first, unasked", async () => {
     const s = await second.until("s.phase === 'open'");
     assert.equal(s.leader, false);
     assert.equal((await first.state()).leader, true);
@@ -37,7 +38,7 @@ test("tabs, and a server that goes", async (t) => {
     assert.ok(told.slice(1).every(([, update]) => update));
   });
 
-  await t.test("the leading tab is closed in the middle of sends: each goes once", async () => {
+  await part("the leading tab is closed in the middle of sends: each goes once", async () => {
     // Begun and not waited for: some are asked before the tab goes, some while
     // nobody answers.
     const sent = second.run("return Promise.all(Array.from({ length: 30 }, (_, i) => new Promise((r) => setTimeout(r, i * 15)).then(() => core.send('bob', 'once ' + i))))");
@@ -51,7 +52,7 @@ test("tabs, and a server that goes", async (t) => {
     assert.deepEqual(texts(await sync(bob)), Array.from({ length: 30 }, (_, i) => "once " + i).sort());
   });
 
-  await t.test("a leader that is closed and a tab that opens in one moment", async () => {
+  await part("a leader that is closed and a tab that opens in one moment", async () => {
     first = await tab(b, server);
     await first.until("s.phase === 'open' && !s.leader");
     await second.page.close();
@@ -60,14 +61,14 @@ test("tabs, and a server that goes", async (t) => {
     await second.until("s.phase === 'open'");
   });
 
-  await t.test("lock holds in all tabs, and unlock opens in all", async () => {
+  await part("lock holds in all tabs, and unlock opens in all", async () => {
     await second.call("lock");
     await first.until("s.phase === 'locked'");
     await first.call("unlock", passphrase);
     await second.until("s.phase === 'open'");
   });
 
-  await t.test("locked stays locked when the leader goes", async () => {
+  await part("locked stays locked when the leader goes", async () => {
     const third = await tab(b, server);
     await third.until("s.phase === 'open'");
     await third.call("lock");
@@ -78,7 +79,7 @@ test("tabs, and a server that goes", async (t) => {
     first = third;
   });
 
-  await t.test("what is written without a server goes when it is back", async () => {
+  await part("what is written without a server goes when it is back", async () => {
     await second.until("s.connection.state === 'online'");
     await server.stop();
     const s = await second.until("s.connection.state !== 'online'");
@@ -95,7 +96,7 @@ test("tabs, and a server that goes", async (t) => {
     assert.deepEqual(texts(await sync(bob)), ["written offline"]);
   });
 
-  await t.test("a leader that closes while the server is away is followed all the same", async () => {
+  await part("a leader that closes while the server is away is followed all the same", async () => {
     await server.stop();
     await first.until("s.connection.state !== 'online'");
     const [goes, stays] = (await first.state()).leader ? [first, second] : [second, first];
@@ -112,7 +113,7 @@ test("tabs, and a server that goes", async (t) => {
     await second.until("s.phase === 'open'");
   });
 
-  await t.test("what is written offline outlives the browser", async () => {
+  await part("what is written offline outlives the browser", async () => {
     await server.stop();
     await second.until("s.connection.state !== 'online'");
     await first.call("send", "bob", "written before the end");

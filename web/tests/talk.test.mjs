@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { browser, passphrase, register, serve, sync, tab, terminal } from "./stage.mjs";
+import { browser, passphrase, register, serve, story, sync, tab, terminal } from "./stage.mjs";
 import { dump, stolen } from "./thief.mjs";
 
 test("a browser and a terminal talk, and the browser's files tell nothing of it", async (t) => {
@@ -17,14 +17,15 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
   const hear = () => alice.run("globalThis.keys = []; new BroadcastChannel('byre core').onmessage = (ev) => { if (ev.data.key) keys.push(ev.data.key); };");
   await hear();
 
-  await t.test("what can't be an account is refused with a code", async () => {
+  const part = story(t);
+  await part("what can't be an account is refused with a code", async () => {
     await assert.rejects(alice.call("register", { name: "a", passphrase }), { code: "name_bad" });
     await assert.rejects(alice.call("register", { name: "alicecanary", passphrase: "" }), { code: "passphrase_empty" });
     await assert.rejects(alice.call("register", { name: "bobcanary", passphrase }), { code: "name_taken" });
     await assert.rejects(alice.call("friends"), { code: "locked" });
   });
 
-  await t.test("an account is made, and its chain marks the device as a browser", async () => {
+  await part("an account is made, and its chain marks the device as a browser", async () => {
     const me = await alice.call("register", { name: "alicecanary", passphrase });
     assert.equal(me.name, "alicecanary");
     await alice.until("s.phase === 'open' && s.connection.state === 'online'");
@@ -33,7 +34,7 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
     await assert.rejects(alice.call("register", { name: "alice2", passphrase }), { code: "registered" });
   });
 
-  await t.test("messages go both ways", async () => {
+  await part("messages go both ways", async () => {
     await assert.rejects(alice.call("addFriend", "nobodycanary"), { code: "name_unknown" });
     assert.equal((await alice.call("addFriend", "bobcanary")).devices, 1);
     await assert.rejects(alice.call("send", "alicecanary", "x"), { code: "self" });
@@ -51,7 +52,7 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
     await alice.message("bobcanary", "canary 안녕 🐄", "m.devices[0].delivered");
   });
 
-  await t.test("the list counts what is unread, and drafts are kept", async () => {
+  await part("the list counts what is unread, and drafts are kept", async () => {
     const [c] = await alice.call("conversations");
     assert.deepEqual([c.name, c.messages, c.unread, c.last.text], ["bobcanary", 2, 1, "canary moo"]);
     await alice.call("markRead", c.room, 2);
@@ -60,7 +61,7 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
     assert.equal(await alice.call("draft", c.room), "canary draft");
   });
 
-  await t.test("history comes in pages", async () => {
+  await part("history comes in pages", async () => {
     const last = await alice.call("history", "bobcanary", { limit: 1 });
     assert.deepEqual([last.messages.map((m) => m.text), last.first, last.total], [["canary moo"], 1, 2]);
     const before = await alice.call("history", "bobcanary", { before: last.first, limit: 1 });
@@ -70,7 +71,7 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
     await assert.rejects(alice.call("history", "nobodycanary"), { code: "room_unknown" });
   });
 
-  await t.test("the safety number is the other side's", async () => {
+  await part("the safety number is the other side's", async () => {
     const mine = await alice.call("safety", "bobcanary");
     const theirs = JSON.parse(await bob("safety", "alicecanary", "--json"));
     assert.equal(mine.number, theirs.number);
@@ -78,12 +79,12 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
     assert.ok((await alice.call("friends"))[0].confirmed);
   });
 
-  await t.test("the server tells what it holds", async () => {
+  await part("the server tells what it holds", async () => {
     const held = await alice.call("held");
     assert.ok(held.some((h) => h.kind === "name" && h.text === "alicecanary"));
   });
 
-  await t.test("a reload locks, and a wrong passphrase does not open", async () => {
+  await part("a reload locks, and a wrong passphrase does not open", async () => {
     const keys = await alice.run("return keys");
     await alice.page.reload();
     await hear();
@@ -101,7 +102,7 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
     t.keys = keys;
   });
 
-  await t.test("what is deleted opens with nothing that is left", async () => {
+  await part("what is deleted opens with nothing that is left", async () => {
     await alice.call("unlock", passphrase);
     const homeKey = Buffer.from((await alice.run("return keys")).at(-1), "base64");
     const doomed = await alice.call("send", "bobcanary", "canary doomed");
@@ -129,7 +130,7 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
     await alice.call("lock");
   });
 
-  await t.test("the profile's files hold no text, name or key", async () => {
+  await part("the profile's files hold no text, name or key", async () => {
     // What this search would find: a second database with the words in plain.
     await alice.run(
       `await new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, passphrase, register, serve, sync, tab, terminal } from "./stage.mjs";
+import { browser, passphrase, register, serve, story, sync, tab, terminal } from "./stage.mjs";
 
 const texts = (events) => events.filter((e) => e.event === "message").map((e) => e.text).sort();
 
@@ -23,14 +23,15 @@ test("a newer byre is offered and never forced", async (t) => {
   await old.call("setDraft", room, "half a mess");
   const newer = await tab(b, server);
 
-  await t.test("the old tab learns of it from the new one, and goes on", async () => {
+  const part = story(t);
+  await part("the old tab learns of it from the new one, and goes on", async () => {
     await old.until("s.update");
     await old.call("send", "bob", "by the old tab, after the release");
     await old.message("bob", "by the old tab, after the release", "!m.queued");
     assert.equal(await old.call("draft", room), "half a mess");
   });
 
-  await t.test("the new tab works through the old core, and is not told to reload", async () => {
+  await part("the new tab works through the old core, and is not told to reload", async () => {
     const s = await newer.until("s.phase === 'open'");
     assert.deepEqual([s.leader, s.update], [false, false]);
     await newer.call("send", "bob", "by the new tab");
@@ -38,7 +39,7 @@ test("a newer byre is offered and never forced", async (t) => {
     assert.equal((await newer.state()).update, false);
   });
 
-  await t.test("an old tab works through the new core", async () => {
+  await part("an old tab works through the new core", async () => {
     server.release(false);
     const late = await tab(b, server);
     server.release();
@@ -52,7 +53,7 @@ test("a newer byre is offered and never forced", async (t) => {
     assert.deepEqual(texts(await sync(bob)), ["before the release", "by an old tab through the new core", "by the new tab", "by the old tab, after the release"]);
   });
 
-  await t.test("a tab and a core that do not understand each other say so", async () => {
+  await part("a tab and a core that do not understand each other say so", async () => {
     const ask = (dialect) => newer.run(
       `const channel = new BroadcastChannel("byre core");
        const answer = new Promise((r) => { channel.onmessage = (ev) => { if (ev.data.kind === "answer" && ev.data.tab === "of another time") r(ev.data); }; });
@@ -62,7 +63,7 @@ test("a newer byre is offered and never forced", async (t) => {
     assert.equal((await ask(1_000_000)).code, "other_tab");
   });
 
-  await t.test("after the reload it is the new one, with the draft", async () => {
+  await part("after the reload it is the new one, with the draft", async () => {
     assert.equal(loads, 0, "something reloaded by itself");
     const again = await tab(b, server);
     const s = await again.until("s.phase === 'open'");
