@@ -134,18 +134,20 @@ func (e *engine) with(ctx context.Context, fn func(*session) error) error {
 	return fn(s)
 }
 
+func (s *session) settled() bool { return s.drained && s.idle && s.open == 0 }
+
 // settle waits until everything that waited is read and everything that can be
 // sent is answered.
 func (s *session) settle(ctx context.Context) error {
 	for {
-		rung := s.bell.Next()
-		var settled bool
+		rung, settled := s.bell.Next(), false
 		if err := s.look(ctx, func(tx *txn) error {
 			if s.gone {
 				return firstError(context.Cause(s.ctx), ErrOffline)
 			}
-			// Behind what the steps before this one in its batch begin at its end.
-			tx.then(func() { settled = s.drained && s.idle && s.open == 0 })
+			// At the batch's end too: there begins what the steps before this one begin.
+			now := s.settled()
+			tx.then(func() { settled = now && s.settled() })
 			return nil
 		}); err != nil || settled {
 			return err

@@ -122,7 +122,7 @@ export function terminal(t, server) {
   const byre = (...args) =>
     new Promise((resolve, reject) => {
       execFile(join(bin, "byre"), args, { env, timeout: 60_000, maxBuffer: 64 << 20 }, (err, stdout, stderr) => {
-        if (err) reject(new Error(`byre ${args.join(" ")}: ${err.message}\n${stderr}`));
+        if (err) reject(new Error(`byre ${args.join(" ").slice(0, 200)}: ${err.code}\n${stdout.slice(0, 600)}${stderr}`));
         else resolve(stdout);
       });
     });
