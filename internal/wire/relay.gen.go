@@ -39,7 +39,7 @@ const (
 	FailureUnspecified FailureCode = 0
 	// The frame or request can't be read, or breaks a rule of the protocol.
 	FailureMalformed FailureCode = 1
-	// Only Register and SignIn may come before a sign-in.
+	// This request may not come before a sign-in.
 	FailureNotSignedIn FailureCode = 2
 	// The signature, account or device of a sign-in does not hold.
 	FailureSignInRefused FailureCode = 3
@@ -63,6 +63,11 @@ const (
 	FailureWork FailureCode = 16
 	// The name looks like another account's.
 	FailureNameAlike FailureCode = 17
+	// No device waits at this place: it was never opened, or is closed, or has run
+	// out.
+	FailureLinkUnknown FailureCode = 18
+	// Something else stands there: another device uses the same code.
+	FailureLinkTaken FailureCode = 19
 )
 
 // String returns the value's word, or its number if it is not known.
@@ -104,6 +109,10 @@ func (e FailureCode) String() string {
 		return "work"
 	case FailureNameAlike:
 		return "name alike"
+	case FailureLinkUnknown:
+		return "link unknown"
+	case FailureLinkTaken:
+		return "link taken"
 	}
 	return fmt.Sprintf("FailureCode(%d)", int32(e))
 }
@@ -290,7 +299,7 @@ type Hello struct {
 	ProtocolMin uint32
 	ProtocolMax uint32
 	// features are bits; unknown ones are ignored. Bit 0: the relay knows
-	// Send.withdraw and Withdraw.
+	// Send.withdraw and Withdraw. Bit 1: it knows OpenLink and what belongs to it.
 	Features uint64
 	// server_key is the Ed25519 identity that clients pin (32 bytes).
 	ServerKey []byte
@@ -379,7 +388,7 @@ func (m Hello) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m Hello) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// RequestBody is what Body of [Request] can hold: *[Register], *[SignIn], *[LookUp], *[ReadChain], *[AppendChain], *[PublishKeyPackages], *[ClaimKeyPackages], *[SetAudience], *[Send], *[Ack], *[AckGap], *[AppendEpoch], *[ReadEpoch], *[ReadHeld], *[Withdraw].
+// RequestBody is what Body of [Request] can hold: *[Register], *[SignIn], *[LookUp], *[ReadChain], *[AppendChain], *[PublishKeyPackages], *[ClaimKeyPackages], *[SetAudience], *[Send], *[Ack], *[AckGap], *[AppendEpoch], *[ReadEpoch], *[ReadHeld], *[Withdraw], *[OpenLink], *[MeetLink], *[PostLink], *[CloseLink].
 //
 //sumtype:decl
 type RequestBody interface {
@@ -402,6 +411,10 @@ func (*AppendEpoch) isRequestBody()        {}
 func (*ReadEpoch) isRequestBody()          {}
 func (*ReadHeld) isRequestBody()           {}
 func (*Withdraw) isRequestBody()           {}
+func (*OpenLink) isRequestBody()           {}
+func (*MeetLink) isRequestBody()           {}
+func (*PostLink) isRequestBody()           {}
+func (*CloseLink) isRequestBody()          {}
 
 // Request is asked by a device and answered by one Response of the same id.
 type Request struct {
@@ -444,6 +457,14 @@ func (m *Request) EncodedLen() (n int) {
 		n += lenHead(15, v.EncodedLen())
 	case *Withdraw:
 		n += lenHead(16, v.EncodedLen())
+	case *OpenLink:
+		n += lenHead(17, v.EncodedLen())
+	case *MeetLink:
+		n += lenHead(18, v.EncodedLen())
+	case *PostLink:
+		n += lenHead(19, v.EncodedLen())
+	case *CloseLink:
+		n += lenHead(20, v.EncodedLen())
 	}
 	return n
 }
@@ -482,6 +503,14 @@ func (m *Request) Append(b []byte) []byte {
 		b = v.Append(appendHead(b, 15, v.EncodedLen()))
 	case *Withdraw:
 		b = v.Append(appendHead(b, 16, v.EncodedLen()))
+	case *OpenLink:
+		b = v.Append(appendHead(b, 17, v.EncodedLen()))
+	case *MeetLink:
+		b = v.Append(appendHead(b, 18, v.EncodedLen()))
+	case *PostLink:
+		b = v.Append(appendHead(b, 19, v.EncodedLen()))
+	case *CloseLink:
+		b = v.Append(appendHead(b, 20, v.EncodedLen()))
 	}
 	return b
 }
@@ -608,6 +637,34 @@ func (m *Request) merge(b []byte, parts *int) error {
 			v, ok := m.Body.(*Withdraw)
 			if !ok {
 				v = new(Withdraw)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 17<<3 | wireLength:
+			v, ok := m.Body.(*OpenLink)
+			if !ok {
+				v = new(OpenLink)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 18<<3 | wireLength:
+			v, ok := m.Body.(*MeetLink)
+			if !ok {
+				v = new(MeetLink)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 19<<3 | wireLength:
+			v, ok := m.Body.(*PostLink)
+			if !ok {
+				v = new(PostLink)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 20<<3 | wireLength:
+			v, ok := m.Body.(*CloseLink)
+			if !ok {
+				v = new(CloseLink)
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
@@ -810,7 +867,7 @@ func (m Response) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m Response) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// PushBody is what Body of [Push] can hold: *[Deliver], *[Drained], *[Superseded].
+// PushBody is what Body of [Push] can hold: *[Deliver], *[Drained], *[Superseded], *[LinkArrived], *[LinkTaken], *[LinkClosed].
 //
 //sumtype:decl
 type PushBody interface {
@@ -818,9 +875,12 @@ type PushBody interface {
 	isPushBody()
 }
 
-func (*Deliver) isPushBody()    {}
-func (*Drained) isPushBody()    {}
-func (*Superseded) isPushBody() {}
+func (*Deliver) isPushBody()     {}
+func (*Drained) isPushBody()     {}
+func (*Superseded) isPushBody()  {}
+func (*LinkArrived) isPushBody() {}
+func (*LinkTaken) isPushBody()   {}
+func (*LinkClosed) isPushBody()  {}
 
 // Push is said by the relay unasked.
 type Push struct {
@@ -836,6 +896,12 @@ func (m *Push) EncodedLen() (n int) {
 		n += lenHead(2, v.EncodedLen())
 	case *Superseded:
 		n += lenHead(3, v.EncodedLen())
+	case *LinkArrived:
+		n += lenHead(4, v.EncodedLen())
+	case *LinkTaken:
+		n += lenHead(5, v.EncodedLen())
+	case *LinkClosed:
+		n += lenHead(6, v.EncodedLen())
 	}
 	return n
 }
@@ -849,6 +915,12 @@ func (m *Push) Append(b []byte) []byte {
 		b = v.Append(appendHead(b, 2, v.EncodedLen()))
 	case *Superseded:
 		b = v.Append(appendHead(b, 3, v.EncodedLen()))
+	case *LinkArrived:
+		b = v.Append(appendHead(b, 4, v.EncodedLen()))
+	case *LinkTaken:
+		b = v.Append(appendHead(b, 5, v.EncodedLen()))
+	case *LinkClosed:
+		b = v.Append(appendHead(b, 6, v.EncodedLen()))
 	}
 	return b
 }
@@ -889,6 +961,27 @@ func (m *Push) merge(b []byte, parts *int) error {
 			v, ok := m.Body.(*Superseded)
 			if !ok {
 				v = new(Superseded)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 4<<3 | wireLength:
+			v, ok := m.Body.(*LinkArrived)
+			if !ok {
+				v = new(LinkArrived)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 5<<3 | wireLength:
+			v, ok := m.Body.(*LinkTaken)
+			if !ok {
+				v = new(LinkTaken)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 6<<3 | wireLength:
+			v, ok := m.Body.(*LinkClosed)
+			if !ok {
+				v = new(LinkClosed)
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
