@@ -19,7 +19,7 @@ import (
 // limited are the packages whose limits docs/operate/limits.md lists: those at
 // which somebody else's bytes arrive.
 var limited = []string{
-	"internal/relay", "internal/relay/mailbox", "internal/relay/directory", "internal/relay/epochlog",
+	"internal/relay", "internal/relay/mailbox", "internal/relay/directory", "internal/relay/epochlog", "internal/relay/meeting",
 	"internal/server", "internal/server/socket", "internal/server/gate", "internal/server/control",
 	"internal/transport", "internal/client/line", "internal/devchain", "internal/store",
 	"internal/wire", "internal/room", "internal/client", "internal/client/inbox", "internal/client/outbox", "internal/client/requests",
@@ -40,6 +40,7 @@ var unlisted = map[string]string{
 	"internal/devchain algorithmsV1":      "a set of ids",
 	"internal/devchain boxKeySize":        "the size of a key",
 	"internal/devchain saltSize":          "the size of a salt",
+	"internal/relay featureLinking":       "a bit",
 	"internal/relay featureWithdraw":      "a bit",
 	"internal/relay protocolMin":          "a version",
 	"internal/relay protocolMax":          "a version",
@@ -47,6 +48,8 @@ var unlisted = map[string]string{
 	"internal/relay/epochlog HandleSize":  "the size of a handle",
 	"internal/relay/epochlog pageSize":    "the size that a long log is cut into",
 	"internal/relay/mailbox WithdrawSize": "the size of a handle",
+	"internal/relay/meeting PlaceSize":    "the size of a name",
+	"internal/relay/meeting slots":        "how many messages linking has",
 	"internal/relay/mailbox headSize":     "the size of a record's head",
 	"internal/relay/mailbox plainHead":    "as above",
 	"internal/server/control maxBlock":    "the size that a long answer is cut into",

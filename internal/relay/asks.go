@@ -2,12 +2,12 @@ package relay
 
 import (
 	"crypto/subtle"
-	"fmt"
+	"errors"
 	"math"
-	"slices"
 
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/audience"
 	"github.com/byre-messenger/byre/internal/relay/directory"
 	"github.com/byre-messenger/byre/internal/relay/limit"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -152,70 +152,37 @@ func (s *Session) stranger(of ident.AccountID, known *wire.Target) (bool, error)
 	if known == nil {
 		return true, nil
 	}
-	t, err := s.relay.targets([]wire.Target{*known})
+	t, err := audience.Read([]wire.Target{*known}, &s.relay.records)
 	if err != nil {
 		return true, nil //nolint:nilerr // a stranger who makes something up
 	}
-	found, err := s.relay.directory.Devices(s.relay.life, []ident.DeviceID{t[0].device})
+	found, err := s.relay.directory.Devices(s.relay.life, []ident.DeviceID{t[0].Device})
 	if err != nil {
 		return true, err
 	}
 	d := found[0]
-	if t[0].request || d == nil || !d.Active || d.Account != of || subtle.ConstantTimeCompare(t[0].hash[:], d.Hash[:]) != 1 {
+	if t[0].Request || d == nil || !d.Active || d.Account != of || subtle.ConstantTimeCompare(t[0].Hash[:], d.Hash[:]) != 1 {
 		return true, nil
 	}
 	ok, _ := s.relay.claims.Take(s.relay.cfg.Clock.Now(), claimBy{s.account, of}, 1)
 	return !ok, nil
 }
 
-// audience is a set of targets that a connection uploaded.
-type audience struct{ targets []target }
-
 func (s *Session) setAudience(id uint64, m *wire.SetAudience) {
-	if m.Audience == 0 {
-		s.fail(id, wire.FailureMalformed, "an audience has a number that is not 0")
+	if err := s.sets.Change(m, s.relay.cfg.Limits.AudienceTargets, &s.relay.records); err != nil {
+		s.notReached(id, err)
 		return
-	}
-	add, err := s.relay.targets(m.Add)
-	if err != nil {
-		s.fail(id, wire.FailureMalformed, err.Error())
-		return
-	}
-	old := s.sets[m.Audience]
-	next := &audience{}
-	if old != nil && !m.Reset {
-		next.targets = slices.Clone(old.targets)
-	}
-	gone := map[ident.DeviceID]bool{}
-	for _, d := range m.Remove {
-		dev, err := ident.DeviceIDFrom(d)
-		if err != nil {
-			s.fail(id, wire.FailureMalformed, "a device id has 16 bytes")
-			return
-		}
-		gone[dev] = true
-	}
-	for _, t := range add {
-		gone[t.device] = true // added anew, with the token that holds now
-	}
-	next.targets = slices.DeleteFunc(next.targets, func(t target) bool { return gone[t.device] })
-	next.targets = append(next.targets, add...)
-	size := s.setSize + len(next.targets)
-	if old != nil {
-		size -= len(old.targets)
-	}
-	if size > s.relay.cfg.Limits.AudienceTargets {
-		s.fail(id, wire.FailureTooLarge, fmt.Sprintf("the audiences of a connection have at most %d targets", s.relay.cfg.Limits.AudienceTargets))
-		return
-	}
-	if s.sets == nil {
-		s.sets = map[uint64]*audience{}
-	}
-	s.setSize = size
-	if s.sets[m.Audience] = next; len(next.targets) == 0 {
-		delete(s.sets, m.Audience)
 	}
 	s.respond(id, &wire.Done{})
+}
+
+// notReached refuses a request for whom it was to reach.
+func (s *Session) notReached(id uint64, err error) {
+	code := wire.FailureMalformed
+	if _, many := errors.AsType[audience.TooManyError](err); many {
+		code = wire.FailureTooLarge
+	}
+	s.fail(id, code, err.Error())
 }
 
 // spend takes bytes x targets from the account's bucket, or refuses.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/audience"
 	"github.com/byre-messenger/byre/internal/relay/directory"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
 	"github.com/byre-messenger/byre/internal/relay/session"
@@ -90,14 +91,14 @@ func (b *box) stored(flights []*mailbox.Flight, sealed []mailbox.Sealed, err err
 
 // arrive hands an envelope to the mailbox if the target has its delivery token,
 // or to its request box. It returns the flight where the caller stores it.
-func (b *box) arrive(now time.Time, to *target, a mailbox.Arrival) (f *mailbox.Flight) {
+func (b *box) arrive(now time.Time, to *audience.Target, a mailbox.Arrival) (f *mailbox.Flight) {
 	b.with(func(m *mailbox.Mailbox, fx mailbox.Effects) {
 		switch {
-		case to.request:
+		case to.Request:
 			f = b.request(now, m, a, fx)
 		case !b.known || !b.active:
 			fx.Answer(a.Ticket, wire.OutcomeGone)
-		case subtle.ConstantTimeCompare(to.hash[:], b.hash[:]) != 1:
+		case subtle.ConstantTimeCompare(to.Hash[:], b.hash[:]) != 1:
 			fx.Answer(a.Ticket, wire.OutcomeRefused)
 		default:
 			f = m.Arrive(now, a, fx)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/audience"
 	"github.com/byre-messenger/byre/internal/relay/epochlog"
 	"github.com/byre-messenger/byre/internal/relay/limit"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
@@ -108,7 +109,7 @@ func (s *Session) appendEpoch(id uint64, m *wire.AppendEpoch) {
 }
 
 // fanOut admits the append and carries it out.
-func (p *appending) fanOut(m *wire.AppendEpoch, size int, targets []target, boxes []*box) {
+func (p *appending) fanOut(m *wire.AppendEpoch, size int, targets []audience.Target, boxes []*box) {
 	s := p.session
 	entry, err := s.relay.epochs.Seal(p.handle, p.after, m.Commit)
 	if err != nil {

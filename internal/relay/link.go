@@ -28,7 +28,8 @@ const (
 	Superseded
 	// Removed: the account's chain removed the device.
 	Removed
-	// NotSignedIn: 30 seconds went by without a sign-in.
+	// NotSignedIn: 30 seconds went by without a sign-in, or six minutes where the
+	// device has met another one.
 	NotSignedIn
 	// Failed: the relay could not read or write what the session needs.
 	Failed
@@ -46,7 +47,7 @@ func (r Reason) String() string {
 	case Removed:
 		return "this device was removed from its account"
 	case NotSignedIn:
-		return "no sign-in came within 30 seconds"
+		return "no sign-in came in time"
 	case Failed:
 		return "the server can't read or write its data, try again later"
 	case Stopping:

@@ -25,6 +25,7 @@ import (
 	"github.com/byre-messenger/byre/internal/relay/gate"
 	"github.com/byre-messenger/byre/internal/relay/limit"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
+	"github.com/byre-messenger/byre/internal/relay/meeting"
 	"github.com/byre-messenger/byre/internal/relay/rush"
 	"github.com/byre-messenger/byre/internal/relay/sealer"
 	"github.com/byre-messenger/byre/internal/relay/steady"
@@ -64,6 +65,7 @@ type Relay struct {
 	// commitBytes bounds what an account's commits take of the disk.
 	commitBytes limit.Buckets[ident.AccountID]
 	newcomers   rush.Count
+	places      meeting.Places
 	seed        maphash.Seed // of the numbers that stand for senders
 
 	mu       sync.Mutex
@@ -184,6 +186,7 @@ func (r *Relay) Run(ctx context.Context) {
 		if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
 			r.cfg.Log.ErrorContext(ctx, "what expired can't be dropped", slog.Any("err", err))
 		}
+		r.places.Tick(r.cfg.Clock.Ran())
 		if r.calm.Look(r.counters.opened.Load()) {
 			debug.FreeOSMemory() // hundredths of a second for ten thousand sessions
 		}

@@ -2,15 +2,13 @@ package relay
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
 
 	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/audience"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
-	"github.com/byre-messenger/byre/internal/relay/session"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -19,56 +17,20 @@ var sizes = []int{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10}
 
 const maxMessage = 64 << 10
 
-var errTarget = errors.New("a target is a device id of 16 bytes and a token of 16 bytes or none")
-
-// target is one mailbox and the right to write to it, as asked.
-type target struct {
-	device ident.DeviceID
-	tag    mailbox.Tag
-	hash   [session.HashSize]byte // of the token
-	// request: there is no token; it goes into the request box.
-	request bool
-}
-
-func (r *Relay) targets(in []wire.Target) ([]target, error) {
-	out := make([]target, len(in))
-	for i, t := range in {
-		dev, err := ident.DeviceIDFrom(t.Device)
-		if err != nil || len(t.Token) != session.TokenSize && len(t.Token) != 0 {
-			return nil, errTarget
-		}
-		out[i] = target{dev, r.records.Tag(dev[:]), sha256.Sum256(t.Token), len(t.Token) == 0}
-	}
-	return out, nil
-}
-
 // goal returns the targets of a request: those named and those of an audience.
-func (s *Session) goal(id uint64, named []wire.Target, set uint64) ([]target, bool) {
-	out, err := s.relay.targets(named)
+func (s *Session) goal(id uint64, named []wire.Target, set uint64) ([]audience.Target, bool) {
+	out, err := s.sets.Of(named, set, s.relay.cfg.Limits.Targets, &s.relay.records)
 	if err != nil {
-		s.fail(id, wire.FailureMalformed, err.Error())
-		return nil, false
+		s.notReached(id, err)
 	}
-	if set != 0 {
-		a := s.sets[set]
-		if a == nil {
-			s.fail(id, wire.FailureMalformed, "this connection has no such audience")
-			return nil, false
-		}
-		out = append(out, a.targets...)
-	}
-	if limit := s.relay.cfg.Limits.Targets; len(out) > limit {
-		s.fail(id, wire.FailureTooLarge, fmt.Sprintf("one request reaches at most %d devices", limit))
-		return nil, false
-	}
-	return out, true
+	return out, err == nil
 }
 
 // asking is a request that waits for the outcomes of its targets.
 type asking struct {
 	session  *Session
 	size     int
-	targets  []target
+	targets  []audience.Target
 	outcomes []wire.Outcome
 	left     atomic.Int64
 	done     func([]wire.DeviceOutcome) // called once, when all are known
@@ -76,7 +38,7 @@ type asking struct {
 
 // asking returns a request that begin admitted. Besides the targets it waits
 // for one release, by whoever hands the envelopes out.
-func (s *Session) asking(size int, targets []target, done func([]wire.DeviceOutcome)) *asking {
+func (s *Session) asking(size int, targets []audience.Target, done func([]wire.DeviceOutcome)) *asking {
 	a := &asking{session: s, size: size, targets: targets, outcomes: make([]wire.Outcome, len(targets)), done: done}
 	a.left.Store(int64(len(targets)) + 1)
 	return a
@@ -94,7 +56,7 @@ func (a *asking) release() {
 	}
 	out := make([]wire.DeviceOutcome, len(a.targets))
 	for i := range a.targets {
-		out[i] = wire.DeviceOutcome{Device: a.targets[i].device[:], Outcome: a.outcomes[i]}
+		out[i] = wire.DeviceOutcome{Device: a.targets[i].Device[:], Outcome: a.outcomes[i]}
 	}
 	a.session.done(a.size)
 	a.done(out)
@@ -186,11 +148,11 @@ func fits(size int, handshake bool) bool {
 
 // boxes returns the mailboxes of targets, pinned, with what the directory says
 // of their devices.
-func (r *Relay) boxes(targets []target) ([]*box, error) {
+func (r *Relay) boxes(targets []audience.Target) ([]*box, error) {
 	boxes := make([]*box, len(targets))
 	var missing []int
 	for i, t := range targets {
-		boxes[i] = r.router.find(t.tag)
+		boxes[i] = r.router.find(t.Tag)
 		if !boxes[i].isKnown() {
 			missing = append(missing, i)
 		}
@@ -200,7 +162,7 @@ func (r *Relay) boxes(targets []target) ([]*box, error) {
 	}
 	ids := make([]ident.DeviceID, len(missing))
 	for i, at := range missing {
-		ids[i] = targets[at].device
+		ids[i] = targets[at].Device
 	}
 	devices, err := r.directory.Devices(r.life, ids)
 	if err != nil {

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/relay/audience"
 	"github.com/byre-messenger/byre/internal/relay/limit"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
+	"github.com/byre-messenger/byre/internal/relay/meeting"
 	"github.com/byre-messenger/byre/internal/relay/session"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -36,8 +38,7 @@ type Session struct {
 	device   ident.DeviceID
 	sender   uint32 // stands for the account where envelopes are counted
 	asks     limit.Bucket
-	sets     map[uint64]*audience
-	setSize  int // targets in all sets
+	sets     audience.Sets
 
 	open      atomic.Int64 // Sends that are not answered
 	openBytes atomic.Int64
@@ -61,7 +62,7 @@ func (r *Relay) Open(link Link) *Session {
 	r.sessions[s] = struct{}{}
 	r.mu.Unlock()
 	s.write(&wire.Hello{
-		ProtocolMin: protocolMin, ProtocolMax: protocolMax, Features: featureWithdraw, ServerKey: r.serverKey, Nonce: s.challenge.Nonce[:],
+		ProtocolMin: protocolMin, ProtocolMax: protocolMax, Features: featureWithdraw | featureLinking, ServerKey: r.serverKey, Nonce: s.challenge.Nonce[:],
 		RetentionHours: uint32(r.cfg.Retention / time.Hour),              //nolint:gosec // at most 72
 		Registration:   r.cfg.Registration, RegisterWork: uint32(s.work), //nolint:gosec // at most 26
 	})
@@ -79,13 +80,23 @@ func (r *Relay) Open(link Link) *Session {
 // grace is the time until sign-in. The timers keep it to its end: a session that
 // is gone before must not stay in memory with its connection, or whoever
 // reconnects a thousand times a second fills it.
-type grace struct{ session atomic.Pointer[Session] }
+type grace struct {
+	session atomic.Pointer[Session]
+	more    bool // it was given more time: of the timers alone
+}
 
 // Due implements [timer.Timed].
-func (g *grace) Due(time.Time) {
-	if s := g.session.Load(); s != nil {
-		s.expire()
+func (g *grace) Due(now time.Time) {
+	s := g.session.Load()
+	if s == nil {
+		return
 	}
+	if !g.more && s.relay.places.Met(line{s}) {
+		g.more = true
+		s.relay.timers.Add(now.Add(meeting.Lifetime-signInTimeout), g)
+		return
+	}
+	s.expire()
 }
 
 // expire ends the session if it has not signed in by now.
@@ -150,6 +161,9 @@ func (s *Session) handle(req *wire.Request) {
 	case *wire.SignIn:
 		s.signIn(req.Id, m)
 		return
+	case *wire.MeetLink, *wire.PostLink:
+		s.meeting(req)
+		return
 	default:
 		if !s.signedIn {
 			s.fail(req.Id, wire.FailureNotSignedIn, "sign in first")
@@ -179,7 +193,9 @@ func (s *Session) handle(req *wire.Request) {
 		s.readEpoch(req.Id, m)
 	case *wire.ReadHeld:
 		s.readHeld(req.Id)
-	case nil, *wire.Register, *wire.LookUp, *wire.SignIn, *wire.Ack:
+	case *wire.OpenLink, *wire.CloseLink:
+		s.meeting(req)
+	case nil, *wire.Register, *wire.LookUp, *wire.SignIn, *wire.Ack, *wire.MeetLink, *wire.PostLink:
 		s.fail(req.Id, wire.FailureMalformed, "the server does not know this request; it may be older than this device")
 	}
 }
@@ -238,6 +254,7 @@ func (s *Session) Closed() {
 	if s.grace != nil {
 		s.grace.session.Store(nil)
 	}
+	s.relay.places.Leave(line{s})
 	s.relay.counters.connections.Add(-1)
 	s.relay.mu.Lock()
 	delete(s.relay.sessions, s)

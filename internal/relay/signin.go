@@ -59,6 +59,7 @@ func (s *Session) signIn(id uint64, m *wire.SignIn) {
 	// 3. What is past its time is dropped before it could be delivered.
 	b.expire()
 	// 4. The mailbox changes hands, in memory.
+	s.relay.places.Leave(line{s})
 	s.attach(id, b, in, stock, gap)
 }
 

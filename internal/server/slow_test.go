@@ -54,7 +54,7 @@ func TestSlowPeersGoAway(t *testing.T) {
 		"never signs in": {func(e *edge, end func(time.Time)) {
 			c := e.mustCall("203.0.113.9")
 			began := time.Now()
-			if code, text, err := c.end(); code != 4003 || text != "no sign-in came within 30 seconds" {
+			if code, text, err := c.end(); code != 4003 || text != "no sign-in came in time" {
 				e.t.Errorf("ended with %d, %q, %v", code, text, err)
 			}
 			c.leaves()
