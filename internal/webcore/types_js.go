@@ -2,7 +2,6 @@ package webcore
 
 import (
 	"context"
-	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
@@ -100,7 +99,7 @@ func messageOf(m client.Message) *message {
 		ID: m.ID.String(), Room: roomText(m.Room), Position: int64(m.Position), To: m.To, //nolint:gosec // no room has 2^63
 		From: m.From.String(), FromName: m.FromName, Device: m.Device.String(), Own: m.Own,
 		Text: m.Text, Newer: m.Newer, ReplyTo: messageText(m.ReplyTo),
-		SentAt: m.SentAt.UnixMilli(), ReadAt: m.ReadAt.UnixMilli(), Path: string(m.Path), Waited: m.Waited.Milliseconds(),
+		SentAt: millis(m.SentAt), ReadAt: m.ReadAt.UnixMilli(), Path: string(m.Path), Waited: m.Waited.Milliseconds(),
 		Devices: []outcome{}, Queued: m.Queued, Problem: m.Problem,
 		Deleted: m.Deleted, Everywhere: m.Everywhere, Edited: m.Edited, Reactions: []reaction{}, Disappears: m.Disappears.Milliseconds(),
 	}
@@ -152,13 +151,6 @@ func heldOf(h client.HeldItem) held {
 		out.Device = h.Device.String()
 	}
 	return out
-}
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }
 
 func roomText(id ident.RoomID) string {
