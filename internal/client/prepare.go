@@ -99,13 +99,13 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 func (tx *txn) propose(t *talk, g *groupState, c groups.Change) (*groupState, error) {
 	own, box := tx.own().Chain, tx.welcomeBox(t)
 	if g != nil {
-		return g, g.Propose(tx.Tx, own, c, box)
+		return g, g.Propose(tx.Tx, own, c, box, tx.now)
 	}
 	made, err := tx.mls().Create(own, t.Room, tx.suite(), tx.now)
 	if err != nil {
 		return nil, err
 	}
-	if err := made.Propose(tx.Tx, own, c, box); err != nil {
+	if err := made.Propose(tx.Tx, own, c, box, tx.now); err != nil {
 		return nil, err
 	}
 	return tx.adoptGroup(t, made), nil

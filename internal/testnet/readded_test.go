@@ -21,6 +21,9 @@ type takesOut struct {
 	first, second [][]byte // Welcome and message
 	handle        []byte
 	removal       []byte
+	// Instead of the removal: a commit that puts her leaf of before in the place
+	// of the one that she has, and a message of the epoch that it would end.
+	replacement, goesOn []byte
 }
 
 // listedPC is a device of bob's that the test runs itself.
@@ -56,7 +59,7 @@ func takeOut(t *testing.T, me *account.Me, chain devchain.Chain, alice ident.Acc
 		}
 	}
 	now := time.Now()
-	leaf := &group.LeafOptions{Extensions: me.LeafExtensions(chain), Supports: account.Supports()}
+	leaf := &group.LeafOptions{Extensions: me.LeafExtensions(chain, account.LeafNumber(0, now)), Supports: account.Supports()}
 	g, err := group.Create(group.CreateOptions{
 		Suite: k.Suite(), GroupID: bytes.Repeat([]byte{8}, 32), Identity: me.Identity(), Signer: me.Leaf,
 		LeafExtensions: leaf.Extensions, GroupExtensions: account.Direct(me.Account, alice).Extensions(),
@@ -64,28 +67,31 @@ func takeOut(t *testing.T, me *account.Me, chain devchain.Chain, alice ident.Acc
 	})
 	ok(err)
 	seq := uint64(0)
-	adds := func(says string) [][]byte {
-		p, err := g.Commit(group.CommitOptions{Add: []*group.KeyPackage{k}})
-		ok(err)
-		welcome := p.Welcome()
-		_, err = g.Confirm(p)
-		ok(err)
-		_, err = g.Reserve(1)
+	says := func(text string) []byte {
+		_, err := g.Reserve(1)
 		ok(err)
 		id := ident.NewMessageID()
 		seq++
-		content := &wire.Content{Id: id[:], Seq: seq, SentAt: now.UnixMilli(), Body: &wire.Text{Text: says}}
+		content := &wire.Content{Id: id[:], Seq: seq, SentAt: now.UnixMilli(), Body: &wire.Text{Text: text}}
 		msg, err := g.Seal(content.Append(nil), nil, 0)
 		ok(err)
 		keys, err := envelope.NewEpoch(g)
 		ok(err)
 		said, err := keys.Seal(envelope.Message, msg)
 		ok(err)
+		return said
+	}
+	adds := func(text string) [][]byte {
+		p, err := g.Commit(group.CommitOptions{Add: []*group.KeyPackage{k}})
+		ok(err)
+		welcome := p.Welcome()
+		_, err = g.Confirm(p)
+		ok(err)
 		m, err := account.ReadMember(k.Leaf())
 		ok(err)
 		box, err := envelope.SealBox(m.Keys.Box, (&wire.Box{Body: &wire.WelcomeBox{Welcome: welcome}}).Append(nil))
 		ok(err)
-		return [][]byte{box, said}
+		return [][]byte{box, says(text)}
 	}
 	out.first = adds("before")
 	keys, err := envelope.NewEpoch(g)
@@ -97,7 +103,15 @@ func takeOut(t *testing.T, me *account.Me, chain devchain.Chain, alice ident.Acc
 			her = x.Leaf
 		}
 	}
-	p, err := g.Commit(group.CommitOptions{Remove: []group.LeafIndex{her}, Leaf: leaf})
+	leaf.Extensions = me.LeafExtensions(chain, account.LeafNumber(0, now.Add(time.Second)))
+	p, err := g.Commit(group.CommitOptions{Remove: []group.LeafIndex{her}, Add: []*group.KeyPackage{k}, Leaf: leaf})
+	ok(err)
+	out.replacement, err = keys.Seal(envelope.Handshake, p.Commit())
+	ok(err)
+	p.Discard()
+	out.goesOn = says("nothing changed")
+	seq-- // it is said instead of what follows
+	p, err = g.Commit(group.CommitOptions{Remove: []group.LeafIndex{her}, Leaf: leaf})
 	ok(err)
 	out.removal, err = keys.Seal(envelope.Handshake, p.Commit())
 	ok(err)
@@ -129,6 +143,53 @@ func shows(handle []byte, entry *[]byte) testnet.Tap {
 	}
 }
 
+// meetsThePC has alice hear what bob's PC says first. The function returned has
+// her sync while envelopes come and the log holds *entry.
+func meetsThePC(t *testing.T, n *testnet.Net, entry *[]byte) (alice *testnet.Person, pc takesOut, syncs func(...[]byte)) {
+	t.Helper()
+	alice, bob := n.Join("alice"), n.Join("bob")
+	me, chain := listedPC(t, bob)
+	if _, err := alice.AddFriend(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	var last []byte
+	alice.Switch.Tap(published(&last))
+	time.Sleep(25 * time.Hour)
+	alice.Syncs()
+	k, err := group.ParseKeyPackage(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pc = takeOut(t, me, chain, alice.Me().Account, k)
+	var comes [][]byte
+	syncs = func(envelopes ...[]byte) {
+		t.Helper()
+		comes = envelopes
+		alice.Switch.Tap(both(shows(pc.handle, entry), pushes(func() [][]byte { return comes })))
+		alice.Syncs()
+	}
+	syncs(pc.first...)
+	if got := heard(alice.Took()); !slices.Equal(got, []string{"bob: before"}) {
+		t.Fatalf("alice heard %q", got)
+	}
+	return alice, pc, syncs
+}
+
+// TestAnOldLeafReplacesNoNewerOne: bob's PC puts alice's first leaf in the place
+// of the one she has, whose keys it might know. Nobody takes that for valid, and
+// the conversation goes on.
+func TestAnOldLeafReplacesNoNewerOne(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		var entry []byte
+		alice, pc, syncs := meetsThePC(t, n, &entry)
+		entry = pc.replacement
+		syncs(pc.replacement, pc.goesOn)
+		if got := heard(alice.Took()); !slices.Equal(got, []string{"bob: nothing changed"}) {
+			t.Errorf("alice heard %q", got)
+		}
+	})
+}
+
 // TestAddedAgainToTheSameGroup: alice is taken out of a group and added again to
 // the same one. She reads on, whether she learns of both at once or one by one;
 // but not while the log does not show that she was taken out, and a Welcome of
@@ -146,32 +207,8 @@ func TestAddedAgainToTheSameGroup(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			story(t, func(t *testing.T, n *testnet.Net) {
-				alice, bob := n.Join("alice"), n.Join("bob")
-				me, chain := listedPC(t, bob)
-				if _, err := alice.AddFriend(t.Context(), "bob"); err != nil {
-					t.Fatal(err)
-				}
-				var last []byte
-				alice.Switch.Tap(published(&last))
-				time.Sleep(25 * time.Hour)
-				alice.Syncs()
-				k, err := group.ParseKeyPackage(last)
-				if err != nil {
-					t.Fatal(err)
-				}
-				pc := takeOut(t, me, chain, alice.Me().Account, k)
 				var entry []byte
-				var comes [][]byte
-				syncs := func(envelopes ...[]byte) {
-					t.Helper()
-					comes = envelopes
-					alice.Switch.Tap(both(shows(pc.handle, &entry), pushes(func() [][]byte { return comes })))
-					alice.Syncs()
-				}
-				syncs(pc.first...)
-				if got := heard(alice.Took()); !slices.Equal(got, []string{"bob: before"}) {
-					t.Fatalf("alice heard %q", got)
-				}
+				alice, pc, syncs := meetsThePC(t, n, &entry)
 				time.Sleep(time.Hour)
 				if tc.shown {
 					entry = pc.removal

@@ -35,7 +35,7 @@ func (s thief) begins(t *testing.T, to ident.AccountID, k *group.KeyPackage, say
 	now := time.Now()
 	g, err := group.Create(group.CreateOptions{
 		Suite: k.Suite(), GroupID: make([]byte, 32), Identity: s.me.Identity(), Signer: s.me.Leaf,
-		LeafExtensions: s.me.LeafExtensions(s.chain), GroupExtensions: account.Direct(s.me.Account, to).Extensions(),
+		LeafExtensions: s.me.LeafExtensions(s.chain, 1), GroupExtensions: account.Direct(s.me.Account, to).Extensions(),
 		Supports: account.Supports(), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), Validator: account.Validate,
 	})
 	ok(err)

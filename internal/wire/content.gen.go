@@ -931,6 +931,10 @@ type LeafInfo struct {
 	DeliveryToken []byte
 	// features are bits; unknown ones are ignored.
 	Features uint64
+	// number grows from leaf to leaf of a device: whichever is larger of one more
+	// than its last one in the group and the seconds since 1970. 0 in leaves of
+	// before it was there.
+	Number uint64
 }
 
 // EncodedLen implements [Message].
@@ -939,6 +943,7 @@ func (m *LeafInfo) EncodedLen() (n int) {
 	n += lenText(2, m.ChainHead)
 	n += lenText(3, m.DeliveryToken)
 	n += lenInteger(4, m.Features)
+	n += lenInteger(5, m.Number)
 	return n
 }
 
@@ -948,6 +953,7 @@ func (m *LeafInfo) Append(b []byte) []byte {
 	b = appendText(b, 2, m.ChainHead)
 	b = appendText(b, 3, m.DeliveryToken)
 	b = appendInteger(b, 4, m.Features)
+	b = appendInteger(b, 5, m.Number)
 	return b
 }
 
@@ -977,6 +983,8 @@ func (m *LeafInfo) merge(b []byte, parts *int) error {
 			m.DeliveryToken = d.raw
 		case 4<<3 | wireVarint:
 			m.Features = uint64(d.num)
+		case 5<<3 | wireVarint:
+			m.Number = uint64(d.num)
 		}
 	}
 	return d.err

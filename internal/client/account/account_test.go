@@ -133,7 +133,7 @@ func TestALeafSpeaksForItsDeviceAlone(t *testing.T) {
 	bob, chain := person(t)
 	mallory, hers := person(t)
 	leaf := func(me *Me, c devchain.Chain, change func(*group.KeyPackageOptions)) group.Member {
-		o := group.KeyPackageOptions{Suite: suite, Identity: me.Identity(), Signer: me.Leaf, Extensions: me.LeafExtensions(c), Supports: Supports(), NotBefore: noon, NotAfter: noon}
+		o := group.KeyPackageOptions{Suite: suite, Identity: me.Identity(), Signer: me.Leaf, Extensions: me.LeafExtensions(c, 1), Supports: Supports(), NotBefore: noon, NotAfter: noon}
 		change(&o)
 		own, err := group.NewKeyPackage(o)
 		if err != nil {
@@ -151,7 +151,7 @@ func TestALeafSpeaksForItsDeviceAlone(t *testing.T) {
 	for what, change := range map[string]func(*group.KeyPackageOptions){
 		"another signature key": func(o *group.KeyPackageOptions) { o.Signer = mallory.Leaf },
 		"another account":       func(o *group.KeyPackageOptions) { o.Identity = mallory.Identity() },
-		"another chain":         func(o *group.KeyPackageOptions) { o.Extensions = mallory.LeafExtensions(hers) },
+		"another chain":         func(o *group.KeyPackageOptions) { o.Extensions = mallory.LeafExtensions(hers, 1) },
 		"no extensions":         func(o *group.KeyPackageOptions) { o.Extensions = nil },
 		"no identity":           func(o *group.KeyPackageOptions) { o.Identity = []byte("bob") },
 		"no introduction":       func(o *group.KeyPackageOptions) { o.Extensions = o.Extensions[:1] },
@@ -174,6 +174,48 @@ func TestALeafSpeaksForItsDeviceAlone(t *testing.T) {
 		if err := Validate(claim); (err == nil) != room.ok {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// TestALeafReplacesAnOlderOne: the number of a device's leaf grows, whatever its
+// clock says.
+func TestALeafReplacesAnOlderOne(t *testing.T) {
+	bob, chain := person(t)
+	alice, hers := person(t)
+	leaf := func(me *Me, c devchain.Chain, number uint64) group.Member {
+		own, err := group.NewKeyPackage(group.KeyPackageOptions{
+			Suite: suite, Identity: me.Identity(), Signer: me.Leaf, Extensions: me.LeafExtensions(c, number),
+			Supports: Supports(), NotBefore: noon, NotAfter: noon,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := group.ParseKeyPackage(own.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.Leaf()
+	}
+	first := LeafNumber(0, noon)
+	if first != uint64(noon.Unix()) || LeafNumber(first, noon) != first+1 || LeafNumber(first, noon.Add(-time.Hour)) != first+1 || LeafNumber(first, noon.Add(time.Hour)) != first+3600 {
+		t.Errorf("the number of a leaf after %d", first)
+	}
+	before := leaf(bob, chain, first)
+	for _, c := range []struct {
+		number uint64
+		ok     bool
+	}{{first + 1, true}, {first, false}, {first - 1, false}, {0, false}} {
+		after := leaf(bob, chain, c.number)
+		claim := group.Claim{Member: after, Previous: &before, Group: Direct(alice.Account, bob.Account).Extensions()}
+		if err := Validate(claim); errors.Is(err, ErrLeaf) == c.ok {
+			t.Errorf("an update from %d to %d: %v", first, c.number, err)
+		}
+		if err := CheckReplaced([]group.Member{before}, []group.Member{leaf(alice, hers, 0), after}); errors.Is(err, ErrLeaf) == c.ok {
+			t.Errorf("taken out at %d and added at %d: %v", first, c.number, err)
+		}
+	}
+	if err := CheckReplaced([]group.Member{before}, []group.Member{leaf(alice, hers, 0)}); err != nil {
+		t.Errorf("two devices: %v", err)
 	}
 }
 

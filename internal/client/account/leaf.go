@@ -41,15 +41,21 @@ func (m *Me) Identity() []byte {
 	return (&wire.Credential{Account: m.Account[:], Device: m.Device[:]}).Append(nil)
 }
 
-// LeafExtensions are what this device's leaves carry: what it last saw of its
-// own chain, and how to write to it.
-func (m *Me) LeafExtensions(own devchain.Chain) group.Extensions {
-	return m.leafExtensions(own, m.token.Reveal())
+// LeafNumber is the number of a leaf that is made now and replaces one of the
+// number last, 0 if it replaces none (ADR 14).
+func LeafNumber(last uint64, now time.Time) uint64 {
+	return max(last+1, uint64(max(now.Unix(), 0)))
 }
 
-func (m *Me) leafExtensions(own devchain.Chain, token []byte) group.Extensions {
+// LeafExtensions are what this device's leaves carry: what it last saw of its
+// own chain, how to write to it, and their [LeafNumber].
+func (m *Me) LeafExtensions(own devchain.Chain, number uint64) group.Extensions {
+	return m.leafExtensions(own, m.token.Reveal(), number)
+}
+
+func (m *Me) leafExtensions(own devchain.Chain, token []byte, number uint64) group.Extensions {
 	head := own.Head()
-	info := &wire.LeafInfo{ChainLength: own.Len(), ChainHead: head[:], DeliveryToken: token}
+	info := &wire.LeafInfo{ChainLength: own.Len(), ChainHead: head[:], DeliveryToken: token, Number: number}
 	intro := &wire.Introduction{Chain: own.Wire()}
 	return group.Extensions{
 		{Type: extLeafInfo, Data: info.Append(nil)},
@@ -59,10 +65,11 @@ func (m *Me) leafExtensions(own devchain.Chain, token []byte) group.Extensions {
 
 // KeyPackage makes a key package that is good from now on.
 func (m *Me) KeyPackage(own devchain.Chain, o KeyPackageOptions) (*group.OwnKeyPackage, error) {
-	exts := m.LeafExtensions(own)
+	token := m.token.Reveal()
 	if o.Mute {
-		exts = m.leafExtensions(own, nil)
+		token = nil
 	}
+	exts := m.leafExtensions(own, token, LeafNumber(0, o.Now))
 	return group.NewKeyPackage(group.KeyPackageOptions{
 		Suite: o.Suite, Identity: m.Identity(), Signer: m.Leaf, LastResort: o.LastResort,
 		Extensions: exts, Supports: Supports(),
@@ -75,6 +82,8 @@ type Member struct {
 	Account ident.AccountID
 	Device  ident.DeviceID
 	Leaf    group.LeafIndex
+	// Number grows from leaf to leaf of the device.
+	Number uint64
 	// Token lets this device write to the member's mailbox; empty, to its request
 	// box alone.
 	Token []byte
@@ -107,7 +116,7 @@ func ReadMember(l group.Member) (Member, error) {
 	if n := len(info.DeliveryToken); n != TokenSize && n != 0 || len(info.ChainHead) != sha256.Size {
 		return m, fmt.Errorf("%w: its delivery token or chain head has a wrong size", ErrLeaf)
 	}
-	m.Token = info.DeliveryToken
+	m.Token, m.Number = info.DeliveryToken, info.Number
 	var intro wire.Introduction
 	if err := parseExtension(l.Extensions, extIntroduction, &intro); err != nil {
 		return m, err
@@ -174,6 +183,38 @@ func Validate(c group.Claim) error {
 	// A leaf is renewed by its own device alone.
 	if !bytes.Equal(c.Previous.Identity, c.Identity) || !bytes.Equal(c.Previous.SignatureKey, c.SignatureKey) {
 		return fmt.Errorf("%w: an update changes whose it is", ErrLeaf)
+	}
+	return grows(*c.Previous, c.Member)
+}
+
+// grows returns ErrLeaf unless the number of a leaf is above that of the one it
+// replaces (ADR 14): else an old one could be put in place of a newer one, which
+// its device could not follow.
+func grows(before, after group.Member) error {
+	var was, is wire.LeafInfo
+	if err := parseExtension(before.Extensions, extLeafInfo, &was); err != nil {
+		return err
+	}
+	if err := parseExtension(after.Extensions, extLeafInfo, &is); err != nil {
+		return err
+	}
+	if is.Number <= was.Number {
+		return fmt.Errorf("%w: it is older than the one it replaces", ErrLeaf)
+	}
+	return nil
+}
+
+// CheckReplaced judges a commit that takes leaves out and adds others, by those
+// alone: a device that stands in both comes back with a newer leaf.
+func CheckReplaced(removed, added []group.Member) error {
+	for _, before := range removed {
+		for _, after := range added {
+			if bytes.Equal(before.Identity, after.Identity) {
+				if err := grows(before, after); err != nil {
+					return err
+				}
+			}
+		}
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ type Device struct {
 func (d Device) Create(own devchain.Chain, room account.Room, suite ciphersuite.ID, now time.Time) (*Group, error) {
 	m, err := group.Create(group.CreateOptions{
 		Suite: suite, Identity: d.Me.Identity(), Signer: d.Me.Leaf,
-		LeafExtensions:  d.Me.LeafExtensions(own),
+		LeafExtensions:  d.Me.LeafExtensions(own, account.LeafNumber(0, now)),
 		GroupExtensions: room.Extensions(), Supports: account.Supports(),
 		NotBefore: now.Add(-account.Backdate), NotAfter: now.Add(account.LeafLife),
 		Validator: account.Validate,
@@ -170,6 +170,14 @@ func (g *Group) Past(now time.Time) bool {
 // Mute reports whether this device's own leaf has no delivery token.
 func (g *Group) Mute() bool {
 	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Device == g.me.Device && len(m.Token) == 0 })
+}
+
+// number is that of this device's own leaf.
+func (g *Group) number() uint64 {
+	if i := slices.IndexFunc(g.Members, func(m account.Member) bool { return m.Device == g.me.Device }); i >= 0 {
+		return g.Members[i].Number
+	}
+	return 0
 }
 
 // heard notes that a device said something.

@@ -33,10 +33,10 @@ type Change struct {
 
 // Propose makes a commit durable as pending; the group must have none. Then it
 // is to be appended: see [Group.Offer].
-func (g *Group) Propose(tx *home.Tx, own devchain.Chain, c Change, box wire.WelcomeBox) error {
+func (g *Group) Propose(tx *home.Tx, own devchain.Chain, c Change, box wire.WelcomeBox, now time.Time) error {
 	o := group.CommitOptions{Add: c.Add, Remove: c.Remove, Update: c.Renew}
 	if c.Renew || len(c.Remove) > 0 { // what has a path renews the leaf
-		o.Leaf = &group.LeafOptions{Extensions: g.me.LeafExtensions(own), Supports: account.Supports()}
+		o.Leaf = &group.LeafOptions{Extensions: g.me.LeafExtensions(own, account.LeafNumber(g.number(), now)), Supports: account.Supports()}
 	}
 	p, err := g.mls.Commit(o)
 	if err != nil {
@@ -256,10 +256,14 @@ func (g *Group) stage(entry []byte) (*group.Staged, error) {
 	if err != nil {
 		return nil, err
 	}
+	err = account.CheckReplaced(st.Removed(), st.Added())
 	// What a room is never changes (docs/spec/content.md).
 	if _, replaced := st.GroupExtensions(); replaced {
+		err = fmt.Errorf("%w: it changes what the room is", account.ErrLeaf)
+	}
+	if err != nil {
 		st.Drop()
-		return nil, fmt.Errorf("%w: it changes what the room is", account.ErrLeaf)
+		return nil, err
 	}
 	return st, nil
 }

@@ -80,7 +80,7 @@ func (b *bob) welcome(public []byte) []byte {
 		b.t.Fatal(err)
 	}
 	g, err := group.Create(group.CreateOptions{
-		Suite: suite, Identity: alice.Identity(), Signer: alice.Leaf, LeafExtensions: alice.LeafExtensions(chain),
+		Suite: suite, Identity: alice.Identity(), Signer: alice.Leaf, LeafExtensions: alice.LeafExtensions(chain, 1),
 		GroupExtensions: account.Direct(alice.Account, b.me.Account).Extensions(), Supports: account.Supports(),
 		NotBefore: b.now, NotAfter: b.now.Add(time.Hour),
 	})
