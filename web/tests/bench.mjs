@@ -92,6 +92,7 @@ for (let n = 0; n < MESSAGES; n += 1000) {
   console.error(`${n + some} after ${since()} s`);
 }
 await alice.run("const end = Date.now() + 120_000; while ((await core.outbox()).length > 0 && Date.now() < end) await new Promise((r) => setTimeout(r, 500));");
+await alice.run("for (let n = -1; n !== said.length; ) { n = said.length; await new Promise((r) => setTimeout(r, 3000)); }"); // all is told
 console.log(`a conversation of ${(await alice.call("conversations"))[0].messages} after ${since()} s`);
 
 await alice.page.setViewportSize({ width: 1200, height: 800 });
@@ -119,15 +120,18 @@ async function scrolled(what, fn) {
   const { frames, slow } = await alice.run("recording = false; await new Promise((r) => setTimeout(r, 100)); observer.disconnect(); return { frames, slow }");
   const sorted = frames.toSorted((a, b) => a - b);
   const at = (p) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))].toFixed(1);
-  console.log(`${what}: ${frames.length} frames, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} ms, ${frames.filter((f) => f > 50).length} over 50 ms, ${slow.length} long, load ${loadavg()[0].toFixed(1)}`);
+  console.log(`${what}: ${frames.length} frames in ${Math.round(frames.reduce((a, b) => a + b, 0) / 1000)} s, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} ms, ${frames.filter((f) => f > 50).length} over 50 ms, ${slow.length} long, load ${loadavg()[0].toFixed(1)}`);
   for (const s of slow.toSorted((a, b) => b.ms - a.ms).slice(0, 5)) console.log(`  ${s.kind} ${s.ms} ms ${s.by}`);
 }
+/** A wheel that is turned without a rest, 60 times a second at most, until an expression with the list `e` holds. */
 const wheel = async (dy, until) => {
   for (let n = 0; n < 20_000; n++) {
+    const turned = performance.now();
     await alice.page.mouse.wheel(0, dy);
     if (n % 20 === 19 && (await alice.run(`const e = document.querySelector("[role=log]"); return ${until}`))) return;
+    await new Promise((r) => setTimeout(r, 1000 / 60 - (performance.now() - turned)));
   }
-  throw new Error("the wheel never came there");
+  throw new Error(`the wheel never came there, but to ${await alice.run('return document.querySelector("article .text")?.textContent')}`);
 };
 const first = `document.querySelector("article .text")?.textContent === "the first of all"`;
 for (let i = 0; i < Math.min(RUNS, 3); i++) {

@@ -1,10 +1,13 @@
 // One conversation as it is shown: the part of it that is loaded, in order, and
 // what changes it.
 
-import { CoreError, type Core, type Message } from "../../core/api";
+import { tick } from "svelte";
+import { CoreError, type Core, type Message, type Page } from "../../core/api";
 import type { Told } from "../session.svelte";
 
 const PAGE = 100;
+/** Fewer than these may not fill a window, and what can't be scrolled asks for no more. */
+const FEW = 50;
 /** Messages of one person within this stand close together. */
 const CLOSE = 5 * 60_000;
 
@@ -19,7 +22,7 @@ export class Thread {
   first = $state(0);
   status: "loading" | "ready" | "failed" = $state("loading");
   problem: unknown = $state.raw();
-  /** The rows grow at their head just now. */
+  /** The rows that are added now stand at their head. */
   growing = $state(false);
   readonly #core: Core;
   readonly #room: string;
@@ -32,9 +35,9 @@ export class Thread {
   async load(): Promise<void> {
     this.status = this.messages.length > 0 ? "ready" : "loading";
     try {
-      const page = await this.#core.history(this.#room, { limit: PAGE });
-      this.growing = false;
-      this.messages = order(page.messages);
+      const page = await this.#page();
+      // What came meanwhile stands behind it.
+      this.messages = order([...page.messages, ...this.messages.filter((m) => m.position >= page.total)]);
       this.first = page.first;
     } catch (e) {
       // A friend to whom nothing was written yet.
@@ -47,16 +50,28 @@ export class Thread {
     this.status = "ready";
   }
 
+  /** What stands before a position, or at the end: what was deleted has places too, and may fill pages. */
+  async #page(before?: number): Promise<Page> {
+    const page = await this.#core.history(this.#room, { limit: PAGE, ...(before !== undefined && { before }) });
+    if (page.first === 0 || page.messages.length >= FEW) return page;
+    const above = await this.#page(page.first);
+    return { ...page, first: above.first, messages: [...above.messages, ...page.messages] };
+  }
+
   #asking = false;
   async earlier(): Promise<void> {
-    if (this.#asking || this.first === 0 || this.status !== "ready") return;
+    const before = this.first;
+    if (this.#asking || before === 0 || this.status !== "ready") return;
     this.#asking = true;
     try {
-      const page = await this.#core.history(this.#room, { before: this.first, limit: PAGE });
+      const page = await this.#page(before);
+      if (this.first !== before) return; // all was read anew
       const have = new Set(this.messages.map((m) => m.id));
       this.growing = true;
       this.messages = [...page.messages.filter((m) => !have.has(m.id)), ...this.messages];
       this.first = page.first;
+      await tick();
+      this.growing = false; // what is added from now on is not, whatever it is
     } catch {
       // Scrolling asks again.
     } finally {
@@ -66,8 +81,9 @@ export class Thread {
 
   /** Takes a message that came or changed, and reports whether it is a new one. */
   take(m: Message): boolean {
+    // It comes with its page: taken alone it would stand where others are missing.
+    if (m.position >= 0 && m.position < this.first) return false;
     const i = this.messages.findIndex((x) => x.id === m.id);
-    this.growing = false;
     if (i >= 0) {
       const old = this.messages[i]!;
       const next = this.messages.with(i, m);
@@ -88,10 +104,11 @@ function order(all: Message[]): Message[] {
     .map(({ m }) => m);
 }
 
-/** The day of a time here, as a number: words for 10,000 of them take longer than a frame. */
-function dayOf(at: number): number {
+/** When the day of a time begins and ends here. To compare with it takes a tenth of finding each time's own. */
+function dayOf(at: number): { from: number; to: number } {
   const d = new Date(at);
-  return d.getFullYear() * 512 + d.getMonth() * 32 + d.getDate();
+  const day = (n: number) => new Date(d.getFullYear(), d.getMonth(), d.getDate() + n).getTime();
+  return { from: day(0), to: day(1) };
 }
 
 /** The rows of a conversation: days, messages, and at its place what byre has to tell of it. */
@@ -100,6 +117,7 @@ export function rowsOf(messages: Message[], told: Told[]): Row[] {
   const waiting = told.toSorted((a, b) => a.at - b.at);
   const say = (x: Told) => rows.push({ kind: "told", key: `told ${JSON.stringify(x)}`, told: x });
   let before: Message | undefined;
+  let today = { from: 0, to: 0 };
   for (const m of messages) {
     if (m.deleted && !m.everywhere) continue; // of it nothing is shown, nor of what people did to others
     if (m.deleted) {
@@ -107,8 +125,11 @@ export function rowsOf(messages: Message[], told: Told[]): Row[] {
       continue;
     }
     while (waiting.length > 0 && waiting[0]!.at < m.readAt) say(waiting.shift()!);
-    const day = !before || dayOf(before.sentAt) !== dayOf(m.sentAt);
-    if (day) rows.push({ kind: "day", key: `day ${m.id}`, at: m.sentAt });
+    const day = !(m.sentAt >= today.from && m.sentAt < today.to);
+    if (day) {
+      rows.push({ kind: "day", key: `day ${m.id}`, at: m.sentAt });
+      today = dayOf(m.sentAt);
+    }
     const above = rows.at(-1);
     const close = !day && above?.kind === "message" && before!.from === m.from && Math.abs(m.sentAt - before!.sentAt) < CLOSE;
     // The time stands below the last of those that share it.
