@@ -177,6 +177,9 @@ func TestWhoMayWriteWhat(t *testing.T) {
 		phone.want(post("barn", slot, "x"), mine)
 		fresh.want(post("barn", slot, "x"), theirs)
 	}
+	phone.hears()
+	phone.want(post("barn", 2, "y"), "link taken") // its own slot: nobody else is there
+	phone.wantTold()
 	phone.want(meet("barn"), "malformed")
 	fresh.want(open("barn"), "link unknown") // the relay does not let it through
 	fresh.want(shut("barn"), "done")
