@@ -177,7 +177,7 @@ func (s *session) pushed(tx *txn, p wire.PushBody) error {
 		s.acknowledge(tx, body.N)
 	case *wire.Drained:
 		return tx.drained(s)
-	case *wire.Superseded, nil:
+	case *wire.Superseded, *wire.LinkArrived, *wire.LinkTaken, *wire.LinkClosed, nil: // it opens no place
 	}
 	return nil
 }
