@@ -17,6 +17,9 @@ const (
 	list   = "a device list that does not hold"
 )
 
+// noPlaces is why there is nothing to play with the places of linking.
+const noPlaces = "no device opens or meets a place yet; TestBothSidesOrNeitherAtAPlace plays a hostile one"
+
 // hostileAnswers is the table of request kind x mischief. A kind of request
 // without a row fails TestEveryAnswerOfAHostileServer.
 var hostileAnswers = map[string]hostileRow{
@@ -34,5 +37,9 @@ var hostileAnswers = map[string]hostileRow{
 	"AckGap":             {says: map[mischief]string{withheld: "", repeated: "", late: "", swapped: "", forged: ""}},
 	"AppendEpoch":        {says: map[mischief]string{withheld: "", repeated: "", late: "", swapped: wrong, forged: "log that comes to no end"}},
 	"ReadEpoch":          {says: map[mischief]string{withheld: silent, repeated: "", late: silent, swapped: "", forged: ""}},
+	"OpenLink":           {why: noPlaces},
+	"MeetLink":           {why: noPlaces},
+	"PostLink":           {why: noPlaces},
+	"CloseLink":          {why: noPlaces},
 	"ReadHeld":           {says: map[mischief]string{withheld: "not connected", repeated: "", late: "", swapped: wrong, forged: ""}},
 }
