@@ -13,6 +13,14 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
+// What a connection without sign-in may ask for.
+const (
+	// earlyCost is how many things asked a MeetLink or a ReadChain counts as.
+	earlyCost = 5
+	// maxEarlyChains is how many chains it may read.
+	maxEarlyChains = 100
+)
+
 // claimBy is who claims key packages of whom.
 type claimBy struct{ by, of ident.AccountID }
 
@@ -44,17 +52,29 @@ func (s *Session) lookUp(id uint64, m *wire.LookUp) {
 	s.tellAccount(id, a, err, true)
 }
 
+// readChain shows an account's chain to whoever knows its id, which can't be
+// guessed: also to a device that waits to be a part of it (ADR 43).
 func (s *Session) readChain(id uint64, m *wire.ReadChain) {
 	account, err := ident.AccountIDFrom(m.Account)
 	if err != nil {
 		s.refuse(id, directory.ErrUnknown)
 		return
 	}
-	if !s.ask(id, 1) {
+	cost := 1.
+	if !s.signedIn {
+		if cost = earlyCost; s.early >= maxEarlyChains {
+			s.fail(id, wire.FailureLimited, "this connection has read a hundred device lists: open a new one, or sign in")
+			return
+		}
+	}
+	if !s.ask(id, cost) {
 		return
 	}
+	if !s.signedIn {
+		s.early++
+	}
 	a, err := s.relay.directory.Account(s.relay.life, account)
-	s.tellAccount(id, a, err, account == s.account)
+	s.tellAccount(id, a, err, s.signedIn && account == s.account)
 }
 
 // tellAccount answers with an account, with its name if named is set.

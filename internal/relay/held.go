@@ -48,18 +48,7 @@ func (b *box) heldItems(dev ident.DeviceID) ([]wire.HeldItem, error) {
 		since = b.since.Unix()
 	}
 	b.mu.Unlock()
-	kinds := [2]wire.HeldItem{{Kind: "waiting", Device: dev[:]}, {Kind: "handshake", Device: dev[:]}}
-	add := func(class wire.Class, size int, arrived int64, until bool) {
-		item := &kinds[min(max(class, 0), 1)]
-		item.Count++
-		item.Bytes += uint64(size) //nolint:gosec // a size
-		if item.Since == 0 || arrived/1000 < item.Since {
-			item.Since = arrived / 1000
-			if until {
-				item.Until = mailbox.Dies(arrived, b.relay.cfg.Retention).Unix()
-			}
-		}
-	}
+	tally := mailbox.Tally{Retention: b.relay.cfg.Retention}
 	for len(stored) > 0 {
 		n := min(len(stored), mailbox.WindowMax)
 		got, err := b.relay.records.Load(b.relay.life, b.tag, stored[:n])
@@ -68,20 +57,15 @@ func (b *box) heldItems(dev ident.DeviceID) ([]wire.HeldItem, error) {
 		}
 		for _, l := range got {
 			if l.Envelope != nil {
-				add(l.Class, len(l.Envelope), l.Arrived, true)
+				tally.Stored(l)
 			}
 		}
 		stored = stored[n:]
 	}
 	for _, f := range memory {
-		add(f.Class, len(f.Envelope), f.Arrived, false)
+		tally.Held(f)
 	}
-	var out []wire.HeldItem
-	for _, item := range kinds {
-		if item.Count > 0 {
-			out = append(out, item)
-		}
-	}
+	out := tally.Items(dev[:])
 	if gap.Count > 0 {
 		out = append(out, wire.HeldItem{Kind: "gap", Device: dev[:], Count: gap.Count, Since: gap.From})
 	}

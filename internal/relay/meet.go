@@ -9,9 +9,6 @@ import (
 // belongs to it (ADR 43).
 const featureLinking = 1 << 1
 
-// meetCost is how many things asked a MeetLink counts as.
-const meetCost = 5
-
 // line is a session as the places of linking know it.
 type line struct{ session *Session }
 
@@ -25,7 +22,7 @@ func (l line) Gone() bool { return l.session.ended.Load() }
 func (s *Session) meeting(req *wire.Request) {
 	cost := 1.
 	if _, ok := req.Body.(*wire.MeetLink); ok {
-		cost = meetCost
+		cost = earlyCost
 	}
 	if !s.ask(req.Id, cost) {
 		return

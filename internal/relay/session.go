@@ -38,6 +38,7 @@ type Session struct {
 	device   ident.DeviceID
 	sender   uint32 // stands for the account where envelopes are counted
 	asks     limit.Bucket
+	early    int // chains read before the sign-in
 	sets     audience.Sets
 
 	open      atomic.Int64 // Sends that are not answered
@@ -164,6 +165,9 @@ func (s *Session) handle(req *wire.Request) {
 	case *wire.MeetLink, *wire.PostLink:
 		s.meeting(req)
 		return
+	case *wire.ReadChain:
+		s.readChain(req.Id, m)
+		return
 	default:
 		if !s.signedIn {
 			s.fail(req.Id, wire.FailureNotSignedIn, "sign in first")
@@ -171,8 +175,6 @@ func (s *Session) handle(req *wire.Request) {
 		}
 	}
 	switch m := req.Body.(type) {
-	case *wire.ReadChain:
-		s.readChain(req.Id, m)
 	case *wire.AppendChain:
 		s.appendChain(req.Id, m)
 	case *wire.PublishKeyPackages:
@@ -195,7 +197,7 @@ func (s *Session) handle(req *wire.Request) {
 		s.readHeld(req.Id)
 	case *wire.OpenLink, *wire.CloseLink:
 		s.meeting(req)
-	case nil, *wire.Register, *wire.LookUp, *wire.SignIn, *wire.Ack, *wire.MeetLink, *wire.PostLink:
+	case nil, *wire.Register, *wire.LookUp, *wire.SignIn, *wire.Ack, *wire.MeetLink, *wire.PostLink, *wire.ReadChain:
 		s.fail(req.Id, wire.FailureMalformed, "the server does not know this request; it may be older than this device")
 	}
 }

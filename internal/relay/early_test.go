@@ -1,0 +1,86 @@
+package relay_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/relay"
+	"github.com/byre-messenger/byre/internal/wire"
+)
+
+// TestAJoinerLooksAtTheChain: a device that nobody knows yet reads the chain that
+// it waits to be on, by the account's id, and is not told the account's name.
+func TestAJoinerLooksAtTheChain(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		alice := w.online("alice")
+		id := alice.chain.ID()
+		laptop := w.newDevice("laptop")
+		laptop.dial()
+		look := func() *wire.Account {
+			t.Helper()
+			got, ok := laptop.ask(&wire.ReadChain{Account: id[:]}).(*wire.Account)
+			if !ok || got.Name != "" || !bytes.Equal(got.Account, id[:]) {
+				t.Fatalf("answered %+v", got)
+			}
+			return got
+		}
+		if n := len(look().Chain.Entries); n != 1 {
+			t.Fatalf("a chain of %d entries", n)
+		}
+		laptop.keys.Web = false
+		grown, err := alice.chain.By(alice.id, alice.chainBy, &wire.AddDevice{Device: laptop.keys, Consent: alice.chain.Consent(laptop.keys, laptop.chainBy)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice.chain = grown
+		if _, ok := alice.ask(&wire.AppendChain{Account: id[:], Entries: grown.Wire().Entries[1:]}).(*wire.Account); !ok {
+			t.Fatal("the laptop is not taken")
+		}
+		if n := len(look().Chain.Entries); n != 2 {
+			t.Fatalf("a chain of %d entries", n)
+		}
+		// Nobody is found by guessing, and a look is no reason to stay.
+		laptop.refused(&wire.ReadChain{Account: bytes.Repeat([]byte{7}, 32)}, wire.FailureAccountUnknown)
+		laptop.refused(&wire.ReadChain{Account: make([]byte, 32)}, wire.FailureAccountUnknown)
+		laptop.refused(&wire.ReadChain{Account: id[1:]}, wire.FailureAccountUnknown)
+		time.Sleep(31 * time.Second)
+		if got := laptop.link.reason(); got != relay.NotSignedIn {
+			t.Errorf("closed for %v", got)
+		}
+	})
+}
+
+// TestAStrangerReadsFewChains: five things each at once, a hundred in all; then
+// the connection has to be another one.
+func TestAStrangerReadsFewChains(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		alice := w.online("alice")
+		alice.want(&wire.OpenLink{Place: barn}, &wire.Done{})
+		id := alice.chain.ID()
+		read := &wire.ReadChain{Account: id[:]}
+		fresh := w.meets("laptop") // so that it may stay for a while; of 200 things, 195 are left
+		for i := range 100 {
+			if i == 39 {
+				if got, ok := fresh.ask(read).(*wire.Failure); !ok || got.Code != wire.FailureLimited || got.RetryAfterMs == 0 {
+					t.Fatalf("answered %+v", got)
+				}
+			}
+			if i >= 39 {
+				time.Sleep(time.Second / 2)
+			}
+			if _, ok := fresh.ask(read).(*wire.Account); !ok {
+				t.Fatalf("chain %d is refused", i)
+			}
+		}
+		time.Sleep(time.Minute)
+		if got, ok := fresh.ask(read).(*wire.Failure); !ok || got.Code != wire.FailureLimited || got.RetryAfterMs != 0 {
+			t.Fatalf("answered %+v", got)
+		}
+		other := w.newDevice("another line")
+		other.dial()
+		if _, ok := other.ask(read).(*wire.Account); !ok {
+			t.Error("another connection is refused")
+		}
+	})
+}
