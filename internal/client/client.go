@@ -57,6 +57,9 @@ type Config struct {
 	Server     Server
 	Invitation string
 	Progress   func(tries, about uint64)
+	// Seen tells that [Client.Seen] says what the owner was shown. Otherwise that is
+	// what an event told, and what a page had.
+	Seen bool
 	// Web marks a device whose code comes from a server at each visit.
 	Web bool
 

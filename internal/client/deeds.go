@@ -100,12 +100,8 @@ func (c *Client) MarkRead(ctx context.Context, to string) error {
 			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
 		}
 		mark := &wire.ReadMark{UpTo: received(slices.DeleteFunc(t.order.Heard(tx.me.Device), func(r order.Receipt) bool { return r.Device == tx.me.Device }))}
-		for position := range t.next {
-			rec, content, err := tx.storedMessage(t, position)
-			if err != nil {
-				return err
-			}
-			tx.startFading(t, position, rec, content)
+		if _, err := tx.seen(t, 0, t.next); err != nil {
+			return err
 		}
 		return tx.act(t, mark)
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/alarm"
 	"github.com/byre-messenger/byre/internal/client/bell"
+	"github.com/byre-messenger/byre/internal/client/fading"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/client/notes"
@@ -59,7 +60,8 @@ type engine struct {
 	next       struct{ outbox, event uint64 }
 	session    *session // signed in, or nil
 	shredding  shredding
-	fading     fading
+	fading     fading.Times
+	stopFades  func() bool // of the timer; nil before the first
 }
 
 // step is something to do in the loop. do must check before it changes

@@ -139,14 +139,10 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 // shown notes that the owner sees a message.
 func (tx *txn) shown(ev Event) error {
 	m, ok := ev.(MessageRead)
-	if !ok || m.Message.Disappears == 0 {
+	if !ok || m.Message.Disappears == 0 || tx.cfg.Seen {
 		return nil
 	}
-	t := tx.talks[m.Message.Room]
-	rec, content, err := tx.storedMessage(t, m.Message.Position)
-	if err == nil {
-		tx.startFading(t, m.Message.Position, rec, content)
-	}
+	_, err := tx.seen(tx.talks[m.Message.Room], m.Message.Position, m.Message.Position+1)
 	return err
 }
 

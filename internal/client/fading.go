@@ -3,40 +3,22 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/deeds"
+	"github.com/byre-messenger/byre/internal/client/fading"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/ident"
-	"github.com/byre-messenger/byre/internal/seal"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// fading is the messages whose time runs. Time is what this device saw go by: a
-// clock that is set back takes nothing of it away.
-type fading struct {
-	mark seal.Mark
-	due  map[spot]time.Duration // when each disappears, by mark
-	stop func() bool            // of the timer
-}
-
-// spot is where a message stands.
-type spot struct {
-	room ident.RoomID
-	at   uint64
-}
-
 func (e *engine) loadFading(ctx context.Context) error {
-	e.fading.due = map[spot]time.Duration{}
 	var rec wire.TimeRecord
-	ok, err := e.home.Get(ctx, e.home.Key(home.Time), &rec)
-	if err != nil {
+	if _, err := e.home.Get(ctx, e.home.Key(home.Time), &rec); err != nil {
 		return err
 	}
-	if ok {
-		e.fading.mark = seal.Mark{Elapsed: ms(rec.Elapsed), Wall: time.UnixMilli(rec.Wall)}
-	}
-	e.fading.mark, _ = e.fading.mark.Resume(e.clock.Now(), true) // a device may be off for long
+	e.fading = fading.Open(&rec, e.clock.Now())
 	for it, err := range e.home.All(ctx, home.Dying) {
 		var rec wire.DyingRecord
 		if err == nil {
@@ -45,69 +27,45 @@ func (e *engine) loadFading(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(home.ErrDamaged, err)
 		}
-		e.fading.due[spot{ident.RoomID(rec.Room), rec.Position}] = ms(rec.DiesAt)
+		e.fading.Runs(fading.Spot{Room: ident.RoomID(rec.Room), At: rec.Position}, &rec)
 	}
 	e.planFading()
 	return nil
 }
 
-func ms(n uint64) time.Duration { return time.Duration(min(n, 1<<50)) * time.Millisecond }
-
-// planFading looks again when the next message is due, and every minute: how far
-// time has run is durable then.
+// planFading looks again when the next message is due.
 func (e *engine) planFading() {
-	if e.fading.stop != nil {
-		e.fading.stop()
+	if e.stopFades != nil {
+		e.stopFades()
 	}
-	if len(e.fading.due) == 0 {
+	wait, then, ok := e.fading.Wait()
+	if !ok {
 		return
 	}
-	wait := seal.MarkTime
-	for _, at := range e.fading.due {
-		wait = min(wait, at-e.fading.mark.Elapsed)
-	}
-	wait = max(wait, 0)
-	then := e.fading.mark.Elapsed + wait // at least, whatever the clock says
-	e.fading.stop = e.clock.AfterFunc(wait, func() {
+	e.stopFades = e.clock.AfterFunc(wait, func() {
 		e.post(func(tx *txn) error { return tx.fade(then) })
 	})
 }
 
-// tickTime lets the home's time run up to now.
-func (tx *txn) tickTime() time.Duration {
-	m := &tx.fading.mark
-	if gone := tx.now.Sub(m.Wall); gone > 0 {
-		m.Elapsed += gone.Truncate(time.Millisecond)
-		m.Wall = m.Wall.Add(gone.Truncate(time.Millisecond))
-	} else if gone < 0 {
-		m.Wall = tx.now
-	}
-	return m.Elapsed
-}
-
-func (tx *txn) putTime() {
-	m := tx.fading.mark
-	tx.Put(tx.home.Key(home.Time), &wire.TimeRecord{Elapsed: uint64(m.Elapsed.Milliseconds()), Wall: m.Wall.UnixMilli()}) //nolint:gosec // not negative
-}
+func (tx *txn) putTime() { tx.Put(tx.home.Key(home.Time), tx.fading.Record()) }
 
 // fade deletes what is due.
 //
 // F1: it is gone, and how far time has run. A crash before this commit leaves it
 // to the next opening, at which the time between counts.
 func (tx *txn) fade(atLeast time.Duration) error {
-	now := max(tx.tickTime(), atLeast)
-	tx.fading.mark.Elapsed = now
+	due := tx.fading.Due(tx.now, atLeast)
 	tx.putTime()
-	for s, at := range tx.fading.due {
-		t, ok := tx.talks[s.room]
-		if at > now || !ok {
+	for _, s := range due {
+		t, ok := tx.talks[s.Room]
+		if !ok {
 			continue
 		}
-		rec, content, err := tx.storedMessage(t, s.at)
+		rec, content, err := tx.storedMessage(t, s.At)
 		if err != nil {
 			return err
 		}
-		tx.entomb(t, s.at, rec, content, wire.GoneHere)
+		tx.entomb(t, s.At, rec, content, wire.GoneHere)
 	}
 	tx.then(tx.planFading)
 	return nil
@@ -118,29 +76,59 @@ func (tx *txn) dying(t *talk, at uint64) home.Key {
 }
 
 // startFading counts the time of a message that was read, unless it is counted
-// already or stays for good.
-func (tx *txn) startFading(t *talk, at uint64, rec *wire.MessageRecord, c *wire.Content) {
+// already or stays for good, and reports whether it began.
+func (tx *txn) startFading(t *talk, at uint64, rec *wire.MessageRecord, c *wire.Content) bool {
 	secs := deeds.Disappears(c)
 	if secs == 0 || rec.DiesAt != 0 || rec.Gone != wire.GoneNot {
-		return
+		return false
 	}
 	for _, x := range t.outbox {
 		if x.Rec.Position == at {
-			return // it must be sent first
+			return false // it must be sent first
 		}
 	}
-	due := tx.tickTime() + time.Duration(secs)*time.Second //nolint:gosec // bounded
-	rec.DiesAt = uint64(due.Milliseconds())                //nolint:gosec // not negative
+	rec.DiesAt = tx.fading.Begin(fading.Spot{Room: t.ID, At: at}, tx.now, time.Duration(secs)*time.Second) //nolint:gosec // bounded
 	tx.putMessage(t, at, rec)
 	tx.Put(tx.dying(t, at), &wire.DyingRecord{Room: t.ID[:], Position: at, DiesAt: rec.DiesAt})
 	tx.putTime()
-	tx.fading.due[spot{t.ID, at}] = due
 	tx.then(tx.planFading)
+	return true
 }
 
 func (tx *txn) stopFading(t *talk, at uint64) {
-	if _, ok := tx.fading.due[spot{t.ID, at}]; ok {
-		delete(tx.fading.due, spot{t.ID, at})
+	if tx.fading.Stop(fading.Spot{Room: t.ID, At: at}) {
 		tx.Delete(tx.dying(t, at))
 	}
+}
+
+// Seen says that the owner was shown the messages of a conversation from one
+// position up to the one before end: the time of those that disappear begins.
+// It returns those of which it began now. See [Config.Seen].
+func (c *Client) Seen(ctx context.Context, to string, from, end uint64) (begun []Message, err error) {
+	err = c.e.look(ctx, func(tx *txn) error {
+		t, ok := tx.known(to)
+		if !ok {
+			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
+		}
+		begun, err = tx.seen(t, from, min(end, t.next))
+		return err
+	})
+	return begun, err
+}
+
+func (tx *txn) seen(t *talk, from, end uint64) (begun []Message, err error) {
+	for at := from; at < end; at++ {
+		rec, content, err := tx.storedMessage(t, at)
+		if err != nil {
+			return nil, err
+		}
+		if tx.startFading(t, at, rec, content) {
+			m, err := tx.messageOf(rec, content)
+			if err != nil {
+				return nil, err
+			}
+			begun = append(begun, m)
+		}
+	}
+	return begun, nil
 }

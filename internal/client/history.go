@@ -218,7 +218,9 @@ func (e *engine) page(ctx context.Context, to string, from uint64, limit int, si
 			if m.Deleted && !m.Everywhere {
 				continue
 			}
-			tx.startFading(t, it.N, &rec, &c)
+			if !e.cfg.Seen {
+				tx.startFading(t, it.N, &rec, &c)
+			}
 			out = append(out, m)
 		}
 		return nil

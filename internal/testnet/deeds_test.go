@@ -213,6 +213,45 @@ func TestMessagesDisappear(t *testing.T) {
 	})
 }
 
+// TestTimeBeginsWhenAScreenSaysSo: where a screen tells what its owner saw,
+// neither the list nor an event lets the time of a message begin.
+func TestTimeBeginsWhenAScreenSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, bob := friends(t)
+		defer n.Close()
+		bob.Seen = true
+		must(t, bob.Crash())
+		must(t, alice.Disappear(t.Context(), "bob", time.Hour))
+		alice.Says(bob, "gone in an hour")
+		alice.Syncs()
+		bob.Syncs()
+		if got := bob.Took(); len(got) != 2 { // that messages disappear, and the message
+			t.Errorf("bob was told %v", got)
+		}
+		time.Sleep(3 * time.Hour)
+		must(t, bob.Crash())
+		if got := texts(t, bob, alice); got != "hello|gone in an hour" {
+			t.Errorf("bob, who looked at no conversation, has %q", got)
+		}
+		if begun, err := bob.Client.Seen(t.Context(), "alice", 0, 1); err != nil || len(begun) != 0 {
+			t.Errorf("of what stays %v begins: %v", begun, err)
+		}
+		for _, want := range []int{1, 0} {
+			if begun, err := bob.Client.Seen(t.Context(), "alice", 0, 1<<63); err != nil || len(begun) != want {
+				t.Errorf("%v begins, want %d: %v", begun, want, err)
+			}
+		}
+		time.Sleep(59 * time.Minute)
+		if got := texts(t, bob, alice); got != "hello|gone in an hour" {
+			t.Errorf("59 minutes after bob saw it he has %q", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := texts(t, bob, alice); got != "hello" {
+			t.Errorf("an hour after bob saw it he has %q", got)
+		}
+	})
+}
+
 // TestMessagesAreMarkedRead: the writer is told.
 func TestMessagesAreMarkedRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -29,6 +29,8 @@ type Person struct {
 	Clock *clock.Shifted
 	// Vault is the home's, nil unless the net has vaults.
 	Vault home.Vault
+	// Seen is what a client's Config has under this name, from the next opening on.
+	Seen bool
 
 	net  *Net
 	disk *memstore.Disk
@@ -66,6 +68,7 @@ func (p *Person) config() client.Config {
 		Connect:    func(client.Server) (client.Transport, error) { return p.Switch, nil },
 		Clock:      p.Clock,
 		Vault:      p.Vault,
+		Seen:       p.Seen,
 		Server:     client.Server{URL: "https://byre.test"},
 		Suite:      p.net.options.Suite,
 		Cost:       home.WeakCostForTests(),

@@ -153,7 +153,7 @@ func (c *Core) exclusive(ctx context.Context, fn func() error) error {
 // config is what a client stands on here. key is set to what opens the home.
 func (c *Core) config(key *secret.Bytes) client.Config {
 	return client.Config{
-		Store: c.store, Clock: c.clock, Web: true, Server: client.Server{URL: c.origin},
+		Store: c.store, Clock: c.clock, Web: true, Seen: true, Server: client.Server{URL: c.origin},
 		Opened:     func(k secret.Bytes) { *key = k },
 		Connection: c.connected,
 		Connect: func(s client.Server) (client.Transport, error) {

@@ -57,6 +57,15 @@ func (f *fades) watch(m client.Message) {
 	}
 }
 
+// begun looks after a message whose time begins now.
+func (f *fades) begun(m client.Message) {
+	f.mu.Lock()
+	delete(f.due, m.ID)
+	f.mu.Unlock()
+	m.ReadAt = f.clock.Now()
+	f.watch(m)
+}
+
 // plan looks again at a time. The caller has the lock.
 func (f *fades) plan(at time.Time) {
 	if f.stop != nil {

@@ -46,6 +46,22 @@ func TestFading(t *testing.T) {
 			t.Errorf("%d looked at, %d left", len(looks), len(f.due))
 		}
 
+		// One that was seen late is looked at from then on.
+		unread := ident.NewMessageID()
+		watch(unread, time.Minute) // over since long
+		synctest.Wait()
+		f.over = func(id ident.MessageID) bool { return id == unread }
+		f.begun(client.Message{ID: unread, ReadAt: began, Disappears: time.Minute})
+		if at := f.due[unread].at; !at.Equal(clock.System{}.Now().Add(time.Minute)) {
+			t.Errorf("looked at at %v", at)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(f.due) != 0 {
+			t.Error("it is still looked at")
+		}
+		delete(looks, unread)
+
 		// Nothing is looked at once the home is sealed.
 		watch(ident.NewMessageID(), 3*time.Hour)
 		f.end()

@@ -203,7 +203,12 @@ func (o *opened) read(ctx context.Context, room string) (uint64, error) {
 	return n, nil
 }
 
+// seenAtOnce is how many messages the client looks at in one step.
+const seenAtOnce = 500
+
 // markRead moves the mark of a conversation forward, and reports whether it did.
+// The time of what stands before it begins: a crash between leaves the mark
+// behind, so that it is moved again.
 func (o *opened) markRead(ctx context.Context, room string, position uint64) (bool, error) {
 	id, err := ident.ParseRoomID(room)
 	if err != nil {
@@ -212,6 +217,19 @@ func (o *opened) markRead(ctx context.Context, room string, position uint64) (bo
 	was, err := o.read(ctx, room)
 	if err != nil || position <= was {
 		return false, err
+	}
+	_, total, err := o.client.Page(ctx, room, 1<<63, 1)
+	if position = min(position, total); err != nil || position <= was {
+		return false, err
+	}
+	for at := was; at < position; at += seenAtOnce {
+		begun, err := o.client.Seen(ctx, room, at, min(at+seenAtOnce, position))
+		if err != nil {
+			return false, err
+		}
+		for _, m := range begun {
+			o.fades.begun(m)
+		}
 	}
 	err = o.client.Home().SetLocalValue(ctx, "read "+room, strconv.AppendUint(nil, position, 10))
 	o.list.forget(id)

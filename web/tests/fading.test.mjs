@@ -43,6 +43,23 @@ test("what disappears goes from the screens by itself", async (t) => {
     await second.page.close();
   });
 
+  await part("not before its conversation was opened", async () => {
+    await bob("disappear", "alice", "3s");
+    await alice.page.reload();
+    await alice.page.getByLabel("Passphrase").fill(passphrase);
+    await alice.page.keyboard.press("Enter");
+    await row(alice, "This one stays").waitFor();
+    await bob("send", "alice", "Three seconds, once seen");
+    await row(alice, "Three seconds, once seen").waitFor();
+    const began = Date.now();
+    await alice.page.waitForFunction((until) => Date.now() > until, began + 4_000);
+    assert.equal(await row(alice, "Three seconds, once seen").count(), 1);
+    await row(alice, "Three seconds, once seen").click();
+    await alice.line("Three seconds, once seen").waitFor();
+    await gone(alice, "Three seconds, once seen", 3);
+    await bob("disappear", "alice", "8s");
+  });
+
   await part("an own one, once it was sent", async () => {
     await alice.box().fill("Mine for eight seconds");
     await alice.page.keyboard.press("Enter");

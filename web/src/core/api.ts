@@ -350,7 +350,7 @@ export interface Core {
   remove(id: string, everyone: boolean): Promise<void>;
   /** S6: answers a message with an emoji; empty takes the answer back. */
   react(id: string, emoji: string): Promise<void>;
-  /** S6: everything that stands before a position is read. Kept in this browser, sealed; nobody is told. */
+  /** S6: everything that stands before a position is read: the time of what disappears begins. Kept in this browser, sealed; nobody is told. */
   markRead(room: string, position: number): Promise<void>;
   /** S6: the draft of a conversation, sealed in this browser; empty removes it. */
   draft(room: string): Promise<string>;
