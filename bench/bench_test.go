@@ -129,7 +129,7 @@ func TestOddCommandLines(t *testing.T) {
 		{"-w W1 -beside ejabberd", "-beside knows mosquitto alone"},
 		{"-w W2 -beside mosquitto", "-beside belongs to W1"},
 		{"-w W4 -addr https://127.0.0.1:1", "leave -addr out"},
-		{"-all -w W1", "leave -w and -addr out"},
+		{"-all -addr https://x", "leave -addr out"},
 		{"-w W1 more", `there is no argument "more"`},
 		{"-w W1 -n -1", "are above 0"},
 		{"-w W1 -speed 7", "flag provided but not defined"},

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/byre-messenger/byre/bench/several"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
@@ -156,12 +157,12 @@ func registerAll(ctx context.Context, t *target, n int) ([]*device, error) {
 
 // makeAll makes n devices, workers at a time.
 func makeAll(n, workers int, add func(int, *device) error) ([]*device, error) {
-	devices, failed := make([]*device, n), newFailures()
+	devices, failed := make([]*device, n), several.NewFailures()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
-			for failed.err() == nil {
+			for failed.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= n {
 					return
@@ -171,7 +172,7 @@ func makeAll(n, workers int, add func(int, *device) error) ([]*device, error) {
 					err = add(i, d)
 				}
 				if err != nil {
-					failed.add(fmt.Errorf("make accounts: %w", err))
+					failed.Add(fmt.Errorf("make accounts: %w", err))
 					return
 				}
 				devices[i] = d
@@ -179,5 +180,5 @@ func makeAll(n, workers int, add func(int, *device) error) ([]*device, error) {
 		})
 	}
 	wg.Wait()
-	return devices, failed.err()
+	return devices, failed.Err()
 }

@@ -35,7 +35,7 @@ var machine clock.System
 const helpText = `bench loads a relay and measures it.
 
   go run ./bench -w W1|W2|W3|W4 [-n N] [-duration 10s] [-json] [-addr URL -ca FILE]
-  go run ./bench -all [-rounds 5]
+  go run ./bench -all [-rounds 5] [-w W3]
 
 It starts and stops a byred of its own unless -addr names one (W4 needs its own).
 -n is the number of pairs (W1: 50), messages (W2: 50000, W4: 2000) or connections
@@ -127,8 +127,8 @@ func parse(args []string, progress io.Writer) (options, error) {
 	f.StringVar(&o.ca, "ca", "", "ca.pem of that byred")
 	f.StringVar(&o.beside, "beside", "", "W1: measure \"mosquitto\" too, with the same pattern")
 	f.StringVar(&o.byred, "byred", "", "binary of byred (default: built from this tree)")
-	f.BoolVar(&o.all, "all", false, "all workloads, -rounds times, and the table of docs/bench.md")
-	f.IntVar(&o.rounds, "rounds", 5, "rounds of -all; figures are medians")
+	f.BoolVar(&o.all, "all", false, "all workloads, or that of -w, -rounds times, and the table of docs/bench.md")
+	f.IntVar(&o.rounds, "rounds", 5, "rounds of -all; figures are medians of those in which the machine was quiet")
 	f.StringVar(&o.profile, "pprof", "", "write a CPU profile of the generator to this file")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -139,9 +139,9 @@ func parse(args []string, progress io.Writer) (options, error) {
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("there is no argument %q: %w", f.Arg(0), errUsage)
-	case o.all && (o.workload != "" || o.addr != ""):
-		return o, fmt.Errorf("-all runs every workload on a byred of its own: leave -w and -addr out (%w)", errUsage)
-	case !o.all && workloads[o.workload] == nil:
+	case o.all && o.addr != "":
+		return o, fmt.Errorf("-all runs each workload on a byred of its own: leave -addr out (%w)", errUsage)
+	case workloads[o.workload] == nil && (o.workload != "" || !o.all):
 		return o, fmt.Errorf("-w names one of W1, W2, W3 and W4: %w", errUsage)
 	case o.beside != "" && o.beside != "mosquitto":
 		return o, fmt.Errorf("-beside knows mosquitto alone: %w", errUsage)
@@ -180,29 +180,4 @@ func or(n, usual int) int {
 		return usual
 	}
 	return n
-}
-
-// failures collects the first errors of many goroutines.
-type failures struct{ ch chan error }
-
-func newFailures() failures { return failures{make(chan error, 1)} }
-
-func (f failures) add(err error) {
-	if err == nil {
-		return
-	}
-	select {
-	case f.ch <- err:
-	default:
-	}
-}
-
-func (f failures) err() error {
-	select {
-	case err := <-f.ch:
-		f.ch <- err
-		return err
-	default:
-		return nil
-	}
 }

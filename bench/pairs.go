@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/bench/proc"
+	"github.com/byre-messenger/byre/bench/several"
 )
 
 // line is one end of a pair, whatever the protocol. It is for one goroutine at
@@ -59,7 +60,7 @@ type pattern struct {
 	pairs  []*pair
 	window int
 	began  time.Time
-	failed failures
+	failed several.Failures
 
 	phase    atomic.Int32 // index into times, -1: nothing is timed
 	stopping atomic.Bool  // no new messages
@@ -67,7 +68,7 @@ type pattern struct {
 }
 
 func newPattern(pairs []*pair, window int) *pattern {
-	p := &pattern{pairs: pairs, window: window, began: machine.Now(), failed: newFailures()}
+	p := &pattern{pairs: pairs, window: window, began: machine.Now(), failed: several.NewFailures()}
 	p.phase.Store(-1)
 	return p
 }
@@ -79,7 +80,7 @@ func (p *pattern) fail(err error) {
 	if p.over.Load() {
 		return
 	}
-	p.failed.add(err)
+	p.failed.Add(err)
 	p.stopping.Store(true)
 	p.hangUp()
 }
@@ -200,7 +201,7 @@ func (p *pattern) run(ctx context.Context, of *proc.Process, d time.Duration, r 
 	}
 	p.hangUp()
 	readers.Wait()
-	if err := p.failed.err(); err != nil {
+	if err := p.failed.Err(); err != nil {
 		return err
 	}
 	var times [2][]int64
@@ -278,7 +279,7 @@ func (p *pattern) pace(ctx context.Context, d time.Duration) error {
 
 // settled waits until everything that was sent has arrived.
 func (p *pattern) settled(ctx context.Context) error {
-	for end := machine.Now().Add(patience); p.failed.err() == nil; {
+	for end := machine.Now().Add(patience); p.failed.Err() == nil; {
 		missing := int64(0)
 		for _, q := range p.pairs {
 			missing += q.sent.Load() - min(q.arrived.Load(), q.answered.Load())
@@ -293,5 +294,5 @@ func (p *pattern) settled(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.failed.err()
+	return p.failed.Err()
 }

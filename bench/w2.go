@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/bench/proc"
+	"github.com/byre-messenger/byre/bench/several"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -69,17 +70,17 @@ func (b *boxes) measureEnqueue(ctx context.Context, t *target, senders []*device
 	if err != nil {
 		return err
 	}
-	failed := newFailures()
+	failed := several.NewFailures()
 	var wg sync.WaitGroup
 	for i, c := range conns {
 		share := n / len(conns)
 		if i < n%len(conns) {
 			share++
 		}
-		wg.Go(func() { failed.add(b.post(c, i, share, len(conns))) })
+		wg.Go(func() { failed.Add(b.post(c, i, share, len(conns))) })
 	}
 	wg.Wait()
-	if err := failed.err(); err != nil {
+	if err := failed.Err(); err != nil {
 		return err
 	}
 	u, err := m.Read()
@@ -171,18 +172,18 @@ func (b *boxes) measureDrain(ctx context.Context, t *target, r *result) error {
 	if err != nil {
 		return err
 	}
-	failed := newFailures()
+	failed := several.NewFailures()
 	var wg sync.WaitGroup
 	var fetched atomic.Int64
 	for i, c := range conns {
 		wg.Go(func() {
 			n, err := b.fetch(c, i)
 			fetched.Add(int64(n))
-			failed.add(err)
+			failed.Add(err)
 		})
 	}
 	wg.Wait()
-	if err := failed.err(); err != nil {
+	if err := failed.Err(); err != nil {
 		return err
 	}
 	u, err := m.Read()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/bench/proc"
+	"github.com/byre-messenger/byre/bench/several"
 )
 
 const (
@@ -68,6 +69,7 @@ func (i *idlers) measure(ctx context.Context, r *result) error {
 	}
 	conns, u, err = i.signIn(ctx, true)
 	hangUp(conns)
+	r.Elsewhere = max(r.Elsewhere, u.Elsewhere)
 	r.ResumedPerS, r.ResumedCPU = float64(n)/u.Seconds, u.Server*1e3/float64(n)
 	return err
 }
@@ -79,7 +81,7 @@ func (i *idlers) signIn(ctx context.Context, resumed bool) (conns []*conn, u pro
 	if err != nil {
 		return nil, u, err
 	}
-	err = many(len(conns), func(k int) error {
+	err = several.Do(len(conns), dialers, func(k int) error {
 		from := net.IPv4(127, 0, 1, byte(1+k/perAddress)) //nolint:gosec // n is bounded by the file handles of a process
 		if i.t.proc == nil {
 			from = nil // the addresses of this machine's loopback lead nowhere else

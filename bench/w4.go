@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/byre-messenger/byre/bench/several"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -69,7 +70,7 @@ func (k *killing) round(ctx context.Context, n int) error {
 	var answers atomic.Int64
 	kill := make(chan struct{})
 	var wg sync.WaitGroup
-	failed := newFailures()
+	failed := several.NewFailures()
 	for i, c := range conns {
 		c.deadline(machine.Now().Add(patience))
 		wg.Go(func() {
@@ -81,7 +82,7 @@ func (k *killing) round(ctx context.Context, n int) error {
 			select {
 			case <-kill: // that the connection ends is what was asked for
 			default:
-				failed.add(err)
+				failed.Add(err)
 				hangUp(conns)
 			}
 		})
@@ -91,7 +92,7 @@ func (k *killing) round(ctx context.Context, n int) error {
 	select {
 	case <-kill:
 	case <-ended:
-		return fmt.Errorf("the senders ended before the kill: %w", failed.err())
+		return fmt.Errorf("the senders ended before the kill: %w", failed.Err())
 	}
 	if err := k.t.proc.Stop(syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill byred: %w", err)
@@ -144,7 +145,7 @@ func (k *killing) post(c *conn, from uint64, answered func()) error {
 // fetch has all devices come and take what waits. What was sent and not
 // answered may be there or not, but not twice.
 func (k *killing) fetch(ctx context.Context) error {
-	return many(len(k.away), func(i int) error {
+	return several.Do(len(k.away), dialers, func(i int) error {
 		c, err := dial(ctx, k.t, dialOptions{})
 		if err != nil {
 			return err
