@@ -23,6 +23,8 @@ var ErrShown = errors.New("the server shows another account than the device that
 type Asked struct {
 	ServerKey [ed25519.PublicKeySize]byte
 	Account   ident.AccountID
+	// Name is what the account is called at the server, by the sponsor's word.
+	Name ident.Name
 	// Length and Head say where the chain stood: the entry behind Head is the only
 	// one that can add this device.
 	Length uint64
@@ -200,7 +202,7 @@ func (j Joiner) arrived(ev Arrived) (Joiner, []Effect, error) {
 		return j.end(Tampered)
 	}
 	j.asked = Asked{
-		ServerKey: j.keys.server, Account: o.account, Length: o.length, Head: o.head, Sponsor: o.sponsor,
+		ServerKey: j.keys.server, Account: o.account, Name: o.name, Length: o.length, Head: o.head, Sponsor: o.sponsor,
 		Device: devchain.DeviceID(j.own), Place: j.keys.place,
 	}
 	j.phase, j.next, j.lock = joinerCompares, slots, o.lock
@@ -209,7 +211,7 @@ func (j Joiner) arrived(ev Arrived) (Joiner, []Effect, error) {
 		return j, nil, err
 	}
 	digits, err := j.keys.digits(j.said)
-	return j, []Effect{p, Ask{Digits: digits, Web: j.own.Web}}, err
+	return j, []Effect{p, Ask{Digits: digits, Name: o.name, Web: j.own.Web}}, err
 }
 
 // verdict is the sponsor's word. That it has added this device is only believed

@@ -163,6 +163,9 @@ type (
 	// Ask is an effect: see [Runner].
 	Ask struct {
 		Digits string
+		// Name is what the account is called that this device would speak for. For
+		// joiners.
+		Name ident.Name
 		// Web says that the new device's code comes from a server at each visit.
 		Web bool
 	}

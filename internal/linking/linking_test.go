@@ -236,7 +236,7 @@ func TestAnAccountThatIsFull(t *testing.T) {
 	for range devchain.MaxDevices - 2 {
 		c = add(t, c, first, newDevice())
 	}
-	if _, err := NewSponsor(NewCode(), serverKey, c, first.id(), noon); !errors.Is(err, ErrFull) {
+	if _, err := NewSponsor(NewCode(), serverKey, aliceName, c, first.id(), noon); !errors.Is(err, ErrFull) {
 		t.Errorf("a device more than 20: %v", err)
 	}
 }

@@ -109,7 +109,7 @@ func newMallory(t fataler, a *alice) *mallory {
 	if m.joiner, err = NewJoiner(a.code, serverKey, m.device.keys, m.device.key, a.now); err != nil {
 		t.Fatal(err)
 	}
-	if m.sponsor, err = NewSponsor(a.code, serverKey, account(t, m.device, newDevice()), m.device.id(), a.now); err != nil {
+	if m.sponsor, err = NewSponsor(a.code, serverKey, aliceName, account(t, m.device, newDevice()), m.device.id(), a.now); err != nil {
 		t.Fatal(err)
 	}
 	return m

@@ -61,6 +61,9 @@ func add(t fataler, c devchain.Chain, by, what device) devchain.Chain {
 
 var serverKey = [ed25519.PublicKeySize]byte{1, 2, 3}
 
+// aliceName is what every account here is called.
+var aliceName, _ = ident.ParseName("alice")
+
 // alice links her laptop by her phone, in a world where nothing goes wrong unless
 // the test does it.
 type alice struct {
@@ -92,7 +95,7 @@ func newAlice(t fataler) *alice {
 	a := &alice{t: t, phone: newDevice(), tablet: newDevice(), laptop: newDevice(), code: NewCode(), now: noon}
 	a.chain = account(t, a.phone, a.tablet)
 	var err error
-	if a.sponsor, err = NewSponsor(a.code, serverKey, a.chain, a.phone.id(), a.now); err != nil {
+	if a.sponsor, err = NewSponsor(a.code, serverKey, aliceName, a.chain, a.phone.id(), a.now); err != nil {
 		t.Fatal(err)
 	}
 	if a.joiner, err = NewJoiner(a.code, serverKey, a.laptop.keys, a.laptop.key, a.now); err != nil {

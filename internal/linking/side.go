@@ -103,19 +103,26 @@ type offer struct {
 	sponsor ident.DeviceID
 	nonce   [32]byte
 	lock    [32]byte // the hash of what a Verdict shows
+	name    ident.Name
 }
 
+// offerSize is the size of what stands before the name.
 const offerSize = ident.AccountSize + 8 + 32 + ident.DeviceSize + 32 + 32
 
 func (o offer) encode() []byte {
 	b := binary.BigEndian.AppendUint64(slices.Clone(o.account[:]), o.length)
-	return slices.Concat(b, o.head[:], o.sponsor[:], o.nonce[:], o.lock[:])
+	return slices.Concat(b, o.head[:], o.sponsor[:], o.nonce[:], o.lock[:], []byte(o.name.String()))
 }
 
 func (o *offer) decode(b []byte) bool {
-	if len(b) != offerSize {
+	if len(b) < offerSize {
 		return false
 	}
+	name, err := ident.ParseName(string(b[offerSize:]))
+	if err != nil || name.String() != string(b[offerSize:]) {
+		return false
+	}
+	o.name = name
 	n := copy(o.account[:], b)
 	o.length = binary.BigEndian.Uint64(b[n:])
 	n += 8

@@ -51,13 +51,13 @@ const (
 )
 
 // NewSponsor begins linking with a fresh code. The chain is the account's as the
-// relay shows it, and device one of it: this one. It returns [ErrFull] where no
+// relay shows it, name what it is called there, and device one of it: this one. It returns [ErrFull] where no
 // device can be added.
-func NewSponsor(code Code, serverKey [ed25519.PublicKeySize]byte, chain devchain.Chain, device ident.DeviceID, now time.Time) (Sponsor, error) {
+func NewSponsor(code Code, serverKey [ed25519.PublicKeySize]byte, name ident.Name, chain devchain.Chain, device ident.DeviceID, now time.Time) (Sponsor, error) {
 	if len(chain.Devices()) >= devchain.MaxDevices {
 		return Sponsor{}, ErrFull
 	}
-	o := offer{account: chain.ID(), length: chain.Len(), head: chain.Head(), sponsor: device}
+	o := offer{account: chain.ID(), length: chain.Len(), head: chain.Head(), sponsor: device, name: name}
 	_, _ = rand.Read(o.nonce[:]) // never fails
 	unlock := make([]byte, 32)
 	_, _ = rand.Read(unlock) // never fails

@@ -48,7 +48,7 @@ func TestVectorsOfTheSpecification(t *testing.T) {
 	own := &wire.DeviceKeys{Algorithms: 1, Chain: key.Public(), SignIn: seeded(t, 0x60).Public(), Mls: seeded(t, 0x80).Public(), Box: counted(0, 1216)}
 	o := offer{
 		account: ident.AccountID(counted(0xe0, 32)), length: 5, head: devchain.Hash(counted(0x10, 32)),
-		sponsor: ident.DeviceID(counted(0x30, 16)), nonce: [32]byte(counted(0xc0, 32)),
+		sponsor: ident.DeviceID(counted(0x30, 16)), nonce: [32]byte(counted(0xc0, 32)), name: aliceName,
 	}
 	s, err := newSponsor(code, server, o, secret.New(counted(0x50, 32)), noon)
 	if err != nil {

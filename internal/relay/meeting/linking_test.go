@@ -47,7 +47,7 @@ func newMallory(t fataler, a *alice) *mallory {
 	m.chain = account(t, m.device, newDevice())
 	code := a.code
 	var err error
-	if m.sponsor, err = linking.NewSponsor(code, serverKey, m.chain, m.device.id(), a.now); err != nil {
+	if m.sponsor, err = linking.NewSponsor(code, serverKey, aliceName, m.chain, m.device.id(), a.now); err != nil {
 		t.Fatal(err)
 	}
 	if m.joiner, err = linking.NewJoiner(code, serverKey, m.device.keys, m.device.key, a.now); err != nil {

@@ -49,6 +49,9 @@ func account(t fataler, first, second device) devchain.Chain {
 
 var serverKey = [ed25519.PublicKeySize]byte{1, 2, 3}
 
+// aliceName is what every account here is called.
+var aliceName, _ = ident.ParseName("alice")
+
 // alice links her laptop by her phone, at places, over lines that break. Both
 // devices do what docs/spec/linking.md and relay.md ask of them, and the
 // directory is honest.
@@ -86,7 +89,7 @@ func newAlice(t fataler) *alice {
 	}
 	a.chain = account(t, a.phone, a.tablet)
 	var err error
-	if a.sponsor, err = linking.NewSponsor(a.code, serverKey, a.chain, a.phone.id(), a.now); err != nil {
+	if a.sponsor, err = linking.NewSponsor(a.code, serverKey, aliceName, a.chain, a.phone.id(), a.now); err != nil {
 		t.Fatal(err)
 	}
 	if a.joiner, err = linking.NewJoiner(a.code, serverKey, a.laptop.keys, a.laptop.key, a.now); err != nil {
