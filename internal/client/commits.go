@@ -1,16 +1,15 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/follow"
 	"github.com/byre-messenger/byre/internal/client/groups"
+	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
-	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -62,6 +61,8 @@ func (tx *txn) daily() {
 		case g.ReadDaily(tx.now):
 			tx.moved[g] = true
 			tx.wake()
+		case g.talk.broken(): // it may be time to ask again
+			tx.wake()
 		}
 	}
 }
@@ -95,9 +96,14 @@ func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
 	for _, x := range m.Shown {
 		tx.seeChain(x.Chain)
 	}
+	for _, x := range m.Back {
+		if err := tx.cameBack(g.talk, x, m.By); err != nil {
+			return err
+		}
+	}
 	if m.Lost != nil && !g.Rec.Replaced { // else nobody misses it
 		g.talk.checked = nil
-		tx.problem(g.talk.ID, ident.MessageID{}, m.Lost.Error())
+		tx.tellLost(g.talk, m)
 		tx.wake()
 	}
 	if !m.Epoch && m.Lost == nil {
@@ -131,48 +137,6 @@ func (tx *txn) welcomeBox(t *talk) (w wire.WelcomeBox) {
 	return w
 }
 
-// appendPending offers a group's pending commit to the epoch's log.
-func (s *session) appendPending(ctx context.Context, g *groupState) error {
-	var req *wire.AppendEpoch
-	if err := s.do(ctx, func(*txn) error {
-		req = g.Offer()
-		return nil
-	}); err != nil || req == nil {
-		return err
-	}
-	body, err := s.ask(ctx, req)
-	if err != nil {
-		return err
-	}
-	return s.do(ctx, func(tx *txn) error {
-		if !g.Offers(req) {
-			return nil
-		}
-		var m groups.Moved
-		var err error
-		switch body := body.(type) {
-		case *wire.EpochAppended:
-			// G2: the log has the commit, so the group moves on. A crash before
-			// this commit leaves G1; reading the log then tells that it won.
-			m, err = g.Confirm(tx.Tx, tx.now)
-		case *wire.EpochLog:
-			if !body.Over && len(body.Entries) == 0 {
-				// The log is said to be shorter than what was read of it.
-				g.Again()
-				tx.moved[g] = true
-				return nil
-			}
-			m, err = g.Follow(tx.Tx, body, tx.now)
-		default:
-			err = line.ErrAnswer
-		}
-		if err != nil {
-			return err
-		}
-		return tx.movedOn(g, m)
-	})
-}
-
 // catchUpJob reads the logs of a group until it is in its last epoch.
 func (s *session) catchUpJob(g *groupState) *job {
 	return &job{
@@ -184,123 +148,50 @@ func (s *session) catchUpJob(g *groupState) *job {
 	}
 }
 
+// catchUp reads them.
 func (s *session) catchUp(ctx context.Context, g *groupState) error {
-	var epoch uint64
-	idle, healed := 0, false
-	for {
-		if err := s.welcomeAgain(ctx, g); err != nil {
-			return err
-		}
-		var req *wire.ReadEpoch
-		if err := s.do(ctx, func(*txn) error {
-			if g.Rec.Over || !g.Unsure() {
-				return nil
-			}
-			if idle++; g.Rec.Epoch != epoch {
-				epoch, idle = g.Rec.Epoch, 0
-			} else if idle > maxIdle {
-				return errEndless
-			}
-			req = &wire.ReadEpoch{Handle: g.Handle(), From: g.Rec.Skipped}
-			return nil
-		}); err != nil || req == nil {
-			return err
-		}
-		body, err := s.ask(ctx, req)
-		if err != nil {
-			return err
-		}
-		log, ok := body.(*wire.EpochLog)
-		if !ok {
-			return line.ErrAnswer
-		}
-		var offer bool
-		// G3: an entry of the log takes effect. A crash before this commit leaves
-		// the log to be read again.
-		if err := s.do(ctx, func(tx *txn) error {
-			if !bytes.Equal(req.Handle, g.Handle()) {
-				return nil // it moved on meanwhile
-			}
-			m, err := g.Follow(tx.Tx, log, tx.now)
-			if err != nil {
-				return err
-			}
-			if err := tx.movedOn(g, m); err != nil || m.Epoch {
-				return err
-			} else if m.Lost != nil {
-				return tx.calm(g.talk)
-			}
-			switch offer = g.Offer() != nil; {
-			case offer:
-				return nil
-			case len(log.Entries) > 0:
-				return nil // there may be more than goes into a frame
-			case g.Blocked() && healed:
-				return errEndless
-			case g.Blocked(): // a log with junk alone would end (ADR 13); this is G1
-				offer, healed = true, true
-				_, err := tx.propose(g.talk, g, groups.Change{Renew: true})
-				return err
-			}
-			g.Sure(tx.now)
-			g.pause = pause{}
-			tx.moved[g] = true
-			tx.wake()
-			return tx.calm(g.talk)
-		}); err != nil {
-			return err
-		}
-		if offer {
-			if err := s.appendPending(ctx, g); err != nil {
-				return err
-			}
-		}
-	}
+	return follow.ToTheEnd(ctx, following{s, g}, g.Group)
 }
 
-// welcomeAgain sends the Welcomes that the relay may not have.
-func (s *session) welcomeAgain(ctx context.Context, g *groupState) error {
-	for {
-		var req *wire.Send
-		if err := s.do(ctx, func(*txn) error {
-			if len(g.Rec.Unsent) > 0 {
-				w := g.Rec.Unsent[0]
-				req = &wire.Send{Envelope: w.Envelope, Class: wire.ClassHandshake}
-				if w.Target != nil {
-					req.Targets = []wire.Target{*w.Target}
-				}
-			}
-			return nil
-		}); err != nil || req == nil {
-			return err
-		}
-		body, err := s.ask(ctx, req)
-		if err != nil {
-			return err
-		}
-		if sent, ok := body.(*wire.Sent); !ok || len(sent.Outcomes) == 1 && sent.Outcomes[0].Outcome == wire.OutcomeUnknown {
-			return errUnwelcomed
-		}
-		// G4: the relay has the Welcome. A crash before this commit has it sent
-		// once more, and the device that joined knows it.
-		if err := s.do(ctx, func(tx *txn) error {
-			g.Welcomed(1)
-			tx.moved[g] = true
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
+// following is a session that follows a group.
+type following struct {
+	*session
+	g *groupState
 }
 
-// errUnwelcomed says that the relay does not answer for a Welcome.
-var errUnwelcomed = errors.New("the server could not promise to tell a new device of the conversation: it is tried again")
+// Ask implements [follow.Session].
+func (f following) Ask(ctx context.Context, body wire.RequestBody) (wire.ResponseBody, error) {
+	return f.ask(ctx, body)
+}
 
-// maxIdle is how often a log is asked for without coming to another epoch, and
-// errEndless what is told then.
-const maxIdle = 100
+// Do implements [follow.Session].
+func (f following) Do(ctx context.Context, fn func(follow.Step) error) error {
+	return f.do(ctx, func(tx *txn) error { return fn(followed{tx, f.g}) })
+}
 
-var errEndless = errors.New("the server shows a conversation's log that comes to no end: the message waits; tell the server's operator")
+// followed is a step of a group.
+type followed struct {
+	*txn
+	g *groupState
+}
+
+func (f followed) Home() *home.Tx { return f.Tx }
+func (f followed) Now() time.Time { return f.now }
+func (f followed) Save()          { f.moved[f.g] = true }
+func (f followed) Given() error   { return f.calm(f.g.talk) }
+
+func (f followed) Moved(m groups.Moved) error { return f.movedOn(f.g, m) }
+
+func (f followed) Renew() error {
+	_, err := f.propose(f.g.talk, f.g, groups.Change{Renew: true})
+	return err
+}
+
+func (f followed) Settled() error {
+	f.g.pause = pause{}
+	f.wake()
+	return f.calm(f.g.talk)
+}
 
 // age counts connected time for the epochs that were left behind.
 func (tx *txn) age(d time.Duration) {

@@ -15,6 +15,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/rejoin"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/share"
 	"github.com/byre-messenger/byre/internal/client/shelf"
@@ -42,6 +43,7 @@ type engine struct {
 	failure error // why the loop stopped; read after stopped
 	bell    bell.Bell
 	link    *share.One[*session] // the one connection, shared by those who need it
+	linking sync.Mutex           // held while a code is shown
 
 	// Owned by the loop.
 	device     wire.DeviceRecord // without the private keys
@@ -49,6 +51,7 @@ type engine struct {
 	pins       map[ident.AccountID]*account.Pin
 	names      map[string]ident.AccountID // by ident.Name's key
 	shelf      *shelf.Shelf
+	desk       *rejoin.Desk
 	inbox      *inbox.Inbox
 	requests   *requests.Box
 	notes      *notes.Book

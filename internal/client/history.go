@@ -272,7 +272,7 @@ func (e *engine) outboxMessages(ctx context.Context) (out []Message, err error) 
 func (e *engine) roomList(ctx context.Context) (out []Room, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		for _, t := range tx.talks {
-			out = append(out, Room{ID: t.ID, Name: tx.nameOf(t), Accounts: slices.Clone(t.Accounts), Messages: t.next})
+			out = append(out, Room{ID: t.ID, Name: tx.nameOf(t), Accounts: slices.Clone(t.Accounts), Messages: t.next, Through: tx.through(t)})
 		}
 		return nil
 	})

@@ -6,8 +6,8 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/groups"
-	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -38,7 +38,7 @@ func (tx *txn) deliver(d *wire.Deliver) error {
 // reports whether it did.
 func (tx *txn) read(in inbox.Delivery) (bool, error) {
 	for _, g := range tx.groups {
-		o, ok := g.Open(tx.Tx, in.Envelope, in.Sent())
+		o, ok := g.Open(tx.Tx, in.Envelope, in.Sent(), in.At)
 		if !ok {
 			continue
 		}
@@ -61,8 +61,12 @@ func (tx *txn) read(in inbox.Delivery) (bool, error) {
 	if err := box.Parse(plain); err != nil {
 		return true, nil //nolint:nilerr // a box of a newer byre
 	}
-	if w, ok := box.Body.(*wire.WelcomeBox); ok {
-		return tx.welcomed(w)
+	switch body := box.Body.(type) {
+	case *wire.WelcomeBox:
+		return tx.welcomed(body)
+	case *wire.RejoinBox:
+		tx.asksBack(body, in)
+	case nil:
 	}
 	return true, nil
 }
@@ -141,7 +145,7 @@ func (tx *txn) despair(s *session) {
 // welcomed joins a group, or has the owner asked whether to. It reports false for
 // a Welcome that has to wait for a log.
 func (tx *txn) welcomed(w *wire.WelcomeBox) (bool, error) {
-	g, r, used, err := tx.enter(w)
+	g, r, by, err := tx.enter(w)
 	switch {
 	case errors.Is(err, errNotForMe):
 		return true, nil // garbage, or for a key that was used
@@ -153,7 +157,7 @@ func (tx *txn) welcomed(w *wire.WelcomeBox) (bool, error) {
 	case tx.asked(r, w):
 		return true, nil
 	}
-	return true, tx.join(g, r, used, w)
+	return true, tx.join(g, r, by, w)
 }
 
 // present reports whether a Welcome is for a later epoch of a group in which this
@@ -174,40 +178,44 @@ func (tx *txn) present(made *groups.Group) bool {
 var errNotForMe = errors.New("there is no key for this conversation here any more: ask the other person to write again")
 
 // enter reads a Welcome, changing nothing.
-func (tx *txn) enter(w *wire.WelcomeBox) (*groups.Group, account.Room, func(*home.Tx), error) {
-	key, used, err := tx.shelf.Find(w.Welcome)
+func (tx *txn) enter(w *wire.WelcomeBox) (*groups.Group, account.Room, shelf.Found, error) {
+	by, err := tx.shelf.Find(w.Welcome)
 	if err != nil {
-		return nil, account.Room{}, nil, errors.Join(errNotForMe, err)
+		return nil, account.Room{}, by, errors.Join(errNotForMe, err)
 	}
 	if err := account.CheckWelcomeBox(w); err != nil {
-		return nil, account.Room{}, nil, err
+		return nil, account.Room{}, by, err
 	}
-	g, r, err := tx.mls().Join(w.Welcome, key, tx.listed, tx.now)
-	if err == nil && !r.Has(tx.me.Account) {
+	g, r, err := tx.mls().Join(w.Welcome, by.Key, tx.listed, tx.now)
+	if err == nil && (!r.Has(tx.me.Account) || len(by.Room) > 0 && string(by.Room) != string(r.ID[:])) {
 		err = account.ErrLeaf
 	}
-	return g, r, used, err
+	return g, r, by, err
 }
 
 // join makes a group this device's own.
 //
 // I2: the key package is erased with the commit that writes the group. A crash
 // before it leaves the Welcome at the relay and the key package here.
-func (tx *txn) join(made *groups.Group, r account.Room, used func(*home.Tx), w *wire.WelcomeBox) error {
+func (tx *txn) join(made *groups.Group, r account.Room, by shelf.Found, w *wire.WelcomeBox) error {
 	old, known := tx.groups[string(made.ID)]
 	if !made.HasOther() || known && (!old.Rec.Over || made.Rec.Epoch <= old.Rec.Epoch) {
 		return nil // nobody there, or known, or a Welcome of before this device was taken out
 	}
+	if known && !old.Rec.Removed && len(by.Room) == 0 {
+		return nil // its leaf was replaced, and it did not ask for that (ADR 14)
+	}
 	if t, ok := tx.talks[r.ID]; ok && t.usable() >= maxGroups {
 		return nil
 	}
-	used(tx.Tx)
+	by.Used(tx.Tx)
 	t := tx.talkOf(r)
 	if known {
 		tx.discard(old)
 	}
 	t.checked = nil
 	tx.leaveDeaf(t)
+	tx.back(t, made, by, known)
 	tx.adoptGroup(t, made)
 	for _, m := range made.Members {
 		tx.seeChain(m.Chain)

@@ -1,9 +1,7 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"math"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/line"
@@ -31,11 +29,6 @@ func (s *session) replenish(ctx context.Context, at shelf.Published) error {
 	return err
 }
 
-// published reads what stands at the relay from its answer to a sign-in.
-func published(in *wire.SignedIn) shelf.Published {
-	return shelf.Published{OneTime: int(in.OneTimeKeyPackages), LastResort: time.Unix(in.LastResortAt, 0)}
-}
-
 // replenishJob looks after the key packages of a connection that lasts.
 func (s *session) replenishJob() *job {
 	return &job{
@@ -48,17 +41,7 @@ func (s *session) replenishJob() *job {
 			if !ok {
 				return line.ErrAnswer
 			}
-			var at shelf.Published
-			for _, it := range held.Items {
-				switch {
-				case !bytes.Equal(it.Device, s.me.Device[:]):
-				case it.Kind == "key_packages":
-					at.OneTime = int(min(it.Count, math.MaxInt32))
-				case it.Kind == "last_resort_key_package":
-					at.LastResort = time.Unix(it.Since, 0)
-				}
-			}
-			return s.replenish(ctx, at)
+			return s.replenish(ctx, shelf.PublishedNow(held, s.me.Device))
 		},
 		failed: func(tx *txn, _ error) { s.shelved = tx.now }, // next time
 	}

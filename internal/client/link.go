@@ -146,7 +146,7 @@ func (s *session) settle(ctx context.Context) error {
 				return firstError(context.Cause(s.ctx), ErrOffline)
 			}
 			// At the batch's end too: there begins what the steps before this one begin.
-			now := s.settled()
+			now := s.settled() && !tx.hopes()
 			tx.then(func() { settled = now && s.settled() })
 			return nil
 		}); err != nil || settled {

@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,14 +44,7 @@ func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
 	}
 	next, seen := old.See(chain)
 	if seen.Forked {
-		text := "two device lists of %s contradict each other: somebody may be reading along; devices that only one of them names are left out until the recovery phrase settles it; compare safety numbers and ask about the devices"
-		if next.View.Contested() {
-			text = "the recovery phrase of %s was used in two places: nobody can tell who owns the account any more, and no new device of it is believed; ask for a new account"
-		}
-		tx.tell(&wire.KeyChangedEvent{
-			Account: next.Record.Account, Name: next.Record.Name,
-			Text: fmt.Sprintf(text, cmp.Or(next.Record.Name, "somebody you talk to")),
-		})
+		tx.tell(next.Alarm())
 	}
 	if seen.Changed {
 		tx.putPin(&next)

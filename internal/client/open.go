@@ -10,6 +10,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/rejoin"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -108,16 +109,9 @@ func (e *engine) loadTalks(ctx context.Context) error {
 		if err := rec.Parse(it.Record); err != nil {
 			return errors.Join(home.ErrDamaged, err)
 		}
-		t := &talk{next: rec.NextPosition, disappear: rec.Disappear, Room: account.Room{Kind: rec.Kind}}
-		if t.ID, err = ident.RoomIDFrom(rec.Id); err != nil {
+		t := &talk{next: rec.NextPosition, disappear: rec.Disappear}
+		if t.Room, err = account.RoomFrom(&rec); err != nil {
 			return err
-		}
-		for _, b := range rec.Accounts {
-			a, err := ident.AccountIDFrom(b)
-			if err != nil {
-				return err
-			}
-			t.Accounts = append(t.Accounts, a)
 		}
 		if t.order, err = order.FromRecord(rec.Sequence); err != nil {
 			return err
@@ -194,6 +188,9 @@ func (e *engine) loadQueues(ctx context.Context) error {
 		return err
 	}
 	if e.notes, err = notes.Load(ctx, e.home); err != nil {
+		return err
+	}
+	if e.desk, err = rejoin.Load(ctx, e.home, e.me.Device); err != nil {
 		return err
 	}
 	e.shelf, err = shelf.Load(ctx, e.home)

@@ -2,12 +2,13 @@ package client
 
 import (
 	"context"
-	"slices"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/follow"
 	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/why"
+	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -29,47 +30,38 @@ func (s *session) prepareJob(t *talk) *job {
 	}
 }
 
-// plan is what a group lacks.
-type plan struct {
-	group  *groupState // nil: there is none yet
-	add    map[ident.AccountID][]ident.DeviceID
-	remove []group.LeafIndex
-	renew  bool
-	suite  ciphersuite.ID
-}
-
 func (s *session) prepare(ctx context.Context, t *talk) error {
 	for _, a := range t.Accounts {
 		if err := s.readChain(ctx, a); err != nil {
 			return err
 		}
 	}
-	var p plan
+	if asked, err := s.askBack(ctx, t); err != nil || asked {
+		return err
+	}
+	var g *groupState
+	var lack groups.Lack
 	if err := s.do(ctx, func(tx *txn) error {
-		if !tx.own().View.Lists(tx.me.Device) {
-			return account.ErrUnlisted
-		}
-		p = tx.plan(t)
+		g, lack = tx.lacks(t)
 		return nil
 	}); err != nil {
 		return err
 	}
-	joiners, err := s.claim(ctx, &p)
+	joiners, err := s.claim(ctx, lack)
 	if err != nil {
 		return err
 	}
-	g := p.group
-	if g == nil || len(joiners) > 0 || len(p.remove) > 0 || p.renew {
+	if g == nil || len(joiners) > 0 || len(lack.Remove) > 0 || lack.Renew {
 		// G1: the commit and its secrets are durable before the relay sees it.
 		// A crash after this commit leaves it pending: reading the log tells
 		// what became of it.
 		if err := s.do(ctx, func(tx *txn) (err error) {
-			g, err = tx.propose(t, g, groups.Change{Add: joiners, Remove: p.remove, Renew: p.renew})
+			g, err = tx.propose(t, g, groups.Change{Add: joiners, Remove: lack.Remove, Renew: lack.Renew})
 			return err
 		}); err != nil {
 			return err
 		}
-		if err := s.appendPending(ctx, g); err != nil {
+		if err := follow.Append(ctx, following{s, g}, g.Group); err != nil {
 			return err
 		}
 		if err := s.catchUp(ctx, g); err != nil {
@@ -84,6 +76,7 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 		if !now.HasOther() {
 			return account.ErrMissing
 		}
+		tx.desk.Back(tx.Tx, t.ID)
 		t.checked, t.since, t.pause = s, tx.now, pause{}
 		for _, x := range t.outbox {
 			x.Pause, x.Recall.Pause = pause{}, pause{}
@@ -111,24 +104,14 @@ func (tx *txn) propose(t *talk, g *groupState, c groups.Change) (*groupState, er
 	return tx.adoptGroup(t, made), nil
 }
 
-// plan holds a conversation's group against the chains.
-func (tx *txn) plan(t *talk) plan {
+// lacks holds a conversation's group against the chains.
+func (tx *txn) lacks(t *talk) (*groupState, groups.Lack) {
 	tx.leaveDeaf(t)
-	p := plan{group: t.sending(), add: map[ident.AccountID][]ident.DeviceID{}, suite: tx.suite()}
-	have := []ident.DeviceID{tx.me.Device}
-	if p.group != nil {
-		p.suite, have = p.group.Suite(), append(have, p.group.Others()...)
-		p.remove = p.group.Unlisted(func(m account.Member) bool { return tx.pins[m.Account].View.Lists(m.Device) })
-		p.renew = p.group.RenewalDue(tx.now) || p.group.Mute()
+	g, made := t.sending(), (*groups.Group)(nil)
+	if g != nil {
+		made = g.Group
 	}
-	for _, a := range t.Accounts {
-		for _, d := range tx.pins[a].View.Listed() {
-			if !slices.Contains(have, d.ID) {
-				p.add[a] = append(p.add[a], d.ID)
-			}
-		}
-	}
-	return p
+	return g, tx.mls().Lacks(made, t.Room, tx.suite(), func(a ident.AccountID) devchain.View { return tx.pins[a].View }, tx.now)
 }
 
 func (e *engine) suite() ciphersuite.ID {
@@ -138,14 +121,12 @@ func (e *engine) suite() ciphersuite.ID {
 	return e.cfg.Suite
 }
 
-// claim takes a key package for each device that a plan adds. A new group needs
-// one of another account at least; devices without any are added later.
-func (s *session) claim(ctx context.Context, p *plan) ([]*group.KeyPackage, error) {
-	var joiners []*group.KeyPackage
-	for a, devices := range p.add {
-		req := claimOf(a, devices)
+// claim takes a key package for each device that a group lacks.
+func (s *session) claim(ctx context.Context, lack groups.Lack) (joiners []*group.KeyPackage, err error) {
+	for a := range lack.Add {
+		var req *wire.ClaimKeyPackages
 		if err := s.do(ctx, func(tx *txn) error {
-			req.Known = tx.tokenOf(a)
+			req = lack.Claim(a, tx.tokenOf(a))
 			return nil
 		}); err != nil {
 			return nil, err
@@ -158,28 +139,15 @@ func (s *session) claim(ctx context.Context, p *plan) ([]*group.KeyPackage, erro
 		if !ok {
 			return nil, line.ErrAnswer
 		}
-		var missing []ident.DeviceID
-		if err := s.do(ctx, func(tx *txn) (err error) {
-			var got []*group.KeyPackage
-			got, missing, err = account.CheckKeyPackages(answer.Packages, tx.pins[a].View, devices, p.suite, tx.now)
+		if err := s.do(ctx, func(tx *txn) error {
+			got, err := lack.Take(a, answer.Packages, tx.pins[a].View, tx.now)
 			joiners = append(joiners, got...)
 			return err
 		}); err != nil {
 			return nil, err
 		}
-		if p.group == nil && a != s.me.Account && len(missing) == len(devices) {
-			return nil, account.ErrMissing
-		}
 	}
 	return joiners, nil
-}
-
-func claimOf(a ident.AccountID, devices []ident.DeviceID) *wire.ClaimKeyPackages {
-	req := &wire.ClaimKeyPackages{Account: a[:]}
-	for i := range devices {
-		req.Devices = append(req.Devices, devices[i][:])
-	}
-	return req
 }
 
 // blocked records why the messages of a conversation wait, and tells it once.

@@ -55,7 +55,7 @@ func (tx *txn) noteGap(g *wire.Gap) {
 	if tx.signIn.Gap == g.Generation && g.Generation != 0 {
 		return
 	}
-	tx.signIn.Gap = g.Generation
+	tx.signIn.Gap, tx.signIn.GapAt = g.Generation, tx.now.UnixMilli()
 	tx.putSignIn()
 	tx.tell(&wire.ExpiredEvent{Count: g.Count, From: 1000 * g.From, To: 1000 * g.To})
 	for _, group := range tx.groups {

@@ -45,14 +45,14 @@ func (c *Client) Answer(ctx context.Context, who string, accept bool) error {
 		if err != nil || !accept {
 			return err
 		}
-		g, r, used, err := tx.enter(w)
+		g, r, by, err := tx.enter(w)
 		if err != nil {
 			return err
 		}
 		// Q1: the conversation is this device's own. A crash before this commit
 		// leaves the request; one after it, a leaf without a token, which is
 		// renewed at the next connection.
-		return tx.join(g, r, used, w)
+		return tx.join(g, r, by, w)
 	})
 }
 

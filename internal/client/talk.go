@@ -49,10 +49,8 @@ func (tx *txn) talkOf(r account.Room) *talk {
 
 // record is what the home keeps of the conversation.
 func (t *talk) record() *wire.RoomRecord {
-	rec := &wire.RoomRecord{Id: t.ID[:], Kind: t.Kind, NextPosition: t.next, Sequence: t.order.Record(), Disappear: t.disappear}
-	for i := range t.Accounts {
-		rec.Accounts = append(rec.Accounts, t.Accounts[i][:])
-	}
+	rec := t.Record()
+	rec.NextPosition, rec.Sequence, rec.Disappear = t.next, t.order.Record(), t.disappear
 	for _, g := range t.groups {
 		rec.Groups = append(rec.Groups, g.ID)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -26,7 +27,7 @@ func (s *session) serve(in *wire.SignedIn) {
 	// carry it.
 	err := s.readChain(s.ctx, s.me.Account)
 	if err == nil {
-		err = s.replenish(s.ctx, published(in))
+		err = s.replenish(s.ctx, shelf.PublishedAt(in))
 	}
 	if err != nil {
 		s.report(err)
@@ -124,11 +125,11 @@ func (tx *txn) job(s *session) *job {
 		}
 	}
 	for _, t := range tx.talks {
-		if (len(t.outbox) > 0 || t.broken() || t.mute()) && t.checked != s && t.pause.Over(tx.now) && !t.stuck() {
+		if (len(t.outbox) > 0 || t.broken() || t.mute()) && t.checked != s && t.pause.Over(tx.now) && !t.stuck() && !tx.waits(t) {
 			return s.prepareJob(t)
 		}
 	}
-	return nil
+	return tx.helpJob(s)
 }
 
 // stuck reports whether a group must be resolved first and can't be now.

@@ -708,7 +708,7 @@ func (m Receipt) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m Receipt) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// BoxBody is what Body of [Box] can hold: *[WelcomeBox].
+// BoxBody is what Body of [Box] can hold: *[WelcomeBox], *[RejoinBox].
 //
 //sumtype:decl
 type BoxBody interface {
@@ -717,6 +717,7 @@ type BoxBody interface {
 }
 
 func (*WelcomeBox) isBoxBody() {}
+func (*RejoinBox) isBoxBody()  {}
 
 // Box is what is sealed to one device with HPKE, outside any group.
 type Box struct {
@@ -728,6 +729,8 @@ func (m *Box) EncodedLen() (n int) {
 	switch v := m.Body.(type) {
 	case *WelcomeBox:
 		n += lenHead(1, v.EncodedLen())
+	case *RejoinBox:
+		n += lenHead(2, v.EncodedLen())
 	}
 	return n
 }
@@ -737,6 +740,8 @@ func (m *Box) Append(b []byte) []byte {
 	switch v := m.Body.(type) {
 	case *WelcomeBox:
 		b = v.Append(appendHead(b, 1, v.EncodedLen()))
+	case *RejoinBox:
+		b = v.Append(appendHead(b, 2, v.EncodedLen()))
 	}
 	return b
 }
@@ -766,6 +771,13 @@ func (m *Box) merge(b []byte, parts *int) error {
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
+		case 2<<3 | wireLength:
+			v, ok := m.Body.(*RejoinBox)
+			if !ok {
+				v = new(RejoinBox)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -779,6 +791,64 @@ func (m Box) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m Box) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// RejoinBox asks a member to bring a device back into a room that it can't
+// follow any more: by one commit that takes its leaf out and adds another.
+type RejoinBox struct {
+	Room []byte
+	// key_package is an MLSMessage that its device made for this request alone.
+	KeyPackage []byte
+}
+
+// EncodedLen implements [Message].
+func (m *RejoinBox) EncodedLen() (n int) {
+	n += lenText(1, m.Room)
+	n += lenText(2, m.KeyPackage)
+	return n
+}
+
+// Append implements [Message].
+func (m *RejoinBox) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Room)
+	b = appendText(b, 2, m.KeyPackage)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *RejoinBox) Parse(b []byte) error {
+	*m = RejoinBox{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = RejoinBox{}
+		return fmt.Errorf("parse RejoinBox: %w", err)
+	}
+	return nil
+}
+
+func (m *RejoinBox) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Room = d.raw
+		case 2<<3 | wireLength:
+			m.KeyPackage = d.raw
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m RejoinBox) String() string { return describe("RejoinBox", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m RejoinBox) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m RejoinBox) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // WelcomeBox brings a device into a room.
 type WelcomeBox struct {

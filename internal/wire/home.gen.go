@@ -298,8 +298,10 @@ type SignInRecord struct {
 	Counter uint64
 	// old_copy is set when the relay knew a higher one: this home sends nothing.
 	OldCopy bool
-	// gap is the generation of the last gap noted.
-	Gap uint64
+	// gap is the generation of the last gap noted, and gap_at when that was (unix
+	// milliseconds).
+	Gap   uint64
+	GapAt int64
 }
 
 // EncodedLen implements [Message].
@@ -307,6 +309,7 @@ func (m *SignInRecord) EncodedLen() (n int) {
 	n += lenInteger(1, m.Counter)
 	n += lenBool(2, m.OldCopy)
 	n += lenInteger(3, m.Gap)
+	n += lenInteger(4, m.GapAt)
 	return n
 }
 
@@ -315,6 +318,7 @@ func (m *SignInRecord) Append(b []byte) []byte {
 	b = appendInteger(b, 1, m.Counter)
 	b = appendBool(b, 2, m.OldCopy)
 	b = appendInteger(b, 3, m.Gap)
+	b = appendInteger(b, 4, m.GapAt)
 	return b
 }
 
@@ -342,6 +346,8 @@ func (m *SignInRecord) merge(b []byte, parts *int) error {
 			m.OldCopy = d.num != 0
 		case 3<<3 | wireVarint:
 			m.Gap = uint64(d.num)
+		case 4<<3 | wireVarint:
+			m.GapAt = int64(d.num)
 		}
 	}
 	return d.err
@@ -489,6 +495,8 @@ type KeyPackageRecord struct {
 	RetiredAt int64
 	// published is set once the directory has confirmed it.
 	Published bool
+	// room is the one that it asks to come back into; empty: it is for anybody.
+	Room []byte
 }
 
 // EncodedLen implements [Message].
@@ -500,6 +508,7 @@ func (m *KeyPackageRecord) EncodedLen() (n int) {
 	n += lenInteger(5, m.MadeAt)
 	n += lenInteger(6, m.RetiredAt)
 	n += lenBool(7, m.Published)
+	n += lenText(8, m.Room)
 	return n
 }
 
@@ -512,6 +521,7 @@ func (m *KeyPackageRecord) Append(b []byte) []byte {
 	b = appendInteger(b, 5, m.MadeAt)
 	b = appendInteger(b, 6, m.RetiredAt)
 	b = appendBool(b, 7, m.Published)
+	b = appendText(b, 8, m.Room)
 	return b
 }
 
@@ -547,6 +557,8 @@ func (m *KeyPackageRecord) merge(b []byte, parts *int) error {
 			m.RetiredAt = int64(d.num)
 		case 7<<3 | wireVarint:
 			m.Published = d.num != 0
+		case 8<<3 | wireLength:
+			m.Room = d.raw
 		}
 	}
 	return d.err
@@ -907,6 +919,12 @@ type GroupRecord struct {
 	// left_at is since when the group is over or replaced, 0: it is not (unix
 	// milliseconds).
 	LeftAt int64
+	// joined_at is when this device made the group or came into it (unix
+	// milliseconds); 0 in records of before it was kept.
+	JoinedAt int64
+	// through is the account whose device brought this one back; empty: nobody
+	// did, or somebody else has written since.
+	Through []byte
 }
 
 // EncodedLen implements [Message].
@@ -935,6 +953,8 @@ func (m *GroupRecord) EncodedLen() (n int) {
 		n += lenHead(15, m.Unsent[i].EncodedLen())
 	}
 	n += lenInteger(16, m.LeftAt)
+	n += lenInteger(17, m.JoinedAt)
+	n += lenText(18, m.Through)
 	return n
 }
 
@@ -964,6 +984,8 @@ func (m *GroupRecord) Append(b []byte) []byte {
 		b = m.Unsent[i].Append(appendHead(b, 15, m.Unsent[i].EncodedLen()))
 	}
 	b = appendInteger(b, 16, m.LeftAt)
+	b = appendInteger(b, 17, m.JoinedAt)
+	b = appendText(b, 18, m.Through)
 	return b
 }
 
@@ -1023,6 +1045,10 @@ func (m *GroupRecord) merge(b []byte, parts *int) error {
 			d.err = m.Unsent[len(m.Unsent)-1].merge(d.part(parts), parts)
 		case 16<<3 | wireVarint:
 			m.LeftAt = int64(d.num)
+		case 17<<3 | wireVarint:
+			m.JoinedAt = int64(d.num)
+		case 18<<3 | wireLength:
+			m.Through = d.raw
 		}
 	}
 	return d.err
@@ -1047,6 +1073,12 @@ type FollowRecord struct {
 	// heard_at is when it last said something, 0: not in this group (unix
 	// milliseconds).
 	HeardAt int64
+	// added_at is when a commit added it that this device saw, 0: none did (unix
+	// milliseconds).
+	AddedAt int64
+	// opened_at is when something of it was last opened here, 0: never (unix
+	// milliseconds).
+	OpenedAt int64
 }
 
 // EncodedLen implements [Message].
@@ -1054,6 +1086,8 @@ func (m *FollowRecord) EncodedLen() (n int) {
 	n += lenText(1, m.Device)
 	n += lenInteger(2, m.MissedAt)
 	n += lenInteger(3, m.HeardAt)
+	n += lenInteger(4, m.AddedAt)
+	n += lenInteger(5, m.OpenedAt)
 	return n
 }
 
@@ -1062,6 +1096,8 @@ func (m *FollowRecord) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Device)
 	b = appendInteger(b, 2, m.MissedAt)
 	b = appendInteger(b, 3, m.HeardAt)
+	b = appendInteger(b, 4, m.AddedAt)
+	b = appendInteger(b, 5, m.OpenedAt)
 	return b
 }
 
@@ -1089,6 +1125,10 @@ func (m *FollowRecord) merge(b []byte, parts *int) error {
 			m.MissedAt = int64(d.num)
 		case 3<<3 | wireVarint:
 			m.HeardAt = int64(d.num)
+		case 4<<3 | wireVarint:
+			m.AddedAt = int64(d.num)
+		case 5<<3 | wireVarint:
+			m.OpenedAt = int64(d.num)
 		}
 	}
 	return d.err
@@ -1232,6 +1272,88 @@ func (m PendingRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m PendingRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// RejoinRecord is a request to come back into a room: this device's own, or one
+// that it was sent.
+type RejoinRecord struct {
+	Room []byte
+	// device is the one that wants to come back.
+	Device []byte
+	// key_package is that of the RejoinBox.
+	KeyPackage []byte
+	// at is when the request was made, or handed to the relay; since is when this
+	// device began to ask (unix milliseconds).
+	At    int64
+	Since int64
+	// sent: this device's own has left.
+	Sent bool
+}
+
+// EncodedLen implements [Message].
+func (m *RejoinRecord) EncodedLen() (n int) {
+	n += lenText(1, m.Room)
+	n += lenText(2, m.Device)
+	n += lenText(3, m.KeyPackage)
+	n += lenInteger(4, m.At)
+	n += lenInteger(5, m.Since)
+	n += lenBool(6, m.Sent)
+	return n
+}
+
+// Append implements [Message].
+func (m *RejoinRecord) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Room)
+	b = appendText(b, 2, m.Device)
+	b = appendText(b, 3, m.KeyPackage)
+	b = appendInteger(b, 4, m.At)
+	b = appendInteger(b, 5, m.Since)
+	b = appendBool(b, 6, m.Sent)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *RejoinRecord) Parse(b []byte) error {
+	*m = RejoinRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = RejoinRecord{}
+		return fmt.Errorf("parse RejoinRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *RejoinRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Room = d.raw
+		case 2<<3 | wireLength:
+			m.Device = d.raw
+		case 3<<3 | wireLength:
+			m.KeyPackage = d.raw
+		case 4<<3 | wireVarint:
+			m.At = int64(d.num)
+		case 5<<3 | wireVarint:
+			m.Since = int64(d.num)
+		case 6<<3 | wireVarint:
+			m.Sent = d.num != 0
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m RejoinRecord) String() string { return describe("RejoinRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m RejoinRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m RejoinRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // MessageRecord is one message of the history, or one that waits for its turn.
 type MessageRecord struct {
@@ -2505,12 +2627,14 @@ func (m KeyChangedEvent) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m KeyChangedEvent) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
-// DeviceEvent: a device came to a room or left it.
+// DeviceEvent: a device came to a room, left it, or was brought back.
 type DeviceEvent struct {
 	Room    []byte
 	Account []byte
 	Device  []byte
 	Removed bool
+	// through is the person whose device brought it back, or empty.
+	Through string
 }
 
 // EncodedLen implements [Message].
@@ -2519,6 +2643,7 @@ func (m *DeviceEvent) EncodedLen() (n int) {
 	n += lenText(2, m.Account)
 	n += lenText(3, m.Device)
 	n += lenBool(4, m.Removed)
+	n += lenText(5, m.Through)
 	return n
 }
 
@@ -2528,6 +2653,7 @@ func (m *DeviceEvent) Append(b []byte) []byte {
 	b = appendText(b, 2, m.Account)
 	b = appendText(b, 3, m.Device)
 	b = appendBool(b, 4, m.Removed)
+	b = appendText(b, 5, m.Through)
 	return b
 }
 
@@ -2557,6 +2683,8 @@ func (m *DeviceEvent) merge(b []byte, parts *int) error {
 			m.Device = d.raw
 		case 4<<3 | wireVarint:
 			m.Removed = d.num != 0
+		case 5<<3 | wireLength:
+			m.Through = d.text()
 		}
 	}
 	return d.err

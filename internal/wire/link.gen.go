@@ -390,3 +390,94 @@ func (m LinkClosed) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m LinkClosed) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// AskedRecord is what a new device keeps in its home between its consent and the
+// day on which it is listed, or is told that it won't be. It is never sent.
+type AskedRecord struct {
+	Account []byte
+	Name    string
+	// length and head are where the chain stood that it consented to follow on.
+	Length uint64
+	Head   []byte
+	// sponsor is the device that offered it.
+	Sponsor []byte
+	// transcript is the hash of all that was said.
+	Transcript []byte
+	// place and consent are what is posted again.
+	Place   []byte
+	Consent []byte
+}
+
+// EncodedLen implements [Message].
+func (m *AskedRecord) EncodedLen() (n int) {
+	n += lenText(1, m.Account)
+	n += lenText(2, m.Name)
+	n += lenInteger(3, m.Length)
+	n += lenText(4, m.Head)
+	n += lenText(5, m.Sponsor)
+	n += lenText(6, m.Transcript)
+	n += lenText(7, m.Place)
+	n += lenText(8, m.Consent)
+	return n
+}
+
+// Append implements [Message].
+func (m *AskedRecord) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Account)
+	b = appendText(b, 2, m.Name)
+	b = appendInteger(b, 3, m.Length)
+	b = appendText(b, 4, m.Head)
+	b = appendText(b, 5, m.Sponsor)
+	b = appendText(b, 6, m.Transcript)
+	b = appendText(b, 7, m.Place)
+	b = appendText(b, 8, m.Consent)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *AskedRecord) Parse(b []byte) error {
+	*m = AskedRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = AskedRecord{}
+		return fmt.Errorf("parse AskedRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *AskedRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Account = d.raw
+		case 2<<3 | wireLength:
+			m.Name = d.text()
+		case 3<<3 | wireVarint:
+			m.Length = uint64(d.num)
+		case 4<<3 | wireLength:
+			m.Head = d.raw
+		case 5<<3 | wireLength:
+			m.Sponsor = d.raw
+		case 6<<3 | wireLength:
+			m.Transcript = d.raw
+		case 7<<3 | wireLength:
+			m.Place = d.raw
+		case 8<<3 | wireLength:
+			m.Consent = d.raw
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m AskedRecord) String() string { return describe("AskedRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m AskedRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m AskedRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }

@@ -30,6 +30,7 @@ type eventJSON struct {
 	Account       string     `json:"account,omitempty"`
 	Device        string     `json:"device,omitempty"`
 	Removed       *bool      `json:"removed,omitempty"`
+	Through       string     `json:"through,omitempty"`
 	Emoji         string     `json:"emoji,omitempty"`
 	Seconds       *int64     `json:"seconds,omitempty"`
 }
@@ -89,7 +90,7 @@ func eventObject(ev client.Event) any {
 	case client.KeyChanged:
 		return eventJSON{Event: "key_changed", From: ev.Name, Text: ev.Text, At: utc(ev.At), Account: ev.Account.String()}
 	case client.DeviceChanged:
-		return eventJSON{Event: "device", Room: ev.Room.String(), Account: ev.Account.String(), Device: ev.Device.String(), Removed: &ev.Removed, At: utc(ev.At)}
+		return eventJSON{Event: "device", Room: ev.Room.String(), Account: ev.Account.String(), Device: ev.Device.String(), Removed: &ev.Removed, Through: ev.Through, At: utc(ev.At)}
 	case client.Notice:
 		return eventJSON{Event: "notice", Text: ev.Text, At: utc(ev.At)}
 	case client.RequestCame:
@@ -135,8 +136,11 @@ func eventLine(ev client.Event) string {
 	case client.KeyChanged:
 		return "! " + plain(ev.Text)
 	case client.DeviceChanged:
-		if ev.Removed {
+		switch {
+		case ev.Removed:
 			return "* a device left the conversation"
+		case ev.Through != "":
+			return "* a device that could not follow the conversation is back in it, through " + plain(ev.Through)
 		}
 		return "* a device joined the conversation"
 	case client.Notice:

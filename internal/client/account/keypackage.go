@@ -20,6 +20,8 @@ type KeyPackageOptions struct {
 	LastResort bool
 	// Mute leaves the delivery token out: who uses it writes to the request box.
 	Mute bool
+	// After is the number of the leaf that it is to replace, 0: of none.
+	After uint64
 }
 
 var (

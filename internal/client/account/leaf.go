@@ -69,7 +69,7 @@ func (m *Me) KeyPackage(own devchain.Chain, o KeyPackageOptions) (*group.OwnKeyP
 	if o.Mute {
 		token = nil
 	}
-	exts := m.leafExtensions(own, token, LeafNumber(0, o.Now))
+	exts := m.leafExtensions(own, token, LeafNumber(o.After, o.Now))
 	return group.NewKeyPackage(group.KeyPackageOptions{
 		Suite: o.Suite, Identity: m.Identity(), Signer: m.Leaf, LastResort: o.LastResort,
 		Extensions: exts, Supports: Supports(),
@@ -249,6 +249,31 @@ func (r Room) Other(a ident.AccountID) ident.AccountID {
 		return r.Accounts[1]
 	}
 	return r.Accounts[0]
+}
+
+// Record is the room as the home keeps it, and RoomFrom reads that.
+func (r Room) Record() *wire.RoomRecord {
+	rec := &wire.RoomRecord{Id: r.ID[:], Kind: r.Kind}
+	for i := range r.Accounts {
+		rec.Accounts = append(rec.Accounts, r.Accounts[i][:])
+	}
+	return rec
+}
+
+// RoomFrom reads a room of the home.
+func RoomFrom(rec *wire.RoomRecord) (r Room, err error) {
+	r.Kind = rec.Kind
+	if r.ID, err = ident.RoomIDFrom(rec.Id); err != nil {
+		return r, err
+	}
+	for _, b := range rec.Accounts {
+		a, err := ident.AccountIDFrom(b)
+		if err != nil {
+			return r, err
+		}
+		r.Accounts = append(r.Accounts, a)
+	}
+	return r, nil
 }
 
 // Extensions is the room as a group's context carries it.

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,6 +78,16 @@ func (p Pin) See(chain devchain.Chain) (Pin, Seen) {
 	p.Record.Chain, p.Record.Forks = view.Wire()
 	p.Record.Forked = view.Forked()
 	return p, seen
+}
+
+// Alarm is what the owner is told of an account whose lists contradict each other.
+func (p Pin) Alarm() *wire.KeyChangedEvent {
+	text := "two device lists of %s contradict each other: somebody may be reading along; devices that only one of them names are left out until the recovery phrase settles it; compare safety numbers and ask about the devices"
+	if p.View.Contested() {
+		text = "the recovery phrase of %s was used in two places: nobody can tell who owns the account any more, and no new device of it is believed; ask for a new account"
+	}
+	name := cmp.Or(p.Record.Name, "somebody you talk to")
+	return &wire.KeyChangedEvent{Account: p.Record.Account, Name: p.Record.Name, Text: fmt.Sprintf(text, name)}
 }
 
 // Admits returns ErrLeaf unless a member's device is listed, by all that was seen

@@ -110,7 +110,7 @@ func (d Device) Join(welcome []byte, k *group.OwnKeyPackage, from func(account.M
 
 func (d Device) wrap(m *group.Group, room account.Room, now time.Time) (*Group, error) {
 	g := &Group{ID: bytes.Clone(m.ID()), home: d.Home, me: d.Me, mls: m}
-	g.Rec = wire.GroupRecord{Id: g.ID, Room: room.ID[:], Epoch: m.Epoch(), PathAt: now.UnixMilli(), SureAt: now.UnixMilli()}
+	g.Rec = wire.GroupRecord{Id: g.ID, Room: room.ID[:], Epoch: m.Epoch(), PathAt: now.UnixMilli(), SureAt: now.UnixMilli(), JoinedAt: now.UnixMilli()}
 	var err error
 	if g.env, err = envelope.NewEpoch(m); err != nil {
 		return nil, err
@@ -172,17 +172,23 @@ func (g *Group) Mute() bool {
 	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Device == g.me.Device && len(m.Token) == 0 })
 }
 
-// number is that of this device's own leaf.
-func (g *Group) number() uint64 {
+// Active is when a device was last heard in the group, or added to it.
+func (g *Group) Active(d ident.DeviceID) time.Time { return trust.Members(g.Rec.Follows).Active(d) }
+
+// Number is that of this device's own leaf.
+func (g *Group) Number() uint64 {
 	if i := slices.IndexFunc(g.Members, func(m account.Member) bool { return m.Device == g.me.Device }); i >= 0 {
 		return g.Members[i].Number
 	}
 	return 0
 }
 
-// heard notes that a device said something.
-func (g *Group) heard(d ident.DeviceID, at time.Time, present bool) {
-	g.Rec.Follows = trust.Members(g.Rec.Follows).Hears(d, at, present)
+// heard notes that a member said something, which was opened a while later.
+func (g *Group) heard(m account.Member, sent, opened time.Time, present bool) {
+	g.Rec.Follows = trust.Members(g.Rec.Follows).Hears(m.Device, sent, present).Opens(m.Device, opened)
+	if string(g.Rec.Through) != string(m.Account[:]) {
+		g.Rec.Through = nil // a second person is there
+	}
 }
 
 // begins notes that the present epoch began at a time, or later, by what a member

@@ -19,9 +19,10 @@ import (
 
 // Why a group is given up.
 var (
-	ErrOver    = errors.New("this device was away for too long to follow the conversation, and begins it anew: what was said meanwhile may be missing")
-	ErrOwnPath = errors.New("a change of the conversation holds a wrong secret for this device, which begins it anew: what was said meanwhile may be missing")
-	ErrRemoved = errors.New("this device was taken out of the conversation")
+	ErrOver     = errors.New("this device was away for too long to follow the conversation: it asks the others to bring it back, or begins it anew; what was said meanwhile may be missing")
+	ErrOwnPath  = errors.New("a change of the conversation holds a wrong secret for this device: it asks the others to bring it back, or begins it anew; what was said meanwhile may be missing")
+	ErrRemoved  = errors.New("this device was taken out of the conversation")
+	ErrReplaced = errors.New("this device was given another place in the conversation")
 )
 
 // Change is what a commit of this device is to do.
@@ -36,11 +37,15 @@ type Change struct {
 func (g *Group) Propose(tx *home.Tx, own devchain.Chain, c Change, box wire.WelcomeBox, now time.Time) error {
 	o := group.CommitOptions{Add: c.Add, Remove: c.Remove, Update: c.Renew}
 	if c.Renew || len(c.Remove) > 0 { // what has a path renews the leaf
-		o.Leaf = &group.LeafOptions{Extensions: g.me.LeafExtensions(own, account.LeafNumber(g.number(), now)), Supports: account.Supports()}
+		o.Leaf = &group.LeafOptions{Extensions: g.me.LeafExtensions(own, account.LeafNumber(g.Number(), now)), Supports: account.Supports()}
 	}
 	p, err := g.mls.Commit(o)
 	if err != nil {
 		return fmt.Errorf("change the conversation: %w", err)
+	}
+	if err := account.CheckReplaced(p.Removed(), p.Added()); err != nil { // as the others will
+		p.Discard()
+		return err
 	}
 	rec := &wire.PendingRecord{}
 	if rec.Commit, err = g.env.Seal(envelope.Handshake, p.Commit()); err != nil {
@@ -110,9 +115,12 @@ func (g *Group) Handle() []byte { return bytes.Clone(g.env.Handle[:]) }
 type Moved struct {
 	// Epoch tells that the group is in another epoch.
 	Epoch bool
-	// Added and Removed are the devices that came and went; Shown are all whose
-	// leaves are new.
-	Added, Removed, Shown []account.Member
+	// Added and Removed are the devices that came and went, Back those that were
+	// brought back by By; Shown are all whose leaves are new.
+	Added, Removed, Back, Shown []account.Member
+	By                          account.Member
+	// Own is the new leaf of this device, with ErrReplaced.
+	Own group.Member
 	// Lost is why the group is given up, or nil.
 	Lost error
 }
@@ -126,11 +134,18 @@ func (m *Moved) tell(st *group.Staged, began bool) {
 		}
 		return out
 	}
-	added := read(st.Added())
 	if !began {
-		m.Added, m.Removed = added, read(st.Removed())
+		m.Added, m.Removed = read(st.Added()), read(st.Removed())
 	}
-	m.Shown = added
+	m.By, _ = account.ReadMember(st.Sender())
+	m.Added = slices.DeleteFunc(m.Added, func(x account.Member) bool {
+		at := slices.IndexFunc(m.Removed, func(y account.Member) bool { return y.Device == x.Device })
+		if at >= 0 {
+			m.Back, m.Removed = append(m.Back, x), slices.Delete(m.Removed, at, at+1)
+		}
+		return at >= 0
+	})
+	m.Shown = read(st.Added())
 	for _, u := range st.Updated() {
 		m.Shown = append(m.Shown, read([]group.Member{u.After})...)
 	}
@@ -149,6 +164,7 @@ func (g *Group) confirm(tx *home.Tx, at, now time.Time) (m Moved, err error) {
 		return m, err
 	}
 	g.begins(ident.DeviceID{}, at)
+	g.adds(m, at, now)
 	m.Epoch, g.Rec.SureAt = true, now.UnixMilli()
 	if after, _ := g.mls.Member(g.mls.Self()); !bytes.Equal(before.EncryptionKey, after.EncryptionKey) {
 		g.Rec.PathAt = now.UnixMilli() // a commit that only adds renews no key
@@ -274,23 +290,34 @@ func (g *Group) stage(entry []byte) (*group.Staged, error) {
 func (g *Group) merge(tx *home.Tx, st *group.Staged, now time.Time) (m Moved, err error) {
 	m.tell(st, !g.Rec.Open)
 	if st.SelfRemoved() {
-		lost := g.lose(tx, ErrRemoved, now)
-		lost.Removed = m.Removed
+		why, lost := ErrRemoved, Moved{Removed: m.Removed}
+		for _, l := range st.Added() {
+			if bytes.Equal(l.Identity, g.me.Identity()) {
+				why, lost.Own = ErrReplaced, l
+			}
+		}
+		lost.Lost = g.lose(tx, why, now).Lost
 		return lost, nil
-	}
-	by, err := account.ReadMember(st.Sender())
-	if err != nil {
-		return m, err
 	}
 	at := g.since(now)
 	if err := g.advance(tx, func() (*group.PastEpoch, error) { return g.mls.Merge(st) }); err != nil {
 		return m, err
 	}
-	g.begins(by.Device, at)
+	g.begins(m.By.Device, at)
+	g.adds(m, at, now)
 	m.Epoch, g.Rec.ReadLog = true, true // there may be more
 	g.Rec.SureAt = now.UnixMilli()
 	g.Save(tx)
 	return m, nil
+}
+
+// adds notes that devices were added, by a commit of no earlier than at.
+func (g *Group) adds(m Moved, at, now time.Time) {
+	var devices []ident.DeviceID
+	for _, x := range slices.Concat(m.Added, m.Back) {
+		devices = append(devices, x.Device)
+	}
+	g.Rec.Follows = trust.Members(g.Rec.Follows).Adds(devices, at, now)
 }
 
 // lose gives the group up.

@@ -35,23 +35,23 @@ type Opened struct {
 	Changed bool
 }
 
-// Open reads an envelope that was sent at a time, if it is of one of the group's
+// Open reads an envelope that was sent at a time and came at another, if it is of one of the group's
 // live epochs: ok tells. What is of one and does not open is garbage, and comes
 // back empty. A commit is but a hint to read the log, which alone tells which
 // commit won.
-func (g *Group) Open(tx *home.Tx, env []byte, sent time.Time) (o Opened, ok bool) {
+func (g *Group) Open(tx *home.Tx, env []byte, sent, came time.Time) (o Opened, ok bool) {
 	if !g.Rec.Over && g.env.Fits(env) {
-		return g.openPresent(env, sent), true
+		return g.openPresent(env, sent, came), true
 	}
 	for i, p := range g.past {
 		if p.env.Fits(env) {
-			return g.openPast(tx, i, env, sent), true
+			return g.openPast(tx, i, env, sent, came), true
 		}
 	}
 	return o, false
 }
 
-func (g *Group) openPresent(env []byte, sent time.Time) (o Opened) {
+func (g *Group) openPresent(env []byte, sent, came time.Time) (o Opened) {
 	msg, err := g.env.Open(env)
 	if err != nil {
 		return o
@@ -73,12 +73,12 @@ func (g *Group) openPresent(env []byte, sent time.Time) (o Opened) {
 	o.Changed = true
 	if i := slices.IndexFunc(g.Members, func(x account.Member) bool { return x.Leaf == m.Sender.Leaf }); i >= 0 {
 		o.From, o.Plaintext = g.Members[i], m.Plaintext
-		g.heard(o.From.Device, sent, true)
+		g.heard(o.From, sent, came, true)
 	}
 	return o
 }
 
-func (g *Group) openPast(tx *home.Tx, i int, env []byte, sent time.Time) (o Opened) {
+func (g *Group) openPast(tx *home.Tx, i int, env []byte, sent, came time.Time) (o Opened) {
 	p := g.past[i]
 	msg, err := p.env.Open(env)
 	if err != nil {
@@ -91,7 +91,7 @@ func (g *Group) openPast(tx *home.Tx, i int, env []byte, sent time.Time) (o Open
 	tx.PutBytes(g.home.Key(home.Ratchet, g.ID).At(g.Rec.Past[i].Epoch), p.mls.RatchetState().Reveal())
 	if from, err := account.ReadMember(m.Sender); err == nil {
 		o.From, o.Plaintext = from, m.Plaintext
-		g.heard(from.Device, sent, false)
+		g.heard(from, sent, came, false)
 		o.Changed = true
 	}
 	return o

@@ -41,6 +41,7 @@ const (
 	Dying                      // DyingRecord, by message
 	Time                       // TimeRecord, one
 	Note                       // EventRecord, at order
+	Rejoin                     // RejoinRecord, by room and device
 	kinds
 )
 

@@ -4,14 +4,17 @@
 package shelf
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -30,12 +33,35 @@ const (
 	// keptFor is how long a private part outlives its being given out: longer
 	// than a Welcome can wait at the relay.
 	keptFor = 96 * time.Hour
+	// askedFor is how long one of a request to come back into a room is kept: the
+	// request waits at the relay, and so does the Welcome that answers it.
+	askedFor = 7 * 24 * time.Hour
 )
 
 // Published is what stands at the relay.
 type Published struct {
 	OneTime    int
 	LastResort time.Time // since when
+}
+
+// PublishedAt reads it from the relay's answer to a sign-in, and PublishedNow from
+// what the relay says that it holds.
+func PublishedAt(in *wire.SignedIn) Published {
+	return Published{OneTime: int(in.OneTimeKeyPackages), LastResort: time.Unix(in.LastResortAt, 0)}
+}
+
+// PublishedNow is for a connection that lasts: see [PublishedAt].
+func PublishedNow(held *wire.Held, me ident.DeviceID) (at Published) {
+	for _, it := range held.Items {
+		switch {
+		case !bytes.Equal(it.Device, me[:]):
+		case it.Kind == "key_packages":
+			at.OneTime = int(min(it.Count, math.MaxInt32))
+		case it.Kind == "last_resort_key_package":
+			at.LastResort = time.Unix(it.Since, 0)
+		}
+	}
+	return at
 }
 
 // Shelf is the private parts. It has one owner.
@@ -109,12 +135,43 @@ func (s *Shelf) Fill(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciph
 // Renew has the last-resort key package replaced at the next Fill.
 func (s *Shelf) Renew(tx *home.Tx, now time.Time) { s.retire(tx, true, now) }
 
-// Find returns the key package that a Welcome names, and what to call once it
-// was used: a one-time one is erased then.
-func (s *Shelf) Find(welcome []byte) (k *group.OwnKeyPackage, used func(*home.Tx), err error) {
+// Ask makes a key package for a request to come back into a room, in the place
+// of a leaf of the number after, and returns its public part.
+func (s *Shelf) Ask(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciphersuite.ID, room ident.RoomID, after uint64, now time.Time) ([]byte, error) {
+	k, err := me.KeyPackage(own, account.KeyPackageOptions{Suite: suite, Now: now, After: after})
+	if err != nil {
+		return nil, err
+	}
+	s.put(tx, &wire.KeyPackageRecord{Ref: k.Ref(), State: k.State().Reveal(), MadeAt: now.UnixMilli(), Room: room[:]})
+	return k.Public(), nil
+}
+
+// Holds reports whether the private key of a leaf that somebody made of a key
+// package is here, and whether it was made for a request.
+func (s *Shelf) Holds(leaf group.Member) (held, asked bool) {
+	for _, rec := range s.kept {
+		k, err := group.RestoreKeyPackage(secret.New(slices.Clone(rec.State)))
+		if err == nil && bytes.Equal(k.Content().Leaf.EncryptionKey, leaf.EncryptionKey) {
+			return true, len(rec.Room) > 0
+		}
+	}
+	return false, false
+}
+
+// Found is a key package of this device that a Welcome names.
+type Found struct {
+	Key *group.OwnKeyPackage
+	// Room is the one that it asked to come back into, or empty.
+	Room []byte
+	// Used is called once it was used: a one-time one is erased then.
+	Used func(*home.Tx)
+}
+
+// Find returns the key package that a Welcome names.
+func (s *Shelf) Find(welcome []byte) (f Found, err error) {
 	refs, err := group.WelcomeRefs(welcome)
 	if err != nil {
-		return nil, nil, err
+		return f, err
 	}
 	for _, ref := range refs {
 		rec, ok := s.kept[string(ref)]
@@ -122,13 +179,13 @@ func (s *Shelf) Find(welcome []byte) (k *group.OwnKeyPackage, used func(*home.Tx
 			continue
 		}
 		k, err := group.RestoreKeyPackage(secret.New(slices.Clone(rec.State)))
-		return k, func(tx *home.Tx) {
+		return Found{k, rec.Room, func(tx *home.Tx) {
 			if !rec.LastResort {
 				s.drop(tx, rec)
 			}
-		}, err
+		}}, err
 	}
-	return nil, nil, group.ErrNotForMe
+	return f, group.ErrNotForMe
 }
 
 func (s *Shelf) put(tx *home.Tx, rec *wire.KeyPackageRecord) {
@@ -146,7 +203,7 @@ func (s *Shelf) drop(tx *home.Tx, rec *wire.KeyPackageRecord) {
 // offers reports whether the private part of something given out is here.
 func (s *Shelf) offers(lastResort bool) bool {
 	for _, rec := range s.kept {
-		if rec.LastResort == lastResort && rec.RetiredAt == 0 {
+		if rec.LastResort == lastResort && len(rec.Room) == 0 && rec.RetiredAt == 0 {
 			return true
 		}
 	}
@@ -155,7 +212,7 @@ func (s *Shelf) offers(lastResort bool) bool {
 
 func (s *Shelf) oneTimeTooOld(now time.Time) bool {
 	for _, rec := range s.kept {
-		if !rec.LastResort && rec.RetiredAt == 0 && now.Sub(time.UnixMilli(rec.MadeAt)) > oneTimeFor {
+		if !rec.LastResort && len(rec.Room) == 0 && rec.RetiredAt == 0 && now.Sub(time.UnixMilli(rec.MadeAt)) > oneTimeFor {
 			return true
 		}
 	}
@@ -165,7 +222,7 @@ func (s *Shelf) oneTimeTooOld(now time.Time) bool {
 // retire notes that those of a kind are no longer given out.
 func (s *Shelf) retire(tx *home.Tx, lastResort bool, now time.Time) {
 	for _, rec := range s.kept {
-		if rec.LastResort == lastResort && rec.RetiredAt == 0 {
+		if rec.LastResort == lastResort && len(rec.Room) == 0 && rec.RetiredAt == 0 {
 			rec.RetiredAt = now.UnixMilli()
 			s.put(tx, rec)
 		}
@@ -175,7 +232,8 @@ func (s *Shelf) retire(tx *home.Tx, lastResort bool, now time.Time) {
 // forget erases the private parts for which no Welcome can wait any more.
 func (s *Shelf) forget(tx *home.Tx, now time.Time) {
 	for _, rec := range s.kept {
-		if rec.RetiredAt != 0 && now.Sub(time.UnixMilli(rec.RetiredAt)) > keptFor {
+		if rec.RetiredAt != 0 && now.Sub(time.UnixMilli(rec.RetiredAt)) > keptFor ||
+			len(rec.Room) > 0 && now.Sub(time.UnixMilli(rec.MadeAt)) > askedFor {
 			s.drop(tx, rec)
 		}
 	}

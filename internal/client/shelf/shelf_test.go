@@ -8,6 +8,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store/memstore"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -97,7 +98,7 @@ func (b *bob) welcome(public []byte) []byte {
 // use joins by a Welcome, and reports whether there was a key for it.
 func (b *bob) use(welcome []byte) bool {
 	b.t.Helper()
-	_, used, err := b.shelf.Find(welcome)
+	found, err := b.shelf.Find(welcome)
 	if errors.Is(err, group.ErrNotForMe) {
 		return false
 	}
@@ -105,7 +106,7 @@ func (b *bob) use(welcome []byte) bool {
 		b.t.Fatal(err)
 	}
 	tx := b.home.Begin()
-	used(tx)
+	found.Used(tx)
 	if err := tx.Commit(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
@@ -163,12 +164,67 @@ func TestARetiredKeyStaysAsLongAsAWelcomeMayWait(t *testing.T) {
 	b.fill(Published{OneTime: 16, LastResort: b.now.Add(-25 * time.Hour)}) // rotates it
 	b.now = b.now.Add(72 * time.Hour)
 	b.fill(Published{OneTime: 16, LastResort: b.now})
-	if _, _, err := b.shelf.Find(w); err != nil {
+	if _, err := b.shelf.Find(w); err != nil {
 		t.Errorf("72 hours after it was rotated: %v", err)
 	}
 	b.now = b.now.Add(25 * time.Hour)
 	b.fill(Published{OneTime: 16, LastResort: b.now})
-	if _, _, err := b.shelf.Find(w); !errors.Is(err, group.ErrNotForMe) {
+	if _, err := b.shelf.Find(w); !errors.Is(err, group.ErrNotForMe) {
 		t.Errorf("97 hours after: %v", err)
+	}
+}
+
+// TestAKeyOfARequestServesOnce: it is not published, does not count as what is
+// given out, opens one Welcome, and is kept while a request and its answer may
+// wait.
+func TestAKeyOfARequestServesOnce(t *testing.T) {
+	b := newBob(t)
+	room := ident.RoomID{7}
+	ask := func() []byte {
+		tx := b.home.Begin()
+		public, err := b.shelf.Ask(tx, b.me, b.chain, suite, room, 1<<40, b.now)
+		if err == nil {
+			err = tx.Commit(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.reload()
+		return public
+	}
+	public := ask()
+	if req := b.fill(Published{}); len(req.OneTime) != 16 || len(req.LastResort) == 0 {
+		t.Errorf("with a request under way %d are published", len(req.OneTime))
+	}
+	k, err := group.ParseKeyPackage(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := account.ReadMember(k.Leaf()); err != nil || m.Number != 1<<40+1 || len(m.Token) == 0 {
+		t.Errorf("its leaf is %+v, %v", m, err)
+	}
+	w := b.welcome(public)
+	if f, err := b.shelf.Find(w); err != nil || string(f.Room) != string(room[:]) {
+		t.Errorf("it is found as %v, %v", f.Room, err)
+	}
+	if held, asked := b.shelf.Holds(k.Leaf()); !held || !asked {
+		t.Errorf("held %v, asked %v", held, asked)
+	}
+	if !b.use(w) || b.use(w) {
+		t.Error("it does not serve once")
+	}
+	if held, _ := b.shelf.Holds(k.Leaf()); held {
+		t.Error("it is held after it was used")
+	}
+	w = b.welcome(ask())
+	b.now = b.now.Add(6 * 24 * time.Hour)
+	b.fill(Published{OneTime: 16, LastResort: b.now})
+	if _, err := b.shelf.Find(w); err != nil {
+		t.Errorf("after six days: %v", err)
+	}
+	b.now = b.now.Add(25 * time.Hour)
+	b.fill(Published{OneTime: 16, LastResort: b.now})
+	if _, err := b.shelf.Find(w); !errors.Is(err, group.ErrNotForMe) {
+		t.Errorf("after more than a week: %v", err)
 	}
 }

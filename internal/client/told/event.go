@@ -45,13 +45,15 @@ type KeyChanged struct {
 	Text    string
 }
 
-// DeviceChanged says that a device came to a room or left it.
+// DeviceChanged says that a device came to a room, left it, or was brought back.
 type DeviceChanged struct {
 	At      time.Time
 	Room    ident.RoomID
 	Account ident.AccountID
 	Device  ident.DeviceID
 	Removed bool
+	// Through is the person whose device brought it back, or empty.
+	Through string
 }
 
 // Notice is something to know.
@@ -135,7 +137,7 @@ func EventOf(rec *wire.EventRecord) Event {
 		copy(ev.Account[:], body.Account)
 		return ev
 	case *wire.DeviceEvent:
-		ev := DeviceChanged{At: at, Removed: body.Removed}
+		ev := DeviceChanged{At: at, Removed: body.Removed, Through: body.Through}
 		copy(ev.Room[:], body.Room)
 		copy(ev.Account[:], body.Account)
 		copy(ev.Device[:], body.Device)

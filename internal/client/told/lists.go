@@ -19,6 +19,9 @@ type Room struct {
 	Name     string // of the other person, where it is one of two
 	Accounts []ident.AccountID
 	Messages uint64
+	// Through is the person whose device brought this one back, until somebody
+	// else writes: that device alone vouches for what is said meanwhile. Or empty.
+	Through string
 }
 
 // Device is one device of the owner's account.

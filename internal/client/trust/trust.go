@@ -62,6 +62,39 @@ func (m Members) Hears(d ident.DeviceID, at time.Time, present bool) Members {
 	return m
 }
 
+// Opens returns the members after something of one of them was opened here.
+func (m Members) Opens(d ident.DeviceID, at time.Time) Members {
+	m = slices.Clone(m)
+	for i := range m {
+		if bytes.Equal(m[i].Device, d[:]) {
+			m[i].OpenedAt = max(m[i].OpenedAt, at.UnixMilli())
+		}
+	}
+	return m
+}
+
+// Active is when a device was last heard here, or added.
+func (m Members) Active(d ident.DeviceID) (at time.Time) {
+	for _, r := range m {
+		if n := max(r.OpenedAt, r.AddedAt); bytes.Equal(r.Device, d[:]) && n != 0 {
+			at = time.UnixMilli(n)
+		}
+	}
+	return at
+}
+
+// Adds returns the members after some of them were added, by a commit of no
+// earlier than at that is seen now: of them nothing is known, whatever was.
+func (m Members) Adds(added []ident.DeviceID, at, now time.Time) Members {
+	m = slices.Clone(m)
+	for i := range m {
+		if slices.ContainsFunc(added, func(d ident.DeviceID) bool { return bytes.Equal(m[i].Device, d[:]) }) {
+			m[i] = wire.FollowRecord{Device: m[i].Device, MissedAt: at.UnixMilli(), AddedAt: now.UnixMilli()}
+		}
+	}
+	return m
+}
+
 // Begins returns the members of an epoch that began no earlier than at by what
 // one of them did; the zero id is this device. others are all members but this
 // device: nothing shows yet that they followed.

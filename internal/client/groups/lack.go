@@ -1,0 +1,67 @@
+package groups
+
+import (
+	"slices"
+	"time"
+
+	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/mls/ciphersuite"
+	"github.com/byre-messenger/byre/mls/group"
+)
+
+// Lack is what a group lacks, held against the device lists of its accounts.
+type Lack struct {
+	// Add are the devices that are listed and no members.
+	Add map[ident.AccountID][]ident.DeviceID
+	// Remove are the leaves that are not listed.
+	Remove []group.LeafIndex
+	// Renew: this device's keys are old, or it has no token there.
+	Renew bool
+
+	me    ident.AccountID
+	fresh bool // there is no group yet
+	suite ciphersuite.ID
+}
+
+// Lacks returns what a group lacks; g is nil where a room has none yet, which
+// would be of the suite.
+func (d Device) Lacks(g *Group, room account.Room, suite ciphersuite.ID, view func(ident.AccountID) devchain.View, now time.Time) Lack {
+	l := Lack{Add: map[ident.AccountID][]ident.DeviceID{}, me: d.Me.Account, fresh: g == nil, suite: suite}
+	have := []ident.DeviceID{d.Me.Device}
+	if g != nil {
+		l.suite, have = g.Suite(), append(have, g.Others()...)
+		l.Remove = g.Unlisted(func(m account.Member) bool { return view(m.Account).Lists(m.Device) })
+		l.Renew = g.RenewalDue(now) || g.Mute()
+	}
+	for _, a := range room.Accounts {
+		for _, x := range view(a).Listed() {
+			if !slices.Contains(have, x.ID) {
+				l.Add[a] = append(l.Add[a], x.ID)
+			}
+		}
+	}
+	return l
+}
+
+// Claim asks for key packages of the devices of an account that lack. known
+// shows that this device is no stranger to it, or is nil.
+func (l Lack) Claim(a ident.AccountID, known *wire.Target) *wire.ClaimKeyPackages {
+	req := &wire.ClaimKeyPackages{Account: a[:], Known: known}
+	for i := range l.Add[a] {
+		req.Devices = append(req.Devices, l.Add[a][i][:])
+	}
+	return req
+}
+
+// Take checks what the directory gave out for an account. A new group needs a key
+// package of another account at least; devices without any are added later.
+func (l Lack) Take(a ident.AccountID, claimed []wire.ClaimedKeyPackage, view devchain.View, now time.Time) ([]*group.KeyPackage, error) {
+	got, missing, err := account.CheckKeyPackages(claimed, view, l.Add[a], l.suite, now)
+	if err == nil && l.fresh && a != l.me && len(missing) == len(l.Add[a]) {
+		err = account.ErrMissing
+	}
+	return got, err
+}
