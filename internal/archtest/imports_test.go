@@ -83,7 +83,7 @@ var alone = []aloneRow{
 	{"internal/clock", nil, "a leaf"},
 	{"mls", []string{"internal/secret"}, "whoever reviews the cryptography reads this and Go, nothing else"},
 	{"mls/chacha", append([]string{"mls", "internal/secret"}, chachaNeeds...), "suite 0x0003 needs an AEAD that Go keeps to itself (docs/adr/0020), and nothing more"},
-	{"internal/seal", []string{"internal/secret"}, "whoever reviews how keys are forgotten reads this and Go, nothing else"},
+	{"internal/seal", append([]string{"internal/secret"}, chachaNeeds...), "whoever reviews how keys are forgotten reads this and Go, and the one cipher that Go keeps to itself (docs/adr/0031)"},
 	{"internal/sign", []string{"internal/secret"}, "whoever reviews a signature reads this and Go, nothing else"},
 }
 

@@ -38,6 +38,8 @@ type chain struct {
 	// near is a place from which reading goes on; tail <= near <= head.
 	near   uint32
 	atNear key
+
+	earlier bool // of a snapshot of version 1 (earlier.go); only opens
 }
 
 // skipped is the key of an n below the tail that still lives.
@@ -57,8 +59,7 @@ func (c *chain) take(out *key) (n uint16, ok bool) {
 		return 0, false
 	}
 	n = uint16(c.head) //nolint:gosec // below MaxChain
-	derive(out, &c.atHead, labelKey, nil)
-	derive(&c.atHead, &c.atHead, labelNext, nil)
+	c.step(&c.atHead, out, &c.atHead)
 	if c.head++; c.head == MaxChain {
 		c.close()
 	}
@@ -82,9 +83,11 @@ func (c *chain) find(n uint16, out *key) bool {
 		c.near, c.atNear = c.tail, c.atTail
 	}
 	for ; c.near < at; c.near++ {
-		derive(&c.atNear, &c.atNear, labelNext, nil)
+		c.step(&c.atNear, out, &c.atNear)
 	}
-	derive(out, &c.atNear, labelKey, nil)
+	var next key
+	c.step(&next, out, &c.atNear)
+	clear(next[:])
 	return true
 }
 
@@ -102,7 +105,9 @@ func (c *chain) forget(n uint16) bool {
 		return ok
 	}
 	c.skipTo(at)
-	derive(&c.atTail, &c.atTail, labelNext, nil)
+	var gone key
+	c.step(&c.atTail, &gone, &c.atTail)
+	clear(gone[:])
 	c.tail++
 	if c.near < c.tail {
 		c.near, c.atNear = c.tail, c.atTail
@@ -121,8 +126,7 @@ func (c *chain) skipTo(n uint32) {
 	}
 	for ; c.tail < n; c.tail++ {
 		c.skipped = append(c.skipped, skipped{n: uint16(c.tail)}) //nolint:gosec // below head
-		derive(&c.skipped[len(c.skipped)-1].key, &c.atTail, labelKey, nil)
-		derive(&c.atTail, &c.atTail, labelNext, nil)
+		c.step(&c.atTail, &c.skipped[len(c.skipped)-1].key, &c.atTail)
 	}
 }
 
@@ -160,7 +164,7 @@ func (c *chain) keep(held []uint16) {
 	if c.sealing {
 		// How far the chain had gone nobody knows: a key above the last one
 		// held may be of a record that was forgotten. So no chain key stays.
-		kept := chain{born: c.born, last: c.last, skipped: make([]skipped, 0, len(held))}
+		kept := chain{born: c.born, last: c.last, earlier: c.earlier, skipped: make([]skipped, 0, len(held))}
 		c.head = MaxChain
 		var k key
 		for _, n := range held {
@@ -205,5 +209,5 @@ func (c *chain) live() int { return int(c.head-c.tail) + len(c.skipped) }
 // wipe destroys all of it.
 func (c *chain) wipe() {
 	clear(c.skipped[:cap(c.skipped)])
-	*c = chain{born: c.born, last: c.last}
+	*c = chain{born: c.born, last: c.last, earlier: c.earlier}
 }

@@ -10,6 +10,7 @@
 package seal
 
 import (
+	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -114,7 +115,7 @@ func (k *Keys) SealIn(owner Owner, place, record []byte) (handle Handle, err err
 			return
 		}
 		binary.BigEndian.PutUint32(record, segment)
-		aead, e := gcm(rec[:])
+		aead, e := cipherOf(&rec)
 		if err = e; err == nil {
 			aead.Seal(plaintext[:0], nonce, plaintext, place)
 		}
@@ -171,11 +172,12 @@ func (k *Keys) Open(owner Owner, handle Handle, place, sealed []byte) ([]byte, e
 	secret.Do(func() {
 		var rec key
 		defer clear(rec[:])
-		if !k.find(owner, handle, binary.BigEndian.Uint32(sealed), &rec) {
+		made, ok := k.find(owner, handle, binary.BigEndian.Uint32(sealed), &rec)
+		if !ok {
 			err = ErrForgotten
 			return
 		}
-		aead, e := gcm(rec[:])
+		aead, e := made(&rec)
 		if err = e; err != nil {
 			return
 		}
@@ -210,17 +212,19 @@ func (k *Keys) Oldest() uint32 {
 	return oldest
 }
 
-// find sets rec to a record key that lives.
-func (k *Keys) find(owner Owner, handle Handle, segment uint32, rec *key) bool {
+// find sets rec to a record key that lives, and returns what makes the cipher of
+// it.
+func (k *Keys) find(owner Owner, handle Handle, segment uint32, rec *key) (made func(*key) (cipher.AEAD, error), ok bool) {
 	s := &k.shards[owner[0]]
 	s.mu.Lock()
-	ok := false
 	if c := s.chain(owner, handle.born()); c != nil {
-		ok = c.find(handle.n(), rec)
+		if made, ok = cipherOf, c.find(handle.n(), rec); c.earlier {
+			made = earlierCipher
+		}
 	}
 	s.mu.Unlock()
 	if !ok {
-		return false
+		return nil, false
 	}
 	k.roots.mu.RLock()
 	defer k.roots.mu.RUnlock()
@@ -228,7 +232,7 @@ func (k *Keys) find(owner Owner, handle Handle, segment uint32, rec *key) bool {
 	if ok {
 		derive(rec, rec, labelRecord, seg.secret[:])
 	}
-	return ok
+	return made, ok
 }
 
 // Forget destroys keys, in memory at once and everywhere else with the next

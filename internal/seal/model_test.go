@@ -161,7 +161,7 @@ func (w *world) seal(must bool) {
 	}
 	r := &kept{owner: o, handle: h, ciphertext: c, segment: w.k.roots.current.id, forgotten: never, held: rapid.Bool().Draw(w.t, "stored")}
 	var k key
-	if !w.k.find(o, h, r.segment, &k) {
+	if _, ok := w.k.find(o, h, r.segment, &k); !ok {
 		w.t.Fatal("what was just sealed has no key")
 	}
 	if i, ok := w.used[k]; ok {

@@ -58,13 +58,14 @@ func Recover(retention time.Duration, state secret.Bytes, now Mark, held iter.Se
 		return nil, err
 	}
 	secret.Do(func() {
-		if err = k.decode(state); err != nil {
+		earlier, e := k.decode(state)
+		if err = e; err != nil {
 			return
 		}
 		k.tick(now)
 		k.roots.mark = now
 		k.roots.nextID = max(k.roots.nextID, above)
-		k.keep(kept)
+		k.keep(kept, earlier)
 		for _, s := range k.roots.segments {
 			s.dry()
 		}
@@ -100,8 +101,8 @@ func gather(held iter.Seq2[Held, error]) (kept map[place][]uint16, above uint32,
 }
 
 // keep destroys every key but those of records that are held, and derives those
-// of chains that began after the snapshot.
-func (k *Keys) keep(kept map[place][]uint16) {
+// of chains that began after the snapshot; earlier ones, if it was.
+func (k *Keys) keep(kept map[place][]uint16, earlier bool) {
 	newest := uint32(0)
 	for id := range k.roots.segments {
 		newest = max(newest, id)
@@ -113,6 +114,7 @@ func (k *Keys) keep(kept map[place][]uint16) {
 			if c = k.roots.begin(at.owner, at.born); c == nil {
 				continue
 			}
+			c.earlier = earlier
 			s.owners[at.owner] = append(s.owners[at.owner], c)
 		}
 		if c.sealing {
@@ -149,10 +151,10 @@ func (r *roots) begin(owner Owner, born birth) *chain {
 	return begun
 }
 
-// decode reads a snapshot into empty keys.
-func (k *Keys) decode(state secret.Bytes) error {
+// decode reads a snapshot into empty keys, and reports whether it is of version 1.
+func (k *Keys) decode(state secret.Bytes) (earlier bool, err error) {
 	if state.Len() == 0 {
-		return nil
+		return false, nil
 	}
 	r := reader{b: state.Reveal()}
 	k.roots.mark = r.head()
@@ -175,19 +177,20 @@ func (k *Keys) decode(state secret.Bytes) error {
 		s.owners[owner] = append(s.owners[owner], c)
 	}
 	if r.bad {
-		return errSnapshot
+		return false, errSnapshot
 	}
-	return nil
+	return r.version == earlierVersion, nil
 }
 
 // reader takes a snapshot apart. Past the end it is bad, and reads zeros.
 type reader struct {
-	b   []byte
-	bad bool
+	b       []byte
+	bad     bool
+	version byte
 }
 
 func (r *reader) head() Mark {
-	if r.u8() != version {
+	if r.version = r.u8(); r.version != version && r.version != earlierVersion {
 		r.bad = true
 	}
 	return Mark{Elapsed: r.ms(), Wall: time.UnixMilli(int64(r.u64()))} //nolint:gosec // written from an int64
@@ -197,7 +200,7 @@ func (r *reader) chain() (owner Owner, c *chain) {
 	copy(owner[:], r.take(OwnerSize))
 	c = &chain{born: birth{r.u32(), r.u16()}, last: r.u32()}
 	flags := r.u8()
-	c.sealing = flags&isOpen != 0
+	c.sealing, c.earlier = flags&isOpen != 0, flags&isOlder != 0 || r.version == earlierVersion
 	if flags&hasTail != 0 {
 		c.tail = r.u32()
 		if c.head = c.tail; !c.sealing {

@@ -230,7 +230,7 @@ func TestSnapshotsMeanwhile(t *testing.T) {
 					return
 				}
 				var rec key
-				ok := k.find(o, h, 1, &rec)
+				_, ok := k.find(o, h, 1, &rec)
 				if _, err := k.Open(o, h, nil, c); !ok || err != nil {
 					t.Errorf("what was just sealed: %v", err)
 				}

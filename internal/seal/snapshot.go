@@ -16,12 +16,13 @@ import (
 //	chain    = owner(16) segment(4) step(2) last(4) flags(1)
 //	           [tail(4) [head(4)] chain key(32)] count(4) (n(2) key(32))...
 const (
-	version = 1
+	version = 2
 
 	hasSource = 1 << 0 // of a segment
 
 	hasTail = 1 << 0 // of a chain: tail and chain key are there
 	isOpen  = 1 << 1 // of a chain: it goes on, and has no head
+	isOlder = 1 << 2 // of a chain: it came from a snapshot of version 1
 
 	headSize      = 1 + 8 + 8 + 4 + 4
 	segmentFixed  = 4 + 8 + 32 + 1
@@ -132,6 +133,9 @@ func (c *chain) encode(b *buffer, owner Owner) {
 	}
 	if c.sealing || c.tail < c.head {
 		flags |= hasTail
+	}
+	if c.earlier {
+		flags |= isOlder
 	}
 	b.b = append(b.b, flags)
 	if flags&hasTail != 0 {

@@ -15,8 +15,12 @@ import (
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/relay/atrest"
 	"github.com/byre-messenger/byre/internal/relay/directory"
+	"github.com/byre-messenger/byre/internal/relay/mailbox"
+	"github.com/byre-messenger/byre/internal/relay/sealer"
+	"github.com/byre-messenger/byre/internal/seal"
 	"github.com/byre-messenger/byre/internal/server/datadir"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
+	"github.com/byre-messenger/byre/internal/vault"
 )
 
 // releases are data directories that earlier byreds left behind, and when that
@@ -24,36 +28,54 @@ import (
 var releases = []struct {
 	file string
 	at   time.Time
-}{{"format-1.tar.gz", time.Unix(1_795_323_850, 0)}}
+}{
+	{"format-1.tar.gz", time.Unix(1_795_323_850, 0)},
+	// Two of what waits came before its byred stopped in order, one after that
+	// and before the next was killed.
+	{"format-2.tar.gz", time.Unix(1_795_371_035, 0)},
+}
+
+// kept is the data directory of a release, an hour after it was left.
+type kept struct {
+	store *pebblestore.Store
+	keys  *atrest.Keys
+	clock clock.Clock
+	vault vault.Config
+	dir   *datadir.Dir
+}
+
+func openRelease(t *testing.T, file string, at time.Time) (k kept) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data")
+	unpack(t, filepath.Join("..", "..", "testdata", "release", file), path)
+	var err error
+	if k.dir, err = datadir.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.dir.Close() })
+	if k.keys, err = atrest.New(k.dir.Root); err != nil {
+		t.Fatal(err)
+	}
+	if k.store, err = pebblestore.Open(k.dir.Path("relay"), pebblestore.Options{Server: true}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.store.Close() })
+	clk := clock.Shift(clock.System{}, 0)
+	clk.Set(at.Add(time.Hour).Sub(clk.Now()))
+	k.clock = clk
+	if k.vault, err = k.dir.Vault(); err != nil {
+		t.Fatal(err)
+	}
+	k.vault.Confirmed = true // it was brought forward by today's clock
+	return k
+}
 
 // TestDataOfReleasesOpens: who upgrades finds everybody and all that waits.
 func TestDataOfReleasesOpens(t *testing.T) {
 	for _, release := range releases {
 		t.Run(release.file, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "data")
-			unpack(t, filepath.Join("..", "..", "testdata", "release", release.file), path)
-			dir, err := datadir.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = dir.Close() })
-			keys, err := atrest.New(dir.Root)
-			if err != nil {
-				t.Fatal(err)
-			}
-			st, err := pebblestore.Open(dir.Path("relay"), pebblestore.Options{Server: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = st.Close() })
-			clk := clock.Shift(clock.System{}, 0)
-			clk.Set(release.at.Add(time.Hour).Sub(clk.Now()))
-			kept, err := dir.Vault()
-			if err != nil {
-				t.Fatal(err)
-			}
-			kept.Confirmed = true // it was brought forward by today's clock
-			r, err := relay.New(t.Context(), relay.Config{Store: st, Clock: clk, ServerKey: dir.Identity, Keys: keys, Vault: kept})
+			k := openRelease(t, release.file, release.at)
+			r, err := relay.New(t.Context(), relay.Config{Store: k.store, Clock: k.clock, ServerKey: k.dir.Identity, Keys: k.keys, Vault: k.vault})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +83,7 @@ func TestDataOfReleasesOpens(t *testing.T) {
 			if s := r.Status(); s.Waiting != 3 || s.Expired != 0 {
 				t.Errorf("status %+v", s)
 			}
-			people := directory.Directory{Store: st, Keys: keys}
+			people := directory.Directory{Store: k.store, Keys: k.keys}
 			for _, who := range []string{"alice", "bob", "carol"} {
 				name, err := ident.ParseName(who)
 				if err != nil {
@@ -73,6 +95,39 @@ func TestDataOfReleasesOpens(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatWaitsInReleasesOpens: it is not only there, its keys are.
+func TestWhatWaitsInReleasesOpens(t *testing.T) {
+	for _, release := range releases {
+		k := openRelease(t, release.file, release.at)
+		records := mailbox.Records{Store: k.store, Keys: k.keys}
+		waits := map[mailbox.Record]mailbox.Tag{}
+		err := records.Restore(t.Context(), func(tag mailbox.Tag, r mailbox.Record, _ int) { waits[r] = tag }, func(mailbox.Tag, mailbox.Gap) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.vault.Retention = seal.MaxRetention
+		records.Sealer, _, err = sealer.NewChained(sealer.ChainedConfig{Config: k.vault, Clock: k.clock}, func(yield func(seal.Held, error) bool) {
+			for r, tag := range waits {
+				if !yield(seal.Held{Owner: tag, Handle: seal.Handle(r.Handle), Segment: r.Segment}, nil) {
+					return
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r, tag := range waits {
+			got, err := records.Load(t.Context(), tag, []mailbox.Record{r})
+			if err != nil || len(got) != 1 || got[0].Envelope == nil {
+				t.Errorf("%s: envelope %d does not open: %v", release.file, r.N, err)
+			}
+		}
+		if len(waits) != 3 {
+			t.Errorf("%s: %d wait", release.file, len(waits))
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ import (
 )
 
 // Format is the number of this directory layout.
-const Format = 2
+const Format = 3
 
 const rootKeySize = 32
 

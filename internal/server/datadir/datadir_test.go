@@ -3,6 +3,7 @@ package datadir_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,8 +88,10 @@ func TestADamagedDirectoryIsNotUsed(t *testing.T) {
 		spoil func(dir string) error
 		want  string
 	}{
-		"newer format": {func(dir string) error { return os.WriteFile(filepath.Join(dir, "format"), []byte("3\n"), 0o600) }, "install the newer byred again"},
-		"torn key":     {func(dir string) error { return os.Truncate(filepath.Join(dir, "vault", "root.key"), 7) }, "root.key is damaged"},
+		"newer format": {func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "format"), fmt.Append(nil, datadir.Format+1), 0o600)
+		}, "install the newer byred again"},
+		"torn key": {func(dir string) error { return os.Truncate(filepath.Join(dir, "vault", "root.key"), 7) }, "root.key is damaged"},
 		"lost key": {func(dir string) error {
 			return errors.Join(os.Mkdir(filepath.Join(dir, "relay"), 0o700), os.Remove(filepath.Join(dir, "server.key")))
 		}, "server.key is missing though the store is there"},
