@@ -18,23 +18,9 @@ import (
 	"github.com/byre-messenger/byre/mls/group"
 )
 
-// lost is the group that this device could follow last, of a conversation that it
-// can't follow any more, or nil.
-func (t *talk) lost() (last *groupState) {
-	if !t.broken() {
-		return nil
-	}
-	for _, g := range t.groups {
-		if g.Rec.Over && (last == nil || g.Rec.SureAt > last.Rec.SureAt) {
-			last = g
-		}
-	}
-	return last
-}
-
 // seeks tells what this device does about a conversation that it can't follow.
 func (tx *txn) seeks(t *talk) rejoin.Next {
-	if g := t.lost(); g != nil {
+	if g, lost := groups.Lost(t.groups); lost {
 		return tx.desk.Asked(t.ID).Next(g.Members, len(t.outbox) > 0, tx.now)
 	}
 	return rejoin.Anew // or it can follow
@@ -69,20 +55,8 @@ func (s *session) askBack(ctx context.Context, t *talk) (bool, error) {
 	}); err != nil {
 		return false, err
 	}
-	reached := false
-	for _, req := range reqs {
-		body, err := s.ask(ctx, req)
-		if err != nil {
-			return false, err
-		}
-		sent, ok := body.(*wire.Sent)
-		if !ok {
-			return false, line.ErrAnswer
-		}
-		reached = reached || rejoin.Reached(sent)
-	}
-	if !reached {
-		return false, nil
+	if reached, err := rejoin.Send(ctx, reqs, s.ask); err != nil || !reached {
+		return false, err
 	}
 	// G6: the request has left. A crash before this commit has it sent once more,
 	// and whoever got it knows it.
@@ -98,7 +72,7 @@ func (s *session) askBack(ctx context.Context, t *talk) (bool, error) {
 // G5: the key package of the request is durable before anybody has it. A crash
 // after this commit leaves a request that is sent at the next connection.
 func (tx *txn) askOf(t *talk) ([]*wire.Send, error) {
-	g := t.lost()
+	g, _ := groups.Lost(t.groups)
 	box, err := tx.desk.Ask(tx.Tx, t.ID, tx.now, func() ([]byte, error) {
 		return tx.shelf.Ask(tx.Tx, tx.me, tx.own().Chain, g.Suite(), t.ID, g.Number(), tx.now)
 	})
@@ -201,24 +175,10 @@ func (s *session) help(ctx context.Context, x *rejoin.Asker) error {
 
 // standing is what this device knows of who asks.
 func (tx *txn) standing(g *groupState, x *rejoin.Asker) rejoin.Standing {
-	st := rejoin.Standing{
-		Members: g.Members, Suite: g.Suite(), View: tx.pins[x.By.Account].View,
+	return rejoin.Standing{
+		Members: g.Members, Suite: g.Suite(), View: tx.pins[x.By.Account].View, Active: groups.Active(g.talk.groups, x.By.Device),
 		Gap: time.UnixMilli(tx.signIn.GapAt), Joined: time.UnixMilli(g.Rec.JoinedAt),
 	}
-	for _, other := range g.talk.groups {
-		if at := other.Active(x.By.Device); at.After(st.Active) {
-			st.Active = at
-		}
-	}
-	return st
-}
-
-// cameBack notes that a device was brought back: it missed what it did not
-// confirm.
-func (tx *txn) cameBack(t *talk, x, by account.Member) error {
-	tx.desk.Drop(tx.Tx, t.ID, x.Device)
-	tx.tell(&wire.DeviceEvent{Room: t.ID[:], Account: x.Account[:], Device: x.Device[:], Through: tx.personOf(by.Account)})
-	return tx.resend(t, x.Device, 0)
 }
 
 // back notes that this device is about to be in a group, maybe one that it knew
@@ -243,19 +203,16 @@ func (tx *txn) through(t *talk) string {
 	return ""
 }
 
-// tellLost tells why a conversation can't be followed any more.
-func (tx *txn) tellLost(t *talk, m groups.Moved) {
+// tellLost tells why a group can't be followed any more, unless nobody misses it.
+func (tx *txn) tellLost(g *groupState, m groups.Moved) {
 	why := m.Lost
 	if errors.Is(why, groups.ErrReplaced) {
-		switch held, asked := tx.shelf.Holds(m.Own); {
-		case asked:
-			return // it was brought back: the Welcome comes
-		case held:
-			why = rejoin.ErrUnasked
-		default:
-			tx.tell(&wire.KeyChangedEvent{Account: tx.me.Account[:], Name: tx.device.Name, Text: fmt.Sprintf("%s: %v", tx.nameOf(t), rejoin.ErrCopied)})
-			return
-		}
+		why = rejoin.Why(tx.shelf.Holds(m.Own))
 	}
-	tx.problem(t.ID, ident.MessageID{}, why.Error())
+	switch {
+	case errors.Is(why, rejoin.ErrCopied):
+		tx.tell(&wire.KeyChangedEvent{Account: tx.me.Account[:], Name: tx.device.Name, Text: fmt.Sprintf("%s: %v", tx.nameOf(g.talk), why)})
+	case why != nil && !g.Rec.Replaced:
+		tx.problem(g.talk.ID, ident.MessageID{}, why.Error())
+	}
 }

@@ -87,23 +87,21 @@ type groupState struct {
 
 // movedOn carries out what follows when a group's log took effect.
 func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
-	for _, x := range m.Added {
-		tx.tell(&wire.DeviceEvent{Room: g.talk.ID[:], Account: x.Account[:], Device: x.Device[:]})
-	}
-	for _, x := range m.Removed {
-		tx.tell(&wire.DeviceEvent{Room: g.talk.ID[:], Account: x.Account[:], Device: x.Device[:], Removed: true})
+	for _, ev := range m.Events(g.talk.ID, tx.personOf(m.By.Account)) {
+		tx.tell(ev)
 	}
 	for _, x := range m.Shown {
 		tx.seeChain(x.Chain)
 	}
 	for _, x := range m.Back {
-		if err := tx.cameBack(g.talk, x, m.By); err != nil {
+		tx.desk.Drop(tx.Tx, g.talk.ID, x.Device)
+		if err := tx.resend(g.talk, x.Device, 0); err != nil { // it missed what it did not confirm
 			return err
 		}
 	}
-	if m.Lost != nil && !g.Rec.Replaced { // else nobody misses it
+	if m.Lost != nil {
 		g.talk.checked = nil
-		tx.tellLost(g.talk, m)
+		tx.tellLost(g, m)
 		tx.wake()
 	}
 	if !m.Epoch && m.Lost == nil {
@@ -178,7 +176,6 @@ type followed struct {
 func (f followed) Home() *home.Tx { return f.Tx }
 func (f followed) Now() time.Time { return f.now }
 func (f followed) Save()          { f.moved[f.g] = true }
-func (f followed) Given() error   { return f.calm(f.g.talk) }
 
 func (f followed) Moved(m groups.Moved) error { return f.movedOn(f.g, m) }
 

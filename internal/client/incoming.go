@@ -205,7 +205,7 @@ func (tx *txn) join(made *groups.Group, r account.Room, by shelf.Found, w *wire.
 	if known && !old.Rec.Removed && len(by.Room) == 0 {
 		return nil // its leaf was replaced, and it did not ask for that (ADR 14)
 	}
-	if t, ok := tx.talks[r.ID]; ok && t.usable() >= maxGroups {
+	if t, ok := tx.talks[r.ID]; ok && groups.Usable(t.groups) >= maxGroups {
 		return nil
 	}
 	by.Used(tx.Tx)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/byre-messenger/byre/internal/client/account"
@@ -41,10 +42,7 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 	}
 	var g *groupState
 	var lack groups.Lack
-	if err := s.do(ctx, func(tx *txn) error {
-		g, lack = tx.lacks(t)
-		return nil
-	}); err != nil {
+	if err := s.do(ctx, func(tx *txn) error { g, lack = tx.lacks(t); return nil }); err != nil {
 		return err
 	}
 	joiners, err := s.claim(ctx, lack)
@@ -111,27 +109,17 @@ func (tx *txn) lacks(t *talk) (*groupState, groups.Lack) {
 	if g != nil {
 		made = g.Group
 	}
-	return g, tx.mls().Lacks(made, t.Room, tx.suite(), func(a ident.AccountID) devchain.View { return tx.pins[a].View }, tx.now)
+	return g, tx.mls().Lacks(made, t.Room, tx.suite(), func(a ident.AccountID) (devchain.View, *wire.Target) {
+		return tx.pins[a].View, tx.tokenOf(a)
+	}, tx.now)
 }
 
-func (e *engine) suite() ciphersuite.ID {
-	if e.cfg.Suite == 0 {
-		return ciphersuite.Default
-	}
-	return e.cfg.Suite
-}
+func (e *engine) suite() ciphersuite.ID { return cmp.Or(e.cfg.Suite, ciphersuite.Default) }
 
 // claim takes a key package for each device that a group lacks.
 func (s *session) claim(ctx context.Context, lack groups.Lack) (joiners []*group.KeyPackage, err error) {
 	for a := range lack.Add {
-		var req *wire.ClaimKeyPackages
-		if err := s.do(ctx, func(tx *txn) error {
-			req = lack.Claim(a, tx.tokenOf(a))
-			return nil
-		}); err != nil {
-			return nil, err
-		}
-		body, err := s.ask(ctx, req)
+		body, err := s.ask(ctx, lack.Claim(a))
 		if err != nil {
 			return nil, err
 		}

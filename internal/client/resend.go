@@ -1,7 +1,6 @@
 package client
 
 import (
-	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
@@ -39,9 +38,7 @@ func (tx *txn) resend(t *talk, d ident.DeviceID, upTo uint64) error {
 			return err
 		}
 		id, err := ident.MessageIDFrom(content.Id)
-		i := slices.IndexFunc(rec.Outcomes, func(o wire.DeviceOutcome) bool { return ident.DeviceID(o.Device) == d })
-		if err != nil || i < 0 || !told.OutcomeOf(rec.Outcomes[i].Outcome).Confirmed() || rec.Gone != wire.GoneNot ||
-			rec.DiesAt != 0 || tx.now.Sub(time.UnixMilli(content.SentAt)) > resendFor {
+		if err != nil || !told.Vain(rec, d) || tx.now.Sub(time.UnixMilli(content.SentAt)) > resendFor {
 			continue // never sent there, or gone, or too old: its number tells that it is missing
 		}
 		if err := tx.resendOne(t, id, seq, at.Position, rec.Outcomes, d); err != nil {

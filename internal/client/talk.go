@@ -7,6 +7,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/again"
+	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -66,37 +67,11 @@ func (t *talk) adopt(g *groupState) {
 }
 
 // sending returns the group to send in, nil if there is none.
-func (t *talk) sending() *groupState {
-	for _, g := range t.groups {
-		if g.Usable() {
-			return g
-		}
-	}
-	return nil
-}
+func (t *talk) sending() *groupState { return groups.Sending(t.groups) }
 
-// usable is how many groups can be sent in.
-func (t *talk) usable() (n int) {
-	for _, g := range t.groups {
-		if g.Usable() {
-			n++
-		}
-	}
-	return n
-}
-
-// broken reports whether this device lost its last group by being away: it
-// begins another one by itself, so that what others say reaches it again.
-func (t *talk) broken() bool {
-	lost := false
-	for _, g := range t.groups {
-		if g.Usable() || g.Unsure() && !g.Rec.Over || g.Rec.Removed {
-			return false
-		}
-		lost = lost || g.Rec.Over
-	}
-	return lost
-}
+// broken reports whether this device lost its last group by being away: it asks
+// to be brought back, or begins another one, so that what others say reaches it.
+func (t *talk) broken() bool { _, lost := groups.Lost(t.groups); return lost }
 
 // mute reports whether the others can write to this device's request box alone:
 // it was added by a key package for strangers.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
@@ -133,14 +134,7 @@ func (tx *txn) job(s *session) *job {
 }
 
 // stuck reports whether a group must be resolved first and can't be now.
-func (t *talk) stuck() bool {
-	for _, g := range t.groups {
-		if g.Unsure() && !g.Rec.Over {
-			return true
-		}
-	}
-	return false
-}
+func (t *talk) stuck() bool { return groups.Stuck(t.groups) }
 
 // drained notes that everything that waited has come.
 func (tx *txn) drained(s *session) error {

@@ -24,6 +24,8 @@ type takesOut struct {
 	// Instead of the removal: a commit that puts her leaf of before in the place
 	// of the one that she has, and a message of the epoch that it would end.
 	replacement, goesOn []byte
+	// The Welcome of the replacement, with a key package given for it alone.
+	unasked [][]byte
 }
 
 // listedPC is a device of bob's that the test runs itself.
@@ -50,7 +52,7 @@ func listedPC(t *testing.T, bob *testnet.Person) (*account.Me, devchain.Chain) {
 	return me, read()
 }
 
-func takeOut(t *testing.T, me *account.Me, chain devchain.Chain, alice ident.AccountID, k *group.KeyPackage) (out takesOut) {
+func takeOut(t *testing.T, me *account.Me, chain devchain.Chain, alice ident.AccountID, k *group.KeyPackage, newer ...*group.KeyPackage) (out takesOut) {
 	t.Helper()
 	ok := func(err error) {
 		t.Helper()
@@ -81,17 +83,20 @@ func takeOut(t *testing.T, me *account.Me, chain devchain.Chain, alice ident.Acc
 		ok(err)
 		return said
 	}
+	seals := func(welcome []byte) []byte {
+		m, err := account.ReadMember(k.Leaf())
+		ok(err)
+		box, err := envelope.SealBox(m.Keys.Box, (&wire.Box{Body: &wire.WelcomeBox{Welcome: welcome}}).Append(nil))
+		ok(err)
+		return box
+	}
 	adds := func(text string) [][]byte {
 		p, err := g.Commit(group.CommitOptions{Add: []*group.KeyPackage{k}})
 		ok(err)
 		welcome := p.Welcome()
 		_, err = g.Confirm(p)
 		ok(err)
-		m, err := account.ReadMember(k.Leaf())
-		ok(err)
-		box, err := envelope.SealBox(m.Keys.Box, (&wire.Box{Body: &wire.WelcomeBox{Welcome: welcome}}).Append(nil))
-		ok(err)
-		return [][]byte{box, says(text)}
+		return [][]byte{seals(welcome), says(text)}
 	}
 	out.first = adds("before")
 	keys, err := envelope.NewEpoch(g)
@@ -104,8 +109,9 @@ func takeOut(t *testing.T, me *account.Me, chain devchain.Chain, alice ident.Acc
 		}
 	}
 	leaf.Extensions = me.LeafExtensions(chain, account.LeafNumber(0, now.Add(time.Second)))
-	p, err := g.Commit(group.CommitOptions{Remove: []group.LeafIndex{her}, Add: []*group.KeyPackage{k}, Leaf: leaf})
+	p, err := g.Commit(group.CommitOptions{Remove: []group.LeafIndex{her}, Add: append(newer, k)[:1], Leaf: leaf})
 	ok(err)
+	out.unasked = [][]byte{seals(p.Welcome())}
 	out.replacement, err = keys.Seal(envelope.Handshake, p.Commit())
 	ok(err)
 	p.Discard()

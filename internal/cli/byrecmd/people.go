@@ -97,9 +97,10 @@ func (p *program) rooms() *cli.Command {
 							ID       string `json:"id"`
 							Name     string `json:"name"`
 							Messages uint64 `json:"messages"`
-						}{r.ID.String(), r.Name, r.Messages})
+							Through  string `json:"through,omitempty"`
+						}{r.ID.String(), r.Name, r.Messages, r.Through})
 					} else {
-						_, err = fmt.Fprintf(env.Stdout, "%s  %-24s %d messages\n", r.ID, plain(r.Name), r.Messages)
+						_, err = fmt.Fprintf(env.Stdout, "%s  %-24s %d messages%s\n", r.ID, plain(r.Name), r.Messages, through(r))
 					}
 					if err != nil {
 						return err
@@ -202,4 +203,12 @@ func (p *program) safety() *cli.Command {
 			})
 		},
 	}
+}
+
+// through says who vouches alone for what is said in a conversation.
+func through(r client.Room) string {
+	if r.Through == "" {
+		return ""
+	}
+	return "; rejoined through " + plain(r.Through) + ": until somebody else writes, that device alone vouches for what is said"
 }

@@ -37,10 +37,9 @@ type Step interface {
 	Renew() error
 	// Save has the group written.
 	Save()
-	// Settled goes on with what waited for the log: it was read to its end.
+	// Settled goes on with what waited for the log: it was read to its end, or the
+	// group is given up.
 	Settled() error
-	// Given goes on without the group, which is given up.
-	Given() error
 }
 
 // maxIdle is how often a log is asked for without coming to another epoch, and
@@ -168,7 +167,7 @@ func (f *following) read(st Step, req *wire.ReadEpoch, log *wire.EpochLog) error
 	if err := st.Moved(m); err != nil || m.Epoch {
 		return err
 	} else if m.Lost != nil {
-		return st.Given()
+		return st.Settled()
 	}
 	switch f.offer = g.Offer() != nil; {
 	case f.offer:

@@ -21,23 +21,33 @@ type Lack struct {
 	// Renew: this device's keys are old, or it has no token there.
 	Renew bool
 
+	known map[ident.AccountID]*wire.Target
 	me    ident.AccountID
 	fresh bool // there is no group yet
 	suite ciphersuite.ID
 }
 
+// Lists is what a device knows of an account: who is listed, and what shows its
+// devices that this one is no stranger, or nil.
+type Lists func(ident.AccountID) (devchain.View, *wire.Target)
+
 // Lacks returns what a group lacks; g is nil where a room has none yet, which
 // would be of the suite.
-func (d Device) Lacks(g *Group, room account.Room, suite ciphersuite.ID, view func(ident.AccountID) devchain.View, now time.Time) Lack {
-	l := Lack{Add: map[ident.AccountID][]ident.DeviceID{}, me: d.Me.Account, fresh: g == nil, suite: suite}
+func (d Device) Lacks(g *Group, room account.Room, suite ciphersuite.ID, lists Lists, now time.Time) Lack {
+	l := Lack{Add: map[ident.AccountID][]ident.DeviceID{}, known: map[ident.AccountID]*wire.Target{}, me: d.Me.Account, fresh: g == nil, suite: suite}
 	have := []ident.DeviceID{d.Me.Device}
 	if g != nil {
 		l.suite, have = g.Suite(), append(have, g.Others()...)
-		l.Remove = g.Unlisted(func(m account.Member) bool { return view(m.Account).Lists(m.Device) })
+		l.Remove = g.Unlisted(func(m account.Member) bool {
+			view, _ := lists(m.Account)
+			return view.Lists(m.Device)
+		})
 		l.Renew = g.RenewalDue(now) || g.Mute()
 	}
 	for _, a := range room.Accounts {
-		for _, x := range view(a).Listed() {
+		view, known := lists(a)
+		l.known[a] = known
+		for _, x := range view.Listed() {
 			if !slices.Contains(have, x.ID) {
 				l.Add[a] = append(l.Add[a], x.ID)
 			}
@@ -46,10 +56,9 @@ func (d Device) Lacks(g *Group, room account.Room, suite ciphersuite.ID, view fu
 	return l
 }
 
-// Claim asks for key packages of the devices of an account that lack. known
-// shows that this device is no stranger to it, or is nil.
-func (l Lack) Claim(a ident.AccountID, known *wire.Target) *wire.ClaimKeyPackages {
-	req := &wire.ClaimKeyPackages{Account: a[:], Known: known}
+// Claim asks for key packages of the devices of an account that lack.
+func (l Lack) Claim(a ident.AccountID) *wire.ClaimKeyPackages {
+	req := &wire.ClaimKeyPackages{Account: a[:], Known: l.known[a]}
 	for i := range l.Add[a] {
 		req.Devices = append(req.Devices, l.Add[a][i][:])
 	}

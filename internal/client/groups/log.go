@@ -125,6 +125,21 @@ type Moved struct {
 	Lost error
 }
 
+// Events are what the owner is told of it; by is who made the commit.
+func (m *Moved) Events(room ident.RoomID, by string) (out []*wire.DeviceEvent) {
+	tell := func(list []account.Member, ev wire.DeviceEvent) {
+		for i := range list {
+			one := ev
+			one.Room, one.Account, one.Device = room[:], list[i].Account[:], list[i].Device[:]
+			out = append(out, &one)
+		}
+	}
+	tell(m.Added, wire.DeviceEvent{})
+	tell(m.Removed, wire.DeviceEvent{Removed: true})
+	tell(m.Back, wire.DeviceEvent{Through: by})
+	return out
+}
+
 func (m *Moved) tell(st *group.Staged, began bool) {
 	read := func(list []group.Member) (out []account.Member) {
 		for _, l := range list {

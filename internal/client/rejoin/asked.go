@@ -1,11 +1,13 @@
 package rejoin
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/envelope"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -86,8 +88,35 @@ func Seal(box *wire.RejoinBox, members []account.Member, to func(account.Member)
 	return out, nil
 }
 
-// Reached reports whether somebody will read what was sent.
-func Reached(sent *wire.Sent) bool {
+// Why is what a device is told whose leaf was replaced by one of which it holds
+// the key or not, and for which it asked or not; nil: by what it asked for.
+func Why(held, asked bool) error {
+	switch {
+	case asked:
+		return nil
+	case held:
+		return ErrUnasked
+	}
+	return ErrCopied
+}
+
+// Send sends a request. It reports whether somebody will read it.
+func Send(ctx context.Context, reqs []*wire.Send, ask func(context.Context, wire.RequestBody) (wire.ResponseBody, error)) (reached bool, err error) {
+	for _, req := range reqs {
+		body, err := ask(ctx, req)
+		if err != nil {
+			return false, err
+		}
+		sent, ok := body.(*wire.Sent)
+		if !ok {
+			return false, line.ErrAnswer
+		}
+		reached = reached || waitsFor(sent)
+	}
+	return reached, nil
+}
+
+func waitsFor(sent *wire.Sent) bool {
 	return slices.ContainsFunc(sent.Outcomes, func(o wire.DeviceOutcome) bool {
 		return o.Outcome == wire.OutcomeLive || o.Outcome == wire.OutcomeStored || o.Outcome == wire.OutcomeHeld || o.Outcome == wire.OutcomeAccepted
 	})

@@ -2,6 +2,7 @@ package told
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/deeds"
@@ -60,4 +61,12 @@ func OutcomesOf(rec *wire.MessageRecord, pending []ident.DeviceID, whose func(id
 		}
 	}
 	return list
+}
+
+// Vain reports whether the server answered for an own message at a device, and
+// the message is still there to be sent again.
+func Vain(rec *wire.MessageRecord, d ident.DeviceID) bool {
+	return rec.Gone == wire.GoneNot && rec.DiesAt == 0 && slices.ContainsFunc(rec.Outcomes, func(o wire.DeviceOutcome) bool {
+		return string(o.Device) == string(d[:]) && OutcomeOf(o.Outcome).Confirmed()
+	})
 }

@@ -1,0 +1,69 @@
+package groups
+
+import (
+	"time"
+
+	"github.com/byre-messenger/byre/internal/ident"
+)
+
+// Entry is a group, or what a caller keeps around one. A conversation has several
+// where two began it at once, or somebody could not follow.
+type Entry interface{ entry() *Group }
+
+func (g *Group) entry() *Group { return g }
+
+// Sending returns the first group that can be sent in, or the zero value.
+func Sending[E Entry](list []E) (first E) {
+	for _, g := range list {
+		if g.entry().Usable() {
+			return g
+		}
+	}
+	return first
+}
+
+// Usable is how many groups can be sent in.
+func Usable[E Entry](list []E) (n int) {
+	for _, g := range list {
+		if g.entry().Usable() {
+			n++
+		}
+	}
+	return n
+}
+
+// Stuck reports whether a group must be resolved first and can't be now.
+func Stuck[E Entry](list []E) bool {
+	for _, g := range list {
+		if g.entry().Unsure() && !g.entry().Rec.Over {
+			return true
+		}
+	}
+	return false
+}
+
+// Active is when a device was last heard in any of them, or added.
+func Active[E Entry](list []E, d ident.DeviceID) (at time.Time) {
+	for _, g := range list {
+		if x := g.entry().Active(d); x.After(at) {
+			at = x
+		}
+	}
+	return at
+}
+
+// Lost reports whether this device can't follow the last group any more, and
+// returns the one that it could follow last. One from which it was taken out is
+// none that it lost.
+func Lost[E Entry](list []E) (last E, lost bool) {
+	for _, x := range list {
+		g := x.entry()
+		if g.Usable() || g.Unsure() && !g.Rec.Over || g.Rec.Removed {
+			return last, false
+		}
+		if g.Rec.Over && (!lost || g.Rec.SureAt > last.entry().Rec.SureAt) {
+			last, lost = x, true
+		}
+	}
+	return last, lost
+}
