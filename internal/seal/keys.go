@@ -172,12 +172,18 @@ func (k *Keys) Open(owner Owner, handle Handle, place, sealed []byte) ([]byte, e
 	secret.Do(func() {
 		var rec key
 		defer clear(rec[:])
-		made, ok := k.find(owner, handle, binary.BigEndian.Uint32(sealed), &rec)
+		earlier, ok := k.find(owner, handle, binary.BigEndian.Uint32(sealed), &rec)
 		if !ok {
 			err = ErrForgotten
 			return
 		}
-		aead, e := made(&rec)
+		var aead cipher.AEAD
+		var e error
+		if earlier {
+			aead, e = earlierCipher(&rec)
+		} else {
+			aead, e = cipherOf(&rec)
+		}
 		if err = e; err != nil {
 			return
 		}
@@ -212,19 +218,16 @@ func (k *Keys) Oldest() uint32 {
 	return oldest
 }
 
-// find sets rec to a record key that lives, and returns what makes the cipher of
-// it.
-func (k *Keys) find(owner Owner, handle Handle, segment uint32, rec *key) (made func(*key) (cipher.AEAD, error), ok bool) {
+// find sets rec to a record key that lives, and reports whether it is of version 1.
+func (k *Keys) find(owner Owner, handle Handle, segment uint32, rec *key) (earlier, ok bool) {
 	s := &k.shards[owner[0]]
 	s.mu.Lock()
 	if c := s.chain(owner, handle.born()); c != nil {
-		if made, ok = cipherOf, c.find(handle.n(), rec); c.earlier {
-			made = earlierCipher
-		}
+		earlier, ok = c.earlier, c.find(handle.n(), rec)
 	}
 	s.mu.Unlock()
 	if !ok {
-		return nil, false
+		return false, false
 	}
 	k.roots.mu.RLock()
 	defer k.roots.mu.RUnlock()
@@ -232,7 +235,7 @@ func (k *Keys) find(owner Owner, handle Handle, segment uint32, rec *key) (made 
 	if ok {
 		derive(rec, rec, labelRecord, seg.secret[:])
 	}
-	return made, ok
+	return earlier, ok
 }
 
 // Forget destroys keys, in memory at once and everywhere else with the next
