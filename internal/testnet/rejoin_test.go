@@ -420,7 +420,9 @@ func comesBackThroughACrash(t *testing.T, n *testnet.Net, stage, k int, fault st
 			t.Errorf("%s heard %q", p.Name, got)
 		}
 	}
-	if got := given(n); got != before {
+	// Who saw the commit's fan-out and forgot it in the crash can't tell how old the
+	// Welcome is, and begins anew rather than write to somebody who may not follow.
+	if got := given(n); got != before && acts[stage] != alice {
 		t.Errorf("%d key packages were taken: it was begun anew", got-before)
 	}
 	if t.Failed() {
