@@ -79,7 +79,7 @@ test("a conversation of 400 messages, read from its end to its beginning", async
     await page.keyboard.press("Enter");
     await alice.message("bob", "the first of all", "!m.queued");
     await writes(LONG - 1);
-    await page.waitForFunction((n) => [...document.querySelectorAll("article .text")].at(-1)?.textContent.startsWith(`${n} `), LONG - 2);
+    await page.waitForFunction((n) => [...document.querySelectorAll("article .text")].at(-1)?.textContent.startsWith(`${n} `), LONG - 2, { timeout: 90_000 }); // each is told by itself
     await alice.go("Friends"); // opened anew, it knows no more than its end
     await page.getByRole("button", { name: "Write to bob" }).click();
     await page.locator("article").first().waitFor();

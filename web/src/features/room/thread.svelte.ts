@@ -5,16 +5,17 @@ import { tick } from "svelte";
 import { CoreError, type Core, type Message, type Page } from "../../core/api";
 import type { Told } from "../session.svelte";
 
+/** How many are read first, and how many at once of what stands before: drawing it costs the same, however many they are. */
 const PAGE = 100;
+const EARLIER = 200;
 /** Fewer than these may not fill a window, and what can't be scrolled asks for no more. */
 const FEW = 50;
 /** Messages of one person within this stand close together. */
 const CLOSE = 5 * 60_000;
 
-export type Row =
-  | { kind: "day"; key: string; at: number }
-  | { kind: "message"; key: string; message: Message; close: boolean; last: boolean }
-  | { kind: "told"; key: string; told: Told };
+/** A row is a message itself, so that the list sees what is new in it and what is not. */
+export type Row = Message | { kind: "day"; key: string; at: number } | { kind: "told"; key: string; told: Told };
+export const keyOf = (row: Row): string => ("kind" in row ? row.key : row.id);
 
 export class Thread {
   messages: Message[] = $state.raw([]);
@@ -52,7 +53,7 @@ export class Thread {
 
   /** What stands before a position, or at the end: what was deleted has places too, and may fill pages. */
   async #page(before?: number): Promise<Page> {
-    const page = await this.#core.history(this.#room, { limit: PAGE, ...(before !== undefined && { before }) });
+    const page = await this.#core.history(this.#room, before === undefined ? { limit: PAGE } : { limit: EARLIER, before });
     if (page.first === 0 || page.messages.length >= FEW) return page;
     const above = await this.#page(page.first);
     return { ...page, first: above.first, messages: [...above.messages, ...page.messages] };
@@ -66,9 +67,9 @@ export class Thread {
     try {
       const page = await this.#page(before);
       if (this.first !== before) return; // all was read anew
-      const have = new Set(this.messages.map((m) => m.id));
+      const have = new Set(page.messages.map((m) => m.id));
       this.growing = true;
-      this.messages = [...page.messages.filter((m) => !have.has(m.id)), ...this.messages];
+      this.messages = [...page.messages, ...this.messages.filter((m) => !have.has(m.id))];
       this.first = page.first;
       await tick();
       this.growing = false; // what is added from now on is not, whatever it is
@@ -116,27 +117,35 @@ export function rowsOf(messages: Message[], told: Told[]): Row[] {
   const rows: Row[] = [];
   const waiting = told.toSorted((a, b) => a.at - b.at);
   const say = (x: Told) => rows.push({ kind: "told", key: `told ${JSON.stringify(x)}`, told: x });
-  let before: Message | undefined;
   let today = { from: 0, to: 0 };
   for (const m of messages) {
     if (m.deleted && !m.everywhere) continue; // of it nothing is shown, nor of what people did to others
-    if (m.deleted) {
-      rows.push({ kind: "message", key: m.id, message: m, close: false, last: false }); // its times are gone with it
-      continue;
-    }
-    while (waiting.length > 0 && waiting[0]!.at < m.readAt) say(waiting.shift()!);
-    const day = !(m.sentAt >= today.from && m.sentAt < today.to);
-    if (day) {
-      rows.push({ kind: "day", key: `day ${m.id}`, at: m.sentAt });
-      today = dayOf(m.sentAt);
-    }
-    const above = rows.at(-1);
-    const close = !day && above?.kind === "message" && before!.from === m.from && Math.abs(m.sentAt - before!.sentAt) < CLOSE;
-    // The time stands below the last of those that share it.
-    if (close && Math.floor(before!.sentAt / 60_000) === Math.floor(m.sentAt / 60_000)) above.last = false;
-    rows.push({ kind: "message", key: m.id, message: m, close, last: true });
-    before = m;
+    if (!m.deleted) {
+      while (waiting.length > 0 && waiting[0]!.at < m.readAt) say(waiting.shift()!);
+      if (!(m.sentAt >= today.from && m.sentAt < today.to)) {
+        rows.push({ kind: "day", key: `day ${m.id}`, at: m.sentAt });
+        today = dayOf(m.sentAt);
+      }
+    } // else its times are gone with it
+    rows.push(m);
   }
   waiting.forEach(say);
   return rows;
 }
+
+/** Whether the message of a row stands close to the one above it. It is asked of the rows in sight alone. */
+export function closeIn(rows: Row[], i: number): boolean {
+  const m = rows[i]!;
+  let above = rows[--i];
+  while (above && !("kind" in above) && above.deleted) above = rows[--i];
+  if (!above || "kind" in above || "kind" in m || m.deleted) return false;
+  return above.from === m.from && Math.abs(m.sentAt - above.sentAt) < CLOSE;
+}
+
+/** Whether the time stands below the message of a row: below the last of those that share it. */
+export function lastIn(rows: Row[], i: number): boolean {
+  const m = rows[i]!, below = rows[i + 1];
+  if (!below || "kind" in below || "kind" in m || m.deleted || below.deleted) return true;
+  return !(closeIn(rows, i + 1) && minute(m) === minute(below));
+}
+const minute = (m: Message): number => Math.floor(m.sentAt / 60_000);
