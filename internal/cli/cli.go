@@ -54,6 +54,8 @@ type Env struct {
 	// Prompt asks for a secret at the terminal without showing it; nil where
 	// nobody can be asked.
 	Prompt func(question string) ([]byte, error)
+	// Ask takes the place of Stdin for [Env.Line]; nil where that is read.
+	Ask func(ctx context.Context, question string) (string, error)
 }
 
 // slow is how long a command may say nothing to a person who waits.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/byre-messenger/byre/internal/client/account"
-	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -20,30 +19,6 @@ var errDone = errors.New("done already")
 
 // ErrForked says that the own device list is contradicted by another one.
 var ErrForked = account.ErrForked
-
-// Invitation is what a new device must know to ask for a place in an account.
-// It must come from another device of the account on a way that nobody else
-// controls.
-type Invitation struct {
-	Name      string
-	ServerKey []byte
-	Chain     *wire.Chain
-}
-
-// Invite returns what a new device of this account must know.
-func (c *Client) Invite(ctx context.Context) (inv Invitation, err error) {
-	err = c.e.do(ctx, func(tx *txn) error {
-		inv = Invitation{Name: tx.device.Name, ServerKey: tx.device.ServerKey, Chain: tx.own().Chain.Wire()}
-		return nil
-	})
-	return inv, err
-}
-
-// Ask makes the home of a new device of an account and returns the new device's
-// request, for [Client.AddDevice] on another one. Then the home can be opened.
-func Ask(ctx context.Context, cfg Config, inv Invitation) (*wire.AddDevice, error) {
-	return enroll.Ask(ctx, cfg.enroll(nil), inv.Name, inv.ServerKey, inv.Chain)
-}
 
 // AddDevice lets a device that asked for it speak for the account.
 func (c *Client) AddDevice(ctx context.Context, request *wire.AddDevice) error {

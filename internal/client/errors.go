@@ -12,8 +12,9 @@ import (
 var (
 	ErrNameTaken     = enroll.ErrNameTaken
 	ErrNameUnknown   = errors.New("nobody has this name here: check the spelling")
-	ErrNotRegistered = errors.New("this home has no account yet: run register first")
+	ErrNotRegistered = enroll.ErrNotRegistered
 	ErrRegistered    = enroll.ErrRegistered
+	ErrWaits         = enroll.ErrWaits
 
 	// ErrOldCopy: the home was restored or cloned. Sending from it would use
 	// keys twice, so it sends nothing.

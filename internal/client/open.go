@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
 	"github.com/byre-messenger/byre/internal/client/notes"
@@ -30,7 +31,7 @@ func openEngine(ctx context.Context, cfg Config) (*engine, error) {
 		return nil, err
 	}
 	if !ok || !dev.Registered {
-		return nil, ErrNotRegistered
+		return nil, enroll.Nobody(ctx, h)
 	}
 	return startEngine(ctx, cfg, h, &dev)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/byre-messenger/byre/internal/client/enroll"
+	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -26,6 +27,11 @@ func register(ctx context.Context, cfg Config, name string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return first(ctx, cfg, h, dev)
+}
+
+// first opens a device that is new.
+func first(ctx context.Context, cfg Config, h *home.Home, dev *wire.DeviceRecord) (*Client, error) {
 	e, err := startEngine(ctx, cfg, h, dev)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,7 @@ type session struct {
 	idle    bool                     // the worker found nothing to do
 	shelved time.Time                // when the key packages at the relay were looked after
 	named   map[ident.AccountID]bool // whose names the directory was asked for
+	places  func(wire.PushBody)      // takes what is pushed of places, nil if none is open
 	puzzled uint64                   // the newest unopened envelope when the logs were last read
 }
 
@@ -140,7 +141,10 @@ func (e *engine) begin(ctx context.Context, l *line.Line, in *wire.SignedIn) (*s
 // run holds the session's goroutines until the connection ends.
 func (s *session) run(in *wire.SignedIn) {
 	var wg sync.WaitGroup
-	wg.Go(func() { s.serve(in) })
+	wg.Go(func() {
+		s.offerAgain()
+		s.serve(in)
+	})
 	wg.Go(s.tick)
 	_ = s.line.Run(func(body wire.PushBody) {
 		s.post(func(tx *txn) error { return s.pushed(tx, body) })
@@ -177,7 +181,11 @@ func (s *session) pushed(tx *txn, p wire.PushBody) error {
 		s.acknowledge(tx, body.N)
 	case *wire.Drained:
 		return tx.drained(s)
-	case *wire.Superseded, *wire.LinkArrived, *wire.LinkTaken, *wire.LinkClosed, nil: // it opens no place
+	case *wire.LinkArrived, *wire.LinkTaken, *wire.LinkClosed:
+		if s.places != nil {
+			s.places(body)
+		}
+	case *wire.Superseded, nil:
 	}
 	return nil
 }

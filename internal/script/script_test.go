@@ -17,7 +17,7 @@ import (
 )
 
 // actors are devices with homes of their own.
-var actors = []string{"alice", "bob", "carol", "mallory"}
+var actors = []string{"alice", "laptop", "bob", "carol", "mallory"}
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		"await":    await,
 		"absent":   absent,
 		"keep":     keep,
+		"capture":  capture,
 	}
 	for _, who := range actors {
 		cmds[who] = actor(who)

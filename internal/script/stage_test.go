@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -26,13 +27,17 @@ const (
 )
 
 // stage holds the background processes of one script, by name.
-type stage struct{ processes map[string]*process }
+type stage struct {
+	processes map[string]*process
+	stdin     *os.File // of the next one, nil for none
+}
 
 type stageKey struct{}
 
 // process is one background process; what it prints goes to files.
 type process struct {
 	cmd    *exec.Cmd
+	stdin  io.Writer // of one that asks
 	stderr string
 	done   chan error
 }
@@ -55,6 +60,9 @@ func (s *stage) start(ts *testscript.TestScript, name string, env []string, args
 	ts.Check(err)
 	p := &process{cmd: exec.Command(path, args[1:]...), stderr: errs.Name(), done: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = out, errs
+	if s.stdin != nil {
+		p.cmd.Stdin = s.stdin
+	}
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.Env = environ(ts, env)
 	ts.Check(p.cmd.Start())
@@ -158,6 +166,15 @@ func actor(who string) func(*testscript.TestScript, bool, []string) {
 				_, err := os.Stat(filepath.Join(ts.Getenv("HOMES"), who, "agent.sock"))
 				return err == nil
 			})
+		case len(args) > 0 && (args[0] == "&link" || args[0] == "&join"):
+			s.converse(ts, who, home, args[0][1:], args[1:])
+		case len(args) == 2 && args[0] == "&says":
+			_, err := fmt.Fprintln(s.conversation(ts, who).stdin, args[1])
+			ts.Check(err)
+		case len(args) == 1 && args[0] == "&ends":
+			s.ends(ts, neg, who)
+		case len(args) > 1 && args[0] == "&kill":
+			_ = s.end(ts, who+"-"+args[1], syscall.SIGKILL)
 		case len(args) > 0 && args[0] == "&stop":
 			if err := s.end(ts, who, syscall.SIGTERM); err != nil {
 				ts.Fatalf("%s did not stop cleanly: %v", who, err)
@@ -168,6 +185,80 @@ func actor(who string) func(*testscript.TestScript, bool, []string) {
 			ts.Setenv("BYRE_HOME", strings.TrimPrefix(home, "BYRE_HOME="))
 			expect(ts, neg, who, ts.Exec("byre", args...), args)
 		}
+	}
+}
+
+// converse starts a command that asks: "alice &link" sets $CODE and $LINK, and
+// "laptop &join ..." joins; "alice &says yes" answers, "alice &ends" waits for the
+// end, "alice &kill link" makes one. What it says is in alice-link.out.
+func (s *stage) converse(ts *testscript.TestScript, who, home, verb string, args []string) {
+	name := who + "-" + verb
+	ts.Check(os.WriteFile(ts.MkAbs(name+".out"), nil, 0o600)) // not that of before
+	r, w, err := os.Pipe()
+	ts.Check(err)
+	s.stdin = r
+	p := s.start(ts, name, []string{home}, append([]string{"byre", verb, "--json"}, args...)...)
+	s.stdin, p.stdin = nil, w
+	ts.Check(r.Close())
+	ts.Defer(func() { _ = w.Close() })
+	if verb != "link" {
+		return
+	}
+	var m [][]byte
+	waitFor(ts, "a code", func() bool {
+		text, _ := os.ReadFile(ts.MkAbs(name + ".out"))
+		m = codeLine.FindSubmatch(text)
+		return m != nil
+	})
+	ts.Setenv("CODE", string(m[1]))
+	ts.Setenv("LINK", string(m[2]))
+}
+
+// capture sets a variable to what the first group of a regexp matches in the output
+// of the command before: "capture NAME REGEXP".
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME REGEXP")
+	}
+	re, err := regexp.Compile(args[1])
+	ts.Check(err)
+	m := re.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) < 2 {
+		ts.Fatalf("%s does not match", args[1])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+var codeLine = regexp.MustCompile(`"event":"code","code":"([0-9A-Z-]+)","link":"([^"]+)"`)
+
+// conversation is the command of somebody that asks.
+func (s *stage) conversation(ts *testscript.TestScript, who string) *process {
+	for _, verb := range []string{"-link", "-join"} {
+		if p := s.processes[who+verb]; p != nil {
+			return p
+		}
+	}
+	ts.Fatalf("%s is asked nothing", who)
+	return nil
+}
+
+// ends waits for such a command to end by itself.
+func (s *stage) ends(ts *testscript.TestScript, neg bool, who string) {
+	p := s.conversation(ts, who)
+	for name, q := range s.processes {
+		if q == p {
+			delete(s.processes, name)
+		}
+	}
+	select {
+	case err := <-p.done:
+		text, _ := os.ReadFile(p.stderr)
+		if (err != nil) != neg {
+			ts.Fatalf("%s: %v: %s", who, err, text)
+		}
+		ts.Logf("%s", text)
+	case <-time.After(patience):
+		ts.Fatalf("waited in vain for what %s does to end", who)
 	}
 }
 

@@ -18,7 +18,7 @@ const (
 )
 
 // noPlaces is why there is nothing to play with the places of linking.
-const noPlaces = "no device opens or meets a place yet; TestBothSidesOrNeitherAtAPlace plays a hostile one"
+const noPlaces = "the story links nobody; TestBothSidesOrNeitherAtAPlace plays a hostile place, TestLinkingOverBadLines answers that never come"
 
 // hostileAnswers is the table of request kind x mischief. A kind of request
 // without a row fails TestEveryAnswerOfAHostileServer.

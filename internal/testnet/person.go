@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/memstore"
 	"github.com/byre-messenger/byre/internal/store/storetest"
-	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // Person is one person's device: a disk, a way to the server, and a client when
@@ -34,7 +34,8 @@ type Person struct {
 
 	net  *Net
 	disk *memstore.Disk
-	done chan error // of Run, nil unless it runs
+	asks *enroll.Joining // of a device that waits to be listed
+	done chan error      // of Run, nil unless it runs
 	quit context.CancelFunc
 }
 
@@ -115,6 +116,11 @@ func (p *Person) RegisterWith(before func()) (err error) {
 func (p *Person) Open() (err error) {
 	if err := p.mount(); err != nil {
 		return err
+	}
+	if p.asks != nil {
+		if err := p.becomes(); err != nil {
+			return err
+		}
 	}
 	if p.Client, err = client.Open(p.net.t.Context(), p.config()); err != nil {
 		p.Client = nil
@@ -221,42 +227,6 @@ func (p *Person) Syncs() {
 	if err := p.Sync(ctx); err != nil {
 		p.net.t.Fatalf("%s syncs: %v", p.Name, err)
 	}
-}
-
-// Adds gives the person one more device.
-func (p *Person) Adds(name string) *Person {
-	p.net.t.Helper()
-	d := p.net.Newcomer(name)
-	request, err := d.Asks(p, func() {})
-	if err != nil {
-		p.net.t.Fatalf("%s asks for a place: %v", name, err)
-	}
-	if err := p.AddDevice(p.net.t.Context(), request); err != nil {
-		p.net.t.Fatalf("%s adds %s: %v", p.Name, name, err)
-	}
-	if err := d.Open(); err != nil {
-		p.net.t.Fatalf("%s: %v", name, err)
-	}
-	return d
-}
-
-// Asks makes a newcomer the home of one more device of a person, who may then
-// add it. Something may be done to the store before.
-func (p *Person) Asks(of *Person, before func()) (*wire.AddDevice, error) {
-	if err := p.mount(); err != nil {
-		return nil, err
-	}
-	before()
-	inv, err := of.Invite(p.net.t.Context())
-	if err != nil {
-		return nil, fmt.Errorf("invite: %w", err)
-	}
-	request, err := client.Ask(p.net.t.Context(), p.config(), inv)
-	if err != nil {
-		p.unmount()
-		return nil, fmt.Errorf("ask: %w", err)
-	}
-	return request, nil
 }
 
 // Stopped reports whether the client has stopped by itself, as it does when its

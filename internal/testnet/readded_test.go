@@ -31,25 +31,14 @@ type takesOut struct {
 // listedPC is a device of bob's that the test runs itself.
 func listedPC(t *testing.T, bob *testnet.Person) (*account.Me, devchain.Chain) {
 	t.Helper()
-	read := func() devchain.Chain {
-		inv, err := bob.Invite(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := devchain.Verify(inv.Chain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	me, request, err := account.Join(read(), false)
+	me, request, err := account.Join(bob.Chain(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := bob.AddDevice(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
-	return me, read()
+	return me, bob.Chain()
 }
 
 func takeOut(t *testing.T, me *account.Me, chain devchain.Chain, alice ident.AccountID, k *group.KeyPackage, newer ...*group.KeyPackage) (out takesOut) {

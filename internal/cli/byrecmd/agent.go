@@ -14,6 +14,7 @@ import (
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/localsock"
+	"github.com/byre-messenger/byre/internal/secret"
 )
 
 // errInUse says that another process, which takes no commands, has the home.
@@ -23,16 +24,30 @@ var errInUse = errors.New("another byre is using this home; wait until it ends, 
 var errEnded = errors.New("the byre that listens on this home ended before it answered; 'byre history' shows whether it took a message")
 
 // A handed-over command travels as one JSON object; its output comes back as
-// objects with one field each, "exit" being the last.
+// objects with one field each, "exit" being the last. What it asks is answered
+// with objects in the other direction, one each.
 type (
 	handover struct {
-		Args []string `json:"args"`
+		Args     []string `json:"args"`
+		Terminal bool     `json:"terminal,omitempty"` // a person looks
 	}
 	piece struct {
-		Out  string `json:"out,omitempty"`
-		Err  string `json:"err,omitempty"`
-		Exit *int   `json:"exit,omitempty"`
+		Out      string `json:"out,omitempty"`
+		Err      string `json:"err,omitempty"`
+		Ask      string `json:"ask,omitempty"` // askLine or askSecret
+		Question string `json:"question,omitempty"`
+		Exit     *int   `json:"exit,omitempty"`
 	}
+	reply struct {
+		Text   string `json:"text"`
+		Nobody string `json:"nobody,omitempty"` // why there is no answer
+	}
+)
+
+// What a command may ask for.
+const (
+	askLine   = "line"
+	askSecret = "passphrase"
 )
 
 func agentSocket(home string) string { return filepath.Join(home, "agent.sock") }
@@ -53,14 +68,20 @@ func (e *elsewhereError) run(ctx context.Context, env *cli.Env, args []string) i
 	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	defer env.Slow("waiting for the byre that listens on this home")()
-	if err := json.NewEncoder(conn).Encode(handover{args}); err != nil {
+	told := env.Slow("waiting for the byre that listens on this home")
+	defer func() { told() }()
+	enc := json.NewEncoder(conn)
+	if err := enc.Encode(handover{args, env.Terminal}); err != nil {
 		return refuse(errEnded)
 	}
 	for in := json.NewDecoder(conn); ; {
 		var p piece
 		if err := in.Decode(&p); err != nil {
 			return refuse(errEnded)
+		}
+		told()
+		if p.Ask != "" {
+			go func() { _ = enc.Encode(answer(ctx, env, p)) }() // it may end meanwhile
 		}
 		if _, err := io.WriteString(env.Stdout, p.Out); err != nil {
 			if errors.Is(err, syscall.EPIPE) {
@@ -73,6 +94,25 @@ func (e *elsewhereError) run(ctx context.Context, env *cli.Env, args []string) i
 			return *p.Exit
 		}
 	}
+}
+
+// answer asks whoever is here on behalf of the other process, which has one
+// question at a time.
+func answer(ctx context.Context, env *cli.Env, p piece) (r reply) {
+	var err error
+	if p.Ask == askLine {
+		r.Text, err = env.Line(ctx, p.Question)
+	} else {
+		var s secret.Bytes
+		if s, err = passphrase(env, p.Question); err == nil {
+			r.Text = string(s.Reveal())
+		}
+		s.Wipe()
+	}
+	if err != nil {
+		r.Nobody = err.Error()
+	}
+	return r
 }
 
 // serveAgent runs handed-over commands on c until ctx ends. The caller holds
@@ -114,15 +154,47 @@ func runHandedOver(ctx context.Context, conn net.Conn, c *client.Client) {
 	if err := in.Decode(&h); err != nil {
 		return
 	}
+	replies := make(chan reply)
 	go func() { // the other side goes away: so does its command
-		_ = in.Decode(new(piece))
-		cancel()
+		defer cancel()
+		for {
+			var r reply
+			if in.Decode(&r) != nil {
+				return
+			}
+			select {
+			case replies <- r:
+			case <-ctx.Done():
+				return
+			}
+		}
 	}()
 	out := &pieces{enc: json.NewEncoder(conn)}
+	ask := func(ctx context.Context, p piece) (string, error) {
+		if err := out.write(p); err != nil {
+			return "", err
+		}
+		select {
+		case r := <-replies:
+			if r.Nobody != "" {
+				return "", errors.New(r.Nobody)
+			}
+			return r.Text, nil
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
 	env := &cli.Env{
 		Stdout: writer(func(s string) piece { return piece{Out: s} }, out),
 		Stderr: writer(func(s string) piece { return piece{Err: s} }, out),
-		Getenv: func(string) string { return "" },
+		Getenv: func(string) string { return "" }, Terminal: h.Terminal,
+		Prompt: func(question string) ([]byte, error) {
+			text, err := ask(ctx, piece{Ask: askSecret, Question: question})
+			return []byte(text), err
+		},
+		Ask: func(ctx context.Context, question string) (string, error) {
+			return ask(ctx, piece{Ask: askLine, Question: question})
+		},
 	}
 	p := &program{here: c}
 	code := cli.Main(ctx, p.root(func(err error) error { return err }), env, h.Args)

@@ -49,7 +49,7 @@ func (p *program) root(catch func(error) error) *cli.Command {
 		Sub: []*cli.Command{
 			p.register(), p.send(), p.sync(), p.listen(), p.history(), p.rooms(), p.friends(),
 			p.edit(), p.react(), p.deleting(), p.clearing(), p.read(), p.disappear(), p.locking(), p.wipe(),
-			p.requests(), p.devices(), p.retry(), p.held(), p.safety(), doctor(),
+			p.requests(), p.link(), p.join(), p.devices(), p.retry(), p.held(), p.safety(), doctor(),
 		},
 	}
 	catching(r, catch)

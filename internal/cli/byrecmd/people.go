@@ -112,54 +112,6 @@ func (p *program) rooms() *cli.Command {
 	}
 }
 
-func (p *program) devices() *cli.Command {
-	return &cli.Command{
-		Name:    "devices",
-		Summary: "Show the devices of your account.",
-		Example: "byre devices",
-		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
-			asJSON := flags.Bool("json", false, "print one JSON object a line")
-			return p.on(flags, func(ctx context.Context, env *cli.Env, c *client.Client, args []string) error {
-				if len(args) > 0 {
-					return cli.Usagef("devices takes no arguments yet")
-				}
-				devices, err := c.Devices(ctx)
-				if err != nil {
-					return err
-				}
-				for _, d := range devices {
-					if *asJSON {
-						err = json.NewEncoder(env.Stdout).Encode(struct {
-							Device string `json:"device"`
-							This   bool   `json:"this"`
-							Web    bool   `json:"web"`
-							Active bool   `json:"active"`
-						}{d.ID.String(), d.This, d.Web, d.Active})
-					} else {
-						_, err = fmt.Fprintf(env.Stdout, "%s  %s\n", d.ID, deviceState(d))
-					}
-					if err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		},
-	}
-}
-
-func deviceState(d client.Device) string {
-	switch {
-	case !d.Active:
-		return "removed"
-	case d.This:
-		return "this device"
-	case d.Web:
-		return "a browser"
-	}
-	return "another device"
-}
-
 func (p *program) safety() *cli.Command {
 	return &cli.Command{
 		Name: "safety", Args: "NAME",

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
@@ -20,7 +19,7 @@ func (p *program) register() *cli.Command {
 		Example: "byre register https://127.0.0.1:8443 alice --ca byre-data/ca.pem\nbyre register https://byre.example.org alice --invite CODE",
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			home := homeFlag(flags)
-			ca := flags.String("ca", "", "`FILE` with the authority of the server's certificate (ca.pem of its data directory)")
+			ca := caFlag(flags)
 			invite := flags.String("invite", "", "invitation `CODE`, where the server asks for one")
 			return func(ctx context.Context, env *cli.Env, args []string) error {
 				if len(args) != 2 {
@@ -29,14 +28,11 @@ func (p *program) register() *cli.Command {
 				if p.here != nil {
 					return client.ErrRegistered
 				}
-				server := client.Server{URL: args[0]}
-				if *ca != "" {
-					pem, err := os.ReadFile(*ca)
-					if err != nil {
-						return fmt.Errorf("the authority of --ca can't be read; name the ca.pem of the server's data directory: %w", err)
-					}
-					server.CA = pem
+				pem, err := readCA(*ca)
+				if err != nil {
+					return err
 				}
+				server := client.Server{URL: args[0], CA: pem}
 				d, err := openHome(ctx, env, *home)
 				if err != nil {
 					return err

@@ -45,25 +45,34 @@ type Me struct {
 // New makes a new account with its first device. The chain has the genesis
 // alone and no recovery key.
 func New(web bool) (*Me, devchain.Chain, error) {
-	m := &Me{chain: sign.NewKey(), signIn: sign.NewKey(), token: ciphersuite.Random(TokenSize)}
-	var err error
-	if m.Leaf, err = leafSuite().GenerateSigningKey(); err != nil {
-		return nil, devchain.Chain{}, fmt.Errorf("new device: %w", err)
+	m, err := NewDevice(web)
+	if err != nil {
+		return nil, devchain.Chain{}, err
 	}
-	if m.Box, err = envelope.NewBoxKey(); err != nil {
-		return nil, devchain.Chain{}, fmt.Errorf("new device: %w", err)
-	}
-	m.Keys = &wire.DeviceKeys{
-		Algorithms: algorithmsV1, Web: web,
-		Chain: m.chain.Public(), SignIn: m.signIn.Public(), Mls: m.Leaf.Public(), Box: m.Box.Public(),
-	}
-	m.Device = devchain.DeviceID(m.Keys)
 	chain, err := devchain.Begin(m.Keys, nil, m.chain)
 	if err != nil {
 		return nil, devchain.Chain{}, fmt.Errorf("new account: %w", err)
 	}
 	m.Account = chain.ID()
 	return m, chain, nil
+}
+
+// NewDevice makes the keys of a device that has no account yet.
+func NewDevice(web bool) (*Me, error) {
+	m := &Me{chain: sign.NewKey(), signIn: sign.NewKey(), token: ciphersuite.Random(TokenSize)}
+	var err error
+	if m.Leaf, err = leafSuite().GenerateSigningKey(); err != nil {
+		return nil, fmt.Errorf("new device: %w", err)
+	}
+	if m.Box, err = envelope.NewBoxKey(); err != nil {
+		return nil, fmt.Errorf("new device: %w", err)
+	}
+	m.Keys = &wire.DeviceKeys{
+		Algorithms: algorithmsV1, Web: web,
+		Chain: m.chain.Public(), SignIn: m.signIn.Public(), Mls: m.Leaf.Public(), Box: m.Box.Public(),
+	}
+	m.Device = devchain.DeviceID(m.Keys)
+	return m, nil
 }
 
 // leafSuite is a suite whose signature scheme is that of every leaf key: both
@@ -125,17 +134,6 @@ func (m *Me) SignIn(hello *wire.Hello, counter uint64) (*wire.SignIn, []byte) {
 // Extend signs one more step of the own chain with this device's key.
 func (m *Me) Extend(c devchain.Chain, action wire.ChainEntryAction) (devchain.Chain, error) {
 	return c.By(m.Device, m.chain, action)
-}
-
-// Join makes a device that asks to be added to an account: its keys, and its
-// consent at the head of the account's chain.
-func Join(c devchain.Chain, web bool) (*Me, *wire.AddDevice, error) {
-	m, _, err := New(web)
-	if err != nil {
-		return nil, nil, err
-	}
-	m.Account = c.ID()
-	return m, &wire.AddDevice{Device: m.Keys, Consent: c.Consent(m.Keys, m.chain)}, nil
 }
 
 // String hides the keys from fmt.

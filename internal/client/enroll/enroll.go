@@ -18,14 +18,15 @@ import (
 
 // Why a server makes no account, as sentences for the owner.
 var (
-	ErrNameTaken   = errors.New("this name is taken: choose another")
-	ErrNameAlike   = errors.New("this name looks like another person's here: choose one that nobody can take for theirs")
-	ErrNameRefused = errors.New("the server does not give out this name: choose another")
-	ErrInvitation  = errors.New("this server takes no new accounts without an invitation: ask its operator for a code, and give it with --invite")
-	ErrUsed        = errors.New("the server does not know this invitation, or it is used up: check the code, or ask the operator for another")
-	ErrClosed      = errors.New("this server takes no new accounts: ask its operator, or choose another server")
-	ErrRegistered  = errors.New("this home has an account already")
-	ErrSlow        = errors.New("the work that the server asks for an account took too long: try again")
+	ErrNameTaken     = errors.New("this name is taken: choose another")
+	ErrNameAlike     = errors.New("this name looks like another person's here: choose one that nobody can take for theirs")
+	ErrNameRefused   = errors.New("the server does not give out this name: choose another")
+	ErrInvitation    = errors.New("this server takes no new accounts without an invitation: ask its operator for a code, and give it with --invite")
+	ErrUsed          = errors.New("the server does not know this invitation, or it is used up: check the code, or ask the operator for another")
+	ErrClosed        = errors.New("this server takes no new accounts: ask its operator, or choose another server")
+	ErrNotRegistered = errors.New("this home has no account yet: run register or join first")
+	ErrRegistered    = errors.New("this home has an account already")
+	ErrSlow          = errors.New("the work that the server asks for an account took too long: try again")
 )
 
 // workTime is how long the work for an account may take; then the server hangs

@@ -37,6 +37,22 @@ func AddKey(ctx context.Context, s store.Store, passphrase func() (secret.Bytes,
 	})
 }
 
+// Check asks for the passphrase and returns [ErrPassphrase] if it is another one:
+// whoever knows it may do what a home that lies open is not enough for.
+func (h *Home) Check(ctx context.Context, passphrase func() (secret.Bytes, error)) error {
+	head, err := readHeader(ctx, h.store)
+	if err != nil {
+		return err
+	}
+	root, key, err := byPassphrase(passphrase, head)
+	if err != nil {
+		return err
+	}
+	root.Wipe()
+	key.Wipe()
+	return nil
+}
+
 // RemoveKey makes the passphrase the one way to open the home. What was written
 // before may still stand on the disk below the store.
 func RemoveKey(ctx context.Context, s store.Store) error {

@@ -24,6 +24,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/clock"
+	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store/memstore"
 	"github.com/byre-messenger/byre/internal/transport"
@@ -116,6 +117,15 @@ func write(ctx context.Context, c *client.Client, to string, count int) error {
 	return errors.Join(err, <-ended)
 }
 
+// agreeing is a person who says yes.
+type agreeing struct{}
+
+// Compare implements meet.Person.
+func (agreeing) Compare(context.Context, linking.Ask) (bool, error) { return true, nil }
+
+// Waits implements meet.Person.
+func (agreeing) Waits(string) {}
+
 // devicesOf makes an account with its devices.
 func devicesOf(ctx context.Context, server client.Server, name string, names []string) (map[string]*client.Client, error) {
 	first, err := client.Register(ctx, config(server), name)
@@ -124,19 +134,17 @@ func devicesOf(ctx context.Context, server client.Server, name string, names []s
 	}
 	devices := map[string]*client.Client{names[0]: first}
 	for _, other := range names[1:] {
-		inv, err := first.Invite(ctx)
+		code, linked := make(chan linking.Link, 1), make(chan error, 1)
+		go func() { linked <- first.Link(ctx, agreeing{}, func(l linking.Link) { code <- l }) }()
+		select {
+		case l := <-code:
+			if devices[other], err = client.Join(ctx, config(server), l.Code, l.ServerKey[:], agreeing{}); err != nil {
+				return nil, err
+			}
+			err = <-linked
+		case err = <-linked:
+		}
 		if err != nil {
-			return nil, err
-		}
-		cfg := config(server)
-		request, err := client.Ask(ctx, cfg, inv)
-		if err != nil {
-			return nil, err
-		}
-		if err := first.AddDevice(ctx, request); err != nil {
-			return nil, err
-		}
-		if devices[other], err = client.Open(ctx, cfg); err != nil {
 			return nil, err
 		}
 		if err := devices[other].Sync(ctx); err != nil {

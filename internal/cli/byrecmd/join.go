@@ -1,0 +1,127 @@
+package byrecmd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/linking"
+	"github.com/byre-messenger/byre/internal/secret"
+)
+
+// target is what a new device is told of where it belongs.
+type target struct {
+	server client.Server
+	code   linking.Code
+	key    []byte // of the server; nil where a person typed the code
+}
+
+func (p *program) join() *cli.Command {
+	return &cli.Command{
+		Name: "join", Args: "URL CODE",
+		Summary: "Make this device one of your account, with the code that 'byre link' or the settings show on another one. Without a code it goes on where it was interrupted.",
+		Example: "byre join https://127.0.0.1:8443 000G4-0R40M-30E20-9185G-R38E1R --ca byre-data/ca.pem\nbyre join",
+		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
+			path := homeFlag(flags)
+			ca := caFlag(flags)
+			asJSON := flags.Bool("json", false, "print one JSON object a line; the answers come on the input, a line each")
+			giveUp := flags.Bool("give-up", false, "wait no longer for the other device")
+			return func(ctx context.Context, env *cli.Env, args []string) error {
+				to, err := readTarget(args)
+				if err != nil {
+					return err
+				}
+				if p.here != nil {
+					return client.ErrRegistered
+				}
+				if to.server.CA, err = readCA(*ca); err != nil {
+					return err
+				}
+				d, err := openHome(ctx, env, *path)
+				if err != nil {
+					return err
+				}
+				if *giveUp {
+					return errors.Join(giveUpJoining(ctx, env, d), d.close())
+				}
+				return errors.Join(join(ctx, &hands{env: env, asJSON: *asJSON}, d, to), d.close())
+			}
+		},
+	}
+}
+
+// readTarget reads a link, or an address and a code, which may be in pieces.
+func readTarget(args []string) (to target, err error) {
+	switch len(args) {
+	case 0:
+		return to, nil
+	case 1:
+		l, err := linking.ReadLink(args[0])
+		if errors.Is(err, linking.ErrCodeMistyped) {
+			return to, linking.ErrCodeMistyped
+		} else if err != nil {
+			return to, cli.Usagef("name the server's address and the code, or the link that the other device shows")
+		}
+		return target{server: client.Server{URL: l.Server}, code: l.Code, key: l.ServerKey[:]}, nil
+	}
+	to.server.URL = args[0]
+	to.code, err = linking.ReadCode(strings.Join(args[1:], ""))
+	return to, err
+}
+
+func join(ctx context.Context, h *hands, d *homeDir, to target) error {
+	cfg, err := d.config(ctx, h.env)
+	if err != nil {
+		return err
+	}
+	cfg.Server = to.server
+	if there, err := home.Exists(ctx, d.store); err != nil {
+		return err
+	} else if !there {
+		cfg.Passphrase = func() (secret.Bytes, error) { return newPassphrase(h.env) }
+	}
+	c, err := client.Join(ctx, cfg, to.code, to.key, h)
+	if errors.Is(err, context.Canceled) {
+		return errors.New("stopped: 'byre join' goes on if this device had agreed already; 'byre join --give-up' ends its waiting")
+	} else if err != nil {
+		return err
+	}
+	me := c.Me()
+	err = h.say(linkJSON{Event: "linked", Name: me.Name, Device: me.Device.String(), Server: me.Server.URL},
+		"You are %s at %s, on one more device.\n", plain(me.Name), me.Server.URL)
+	return errors.Join(err, c.Close())
+}
+
+func giveUpJoining(ctx context.Context, env *cli.Env, d *homeDir) error {
+	cfg, err := d.config(ctx, env)
+	if err != nil {
+		return err
+	}
+	if err := client.GiveUp(ctx, cfg); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(env.Stdout, linking.Abandoned.String())
+	return err
+}
+
+func caFlag(flags *flag.FlagSet) *string {
+	return flags.String("ca", "", "`FILE` with the authority of the server's certificate (ca.pem of its data directory)")
+}
+
+// readCA reads the file of --ca, if it is given.
+func readCA(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("the authority of --ca can't be read; name the ca.pem of the server's data directory: %w", err)
+	}
+	return pem, nil
+}
