@@ -82,7 +82,7 @@ func powerGoes(t *testing.T, n *testnet.Net, who string, k int, fault storetest.
 		} else if pc.Client == nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Logf("%d: the PC: %v", k, err)
 		}
-		agree(t, n, alice, pc)
+		agree(t, alice, pc)
 		return went
 	}
 	err := <-joined
@@ -107,12 +107,12 @@ func powerGoes(t *testing.T, n *testnet.Net, who string, k int, fault storetest.
 		pc.Syncs()
 		hears(t, pc, "bob: hello")
 	}
-	agree(t, n, alice, pc)
+	agree(t, alice, pc)
 	return went
 }
 
 // agree fails the test unless the PC is a device if and only if it is listed.
-func agree(t *testing.T, n *testnet.Net, alice, pc *testnet.Person) {
+func agree(t *testing.T, alice, pc *testnet.Person) {
 	t.Helper()
 	listed := len(alice.Chain().Devices()) == 2
 	if on := pc.Client != nil; listed != on {

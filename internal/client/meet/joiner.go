@@ -57,7 +57,7 @@ type joiner struct {
 func (s *joiner) waits() bool { return len(s.asked.Consent) > 0 }
 
 func (s *joiner) apply(ev linking.Event) []linking.Effect {
-	next, effects, err := s.Joiner.Apply(ev)
+	next, effects, err := s.Apply(ev)
 	if err != nil {
 		return nil // a chain of another account: it waits for its own
 	}
@@ -89,7 +89,7 @@ func (r joinerRuns) Keep(k linking.Keep) error {
 	if err := r.with.Keep(r.ctx, k.Asked); err != nil {
 		return err
 	}
-	r.joiner.asked = k.Asked
+	r.asked = k.Asked
 	r.person.Waits(k.Asked.Name.String())
 	r.happens(linking.Kept{})
 	return nil

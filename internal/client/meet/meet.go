@@ -161,7 +161,7 @@ func (m *meeting) run(ctx context.Context) error {
 			m.in.put(m.tick)
 		}
 	})
-	m.connect()
+	m.connect() //nolint:contextcheck // it is in m
 	for m.err == nil && !m.done() {
 		for _, f := range m.in.take() {
 			if m.err == nil {

@@ -59,7 +59,7 @@ func (s *sponsor) apply(ev linking.Event) []linking.Effect {
 		s.shown = true
 		s.runner.(sponsorRuns).with.Shows() //nolint:forcetypeassert // it is set so
 	}
-	next, effects, err := s.Sponsor.Apply(ev)
+	next, effects, err := s.Apply(ev)
 	if err != nil {
 		return nil
 	}
