@@ -100,7 +100,7 @@ func (c *Client) MarkRead(ctx context.Context, to string) error {
 			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
 		}
 		mark := &wire.ReadMark{UpTo: received(slices.DeleteFunc(t.order.Heard(tx.me.Device), func(r order.Receipt) bool { return r.Device == tx.me.Device }))}
-		if _, err := tx.seen(t, 0, t.next); err != nil {
+		if _, err := tx.seen(t, 0, t.next, true); err != nil {
 			return err
 		}
 		return tx.act(t, mark)
@@ -309,7 +309,11 @@ func (tx *txn) done(t *talk, rec *wire.MessageRecord, c *wire.Content) error {
 	case *wire.React:
 		target = body.Target
 	case *wire.ReadMark:
-		tx.changed(wire.ChangeRead, t, nil, by, 0)
+		for _, r := range body.UpTo {
+			if err := tx.confirm(t, ident.DeviceID(rec.Device), r, false); err != nil {
+				return err
+			}
+		}
 		return nil
 	case *wire.Disappear:
 		t.disappear = min(body.Seconds, uint64(deeds.MaxDisappear/time.Second))

@@ -118,7 +118,7 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 				e.cfg.Clock.AfterFunc(nameWait, e.bell.Ring)
 				return nil
 			}
-			if err := tx.shown(ev); err != nil {
+			if err := tx.toldOf(ev); err != nil {
 				return err
 			}
 			if ev != nil {
@@ -136,13 +136,13 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 	return out, nil
 }
 
-// shown notes that the owner sees a message.
-func (tx *txn) shown(ev Event) error {
+// toldOf notes that the owner sees a message.
+func (tx *txn) toldOf(ev Event) error {
 	m, ok := ev.(MessageRead)
 	if !ok || m.Message.Disappears == 0 || tx.cfg.Seen {
 		return nil
 	}
-	_, err := tx.seen(tx.talks[m.Message.Room], m.Message.Position, m.Message.Position+1)
+	_, err := tx.seen(tx.talks[m.Message.Room], m.Message.Position, m.Message.Position+1, false)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/fading"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/ident"
+	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -102,25 +103,33 @@ func (tx *txn) stopFading(t *talk, at uint64) {
 }
 
 // Seen says that the owner was shown the messages of a conversation from one
-// position up to the one before end: the time of those that disappear begins.
-// It returns those of which it began now. See [Config.Seen].
-func (c *Client) Seen(ctx context.Context, to string, from, end uint64) (begun []Message, err error) {
+// position up to the one before end: the time of those that disappear begins,
+// and with tell their writers learn of it. It returns those whose time began now.
+// See [Config.Seen].
+func (c *Client) Seen(ctx context.Context, to string, from, end uint64, tell bool) (begun []Message, err error) {
 	err = c.e.look(ctx, func(tx *txn) error {
 		t, ok := tx.known(to)
 		if !ok {
 			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
 		}
-		begun, err = tx.seen(t, from, min(end, t.next))
+		if begun, err = tx.seen(t, from, min(end, t.next), tell); tell {
+			tx.offerSoon(t)
+		}
 		return err
 	})
 	return begun, err
 }
 
-func (tx *txn) seen(t *talk, from, end uint64) (begun []Message, err error) {
+func (tx *txn) seen(t *talk, from, end uint64, tell bool) (begun []Message, err error) {
 	for at := from; at < end; at++ {
 		rec, content, err := tx.storedMessage(t, at)
 		if err != nil {
 			return nil, err
+		}
+		if tell && string(rec.Account) != string(tx.me.Account[:]) {
+			if err := tx.happen(t, order.Look{Device: ident.DeviceID(rec.Device), Seq: content.Seq}, nil); err != nil {
+				return nil, err
+			}
 		}
 		if tx.startFading(t, at, rec, content) {
 			m, err := tx.messageOf(rec, content)

@@ -99,6 +99,9 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, err
 	t := tx.talks[m.Room]
 	if t != nil {
 		m.To = tx.nameOf(t)
+		if m.Own {
+			m.Unseen = tx.unseen(t, c.Seq)
+		}
 	}
 	if m.Own {
 		tx.outcomesOf(&m, t, rec)

@@ -85,10 +85,8 @@ func (tx *txn) content(g *groupState, from account.Member, plain []byte, in inbo
 		return nil
 	}
 	for _, r := range c.Received {
-		if string(r.Device) == string(tx.me.Device[:]) {
-			if err := tx.happen(t, order.Confirm{Device: from.Device, UpTo: r.UpTo}, nil); err != nil && !errors.Is(err, order.ErrUnsent) {
-				return err
-			}
+		if err := tx.confirm(t, from.Device, r, true); err != nil {
+			return err
 		}
 	}
 	if _, err := ident.MessageIDFrom(c.Id); err != nil || c.Seq == 0 {

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/deeds"
@@ -13,11 +15,14 @@ import (
 // offerAfter is how long a receipt waits for others to go with it.
 const offerAfter = 200 * time.Millisecond
 
+// lookBehind is behind how many messages that nobody sees one is looked for.
+const lookBehind = 100
+
 // received is receipts as content carries them.
 func received(list []order.Receipt) []wire.Received {
 	var out []wire.Received
 	for _, r := range list {
-		out = append(out, wire.Received{Device: r.Device[:], UpTo: r.UpTo})
+		out = append(out, wire.Received{Device: r.Device[:], UpTo: r.UpTo, Seen: r.Seen})
 	}
 	return out
 }
@@ -26,7 +31,7 @@ func received(list []order.Receipt) []wire.Received {
 func (tx *txn) told(t *talk, d ident.DeviceID, owed []order.Receipt) error {
 	for _, r := range owed {
 		if r.Device == d {
-			return tx.happen(t, order.Told{Device: d, UpTo: r.UpTo}, nil)
+			return tx.happen(t, order.Told(r), nil)
 		}
 	}
 	return nil
@@ -99,21 +104,77 @@ func (tx *txn) offer(t *talk) {
 	})
 }
 
+// confirm takes a member's word of how far its device and its owner are; what it
+// can't know changes nothing.
+func (tx *txn) confirm(t *talk, d ident.DeviceID, r wire.Received, came bool) error {
+	if string(r.Device) != string(tx.me.Device[:]) {
+		return nil
+	}
+	ev := order.Confirm{Device: d, Seen: r.Seen}
+	if came {
+		ev.UpTo = r.UpTo
+	} else {
+		ev.Seen = r.UpTo
+	}
+	if err := tx.happen(t, ev, nil); err != nil && !errors.Is(err, order.ErrUnsent) {
+		return err
+	}
+	return nil
+}
+
+// shown tells the owner who was shown own messages, by the newest of them that a
+// person can see.
+func (tx *txn) shown(t *talk, d ident.DeviceID, span order.Span) error {
+	by, known := tx.accountOf(t, d)
+	if !known || by == tx.me.Account {
+		return nil
+	}
+	for seq := span.To; seq >= span.From && span.To-seq < lookBehind; seq-- {
+		at, rec, content, err := tx.numbered(t, seq)
+		if err != nil {
+			return err
+		}
+		if at != nil && rec.Gone == wire.GoneNot && !deeds.Hidden(content) {
+			tx.changed(wire.ChangeRead, t, content.Id, by, 0)
+			return nil
+		}
+	}
+	return nil
+}
+
+// numbered finds the own message of a number; at is nil if there is none.
+func (tx *txn) numbered(t *talk, seq uint64) (at *wire.IndexRecord, rec *wire.MessageRecord, c *wire.Content, err error) {
+	at = &wire.IndexRecord{}
+	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Number, t.ID[:], tx.me.Device[:]).At(seq), at)
+	if err != nil || !ok {
+		return nil, nil, nil, err
+	}
+	rec, c, err = tx.storedMessage(t, at.Position)
+	return at, rec, c, err
+}
+
+// unseen is whose owners were not shown an own message yet, as far as this device
+// knows.
+func (tx *txn) unseen(t *talk, seq uint64) (out []ident.AccountID) {
+	seen := map[ident.AccountID]bool{tx.me.Account: true}
+	for _, g := range t.groups {
+		for _, m := range g.Members {
+			seen[m.Account] = seen[m.Account] || t.order.SeenBy(m.Device) >= seq
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(t.Accounts), func(a ident.AccountID) bool { return seen[a] })
+}
+
 // delivered records that a device has read own messages.
 func (tx *txn) delivered(t *talk, d ident.DeviceID, span order.Span) error {
 	a, known := tx.accountOf(t, d)
 	for seq := span.From; seq <= span.To; seq++ {
-		var at wire.IndexRecord
-		ok, err := tx.Get(tx.ctx, tx.home.Key(home.Number, t.ID[:], tx.me.Device[:]).At(seq), &at)
+		at, rec, content, err := tx.numbered(t, seq)
 		if err != nil {
 			return err
 		}
-		if !ok {
+		if at == nil {
 			continue
-		}
-		rec, content, err := tx.storedMessage(t, at.Position)
-		if err != nil {
-			return err
 		}
 		rec.Delivered = append(rec.Delivered, d[:])
 		tx.Put(tx.home.Key(home.Message, t.ID[:]).At(at.Position), rec)

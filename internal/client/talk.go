@@ -151,6 +151,9 @@ func (r *teller) Lose(e order.Lose) error {
 
 // Read implements [order.Runner].
 func (r *teller) Read(e order.Read) error {
+	if e.Seen {
+		return r.tx.shown(r.talk, e.Device, e.Span)
+	}
 	return r.tx.delivered(r.talk, e.Device, e.Span)
 }
 

@@ -10,18 +10,20 @@ import (
 // Sent is the number of this device's last message, 0 before the first.
 func (r Room) Sent() uint64 { return r.sent }
 
-// Receipt confirms all messages of a device up to a number.
+// Receipt confirms all messages of a device up to a number, and those up to Seen
+// as shown to the reader's owner.
 type Receipt struct {
 	Device ident.DeviceID
 	UpTo   uint64
+	Seen   uint64
 }
 
 // Owed returns the receipts whose senders do not know them.
 func (r Room) Owed() []Receipt {
 	var out []Receipt
 	for _, s := range r.senders {
-		if s.upTo > s.told {
-			out = append(out, Receipt{s.device, s.upTo})
+		if s.upTo > s.told || s.seen > s.seenBy {
+			out = append(out, Receipt{s.device, s.upTo, s.seen})
 		}
 	}
 	return out
@@ -30,9 +32,9 @@ func (r Room) Owed() []Receipt {
 // Heard returns how far each device is known here, this one as self: what a
 // device that joins now has to count from.
 func (r Room) Heard(self ident.DeviceID) []Receipt {
-	out := []Receipt{{self, r.sent}}
+	out := []Receipt{{Device: self, UpTo: r.sent}}
 	for _, s := range r.senders {
-		out = append(out, Receipt{s.device, s.upTo})
+		out = append(out, Receipt{Device: s.device, UpTo: s.upTo})
 	}
 	return out
 }
@@ -58,6 +60,16 @@ func (r Room) ReadBy(d ident.DeviceID) uint64 {
 	return 0
 }
 
+// SeenBy returns how far the owner of a device was shown this device's messages.
+func (r Room) SeenBy(d ident.DeviceID) uint64 {
+	for _, x := range r.readers {
+		if x.device == d {
+			return x.seen
+		}
+	}
+	return 0
+}
+
 // Record returns the room as the home keeps it.
 func (r Room) Record() *wire.SequenceRecord {
 	out := &wire.SequenceRecord{Sent: r.sent}
@@ -70,9 +82,12 @@ func (r Room) Record() *wire.SequenceRecord {
 			rec.WaitingSince = s.since.UnixMilli()
 		}
 		out.Senders = append(out.Senders, rec)
+		if s.seen > 0 {
+			out.Shown = append(out.Shown, wire.Received{Device: s.device[:], UpTo: s.seenBy, Seen: s.seen})
+		}
 	}
 	for _, x := range r.readers {
-		out.Confirmed = append(out.Confirmed, wire.Received{Device: x.device[:], UpTo: x.upTo})
+		out.Confirmed = append(out.Confirmed, wire.Received{Device: x.device[:], UpTo: x.upTo, Seen: x.seen})
 	}
 	return out
 }
@@ -98,12 +113,19 @@ func FromRecord(rec *wire.SequenceRecord) (Room, error) {
 		}
 		r.senders = append(r.senders, out)
 	}
+	for _, x := range rec.Shown {
+		d, err := ident.DeviceIDFrom(x.Device)
+		if err != nil {
+			return Room{}, err
+		}
+		r = r.change(d, func(s *sender) { s.seen, s.seenBy = x.Seen, x.UpTo })
+	}
 	for _, c := range rec.Confirmed {
 		d, err := ident.DeviceIDFrom(c.Device)
 		if err != nil {
 			return Room{}, err
 		}
-		r.readers = append(r.readers, reader{d, c.UpTo})
+		r.readers = append(r.readers, reader{d, c.UpTo, c.Seen})
 	}
 	return r, nil
 }

@@ -45,15 +45,19 @@ type sender struct {
 	device ident.DeviceID
 	upTo   uint64    // all up to here are shown or lost
 	told   uint64    // the part of upTo that the sender knows
+	seen   uint64    // the part of upTo that the owner was shown
+	seenBy uint64    // the part of seen that the sender knows
 	lost   []Span    // ascending
 	early  []uint64  // ascending, all above upTo+1
 	since  time.Time // when the hole behind upTo was found
 }
 
-// reader is how far one device has read this device's messages.
+// reader is how far one device has read this device's messages, and how far its
+// owner was shown them.
 type reader struct {
 	device ident.DeviceID
 	upTo   uint64
+	seen   uint64
 }
 
 // Room is the order of one conversation. It is a value: Apply returns another
@@ -91,22 +95,25 @@ type (
 		Now time.Time
 		All bool
 	}
-	// Told says that a sender has a receipt of this device for all up to UpTo.
-	Told struct {
+	// Look says that the owner was shown the messages of a device up to Seq, and
+	// that its sender may know.
+	Look struct {
 		Device ident.DeviceID
-		UpTo   uint64
+		Seq    uint64
 	}
-	// Confirm says that a device has read this device's messages up to UpTo.
-	Confirm struct {
-		Device ident.DeviceID
-		UpTo   uint64
-	}
+	// Told says that a sender has a receipt of this device: for all up to UpTo,
+	// and that the owner was shown those up to Seen.
+	Told Receipt
+	// Confirm says that a device has read this device's messages up to UpTo, and
+	// that its owner was shown those up to Seen.
+	Confirm Receipt
 )
 
 func (Write) isEvent()   {}
 func (Meet) isEvent()    {}
 func (Arrive) isEvent()  {}
 func (GiveUp) isEvent()  {}
+func (Look) isEvent()    {}
 func (Told) isEvent()    {}
 func (Confirm) isEvent() {}
 
@@ -163,6 +170,8 @@ type (
 	Read struct {
 		Device ident.DeviceID
 		Span   Span
+		// Seen: not the device alone, its owner was shown them.
+		Seen bool
 	}
 )
 
@@ -200,12 +209,12 @@ func (r Room) Apply(ev Event) (Room, []Effect, error) {
 		return r.arrive(ev)
 	case GiveUp:
 		return r.giveUp(ev)
+	case Look:
+		return r.change(ev.Device, func(s *sender) { s.seen = max(s.seen, min(ev.Seq, s.upTo)) }), nil, nil
 	case Told:
-		if i, ok := r.sender(ev.Device); ok && ev.UpTo > r.senders[i].told {
-			r.senders = slices.Clone(r.senders)
-			r.senders[i].told = min(ev.UpTo, r.senders[i].upTo)
-		}
-		return r, nil, nil
+		return r.change(ev.Device, func(s *sender) {
+			s.told, s.seenBy = max(s.told, min(ev.UpTo, s.upTo)), max(s.seenBy, min(ev.Seen, s.seen))
+		}), nil, nil
 	case Confirm:
 		return r.confirm(ev)
 	}
@@ -264,20 +273,39 @@ func (r Room) giveUp(ev GiveUp) (Room, []Effect, error) {
 }
 
 func (r Room) confirm(ev Confirm) (Room, []Effect, error) {
-	if ev.UpTo > r.sent {
-		return r, nil, fmt.Errorf("%w: %d of %d", ErrUnsent, ev.UpTo, r.sent)
+	if upTo := max(ev.UpTo, ev.Seen); upTo > r.sent {
+		return r, nil, fmt.Errorf("%w: %d of %d", ErrUnsent, upTo, r.sent)
 	}
 	i, known := slices.BinarySearchFunc(r.readers, ev.Device, func(x reader, d ident.DeviceID) int { return bytes.Compare(x.device[:], d[:]) })
-	if known && ev.UpTo <= r.readers[i].upTo || ev.UpTo == 0 {
+	old := reader{device: ev.Device}
+	if known {
+		old = r.readers[i]
+	}
+	x, effects := old, []Effect(nil)
+	if ev.UpTo > x.upTo {
+		x.upTo, effects = ev.UpTo, append(effects, Read{Device: ev.Device, Span: Span{old.upTo + 1, ev.UpTo}})
+	}
+	if ev.Seen > x.seen {
+		x.seen, effects = ev.Seen, append(effects, Read{ev.Device, Span{old.seen + 1, ev.Seen}, true})
+	}
+	if x == old {
 		return r, nil, nil
 	}
 	r.readers = slices.Clone(r.readers)
 	if !known {
-		r.readers = slices.Insert(r.readers, i, reader{device: ev.Device})
+		r.readers = slices.Insert(r.readers, i, x)
 	}
-	span := Span{r.readers[i].upTo + 1, ev.UpTo}
-	r.readers[i].upTo = ev.UpTo
-	return r, []Effect{Read{ev.Device, span}}, nil
+	r.readers[i] = x
+	return r, effects, nil
+}
+
+// change returns the room with a sender changed, if it is known.
+func (r Room) change(d ident.DeviceID, by func(*sender)) Room {
+	if i, ok := r.sender(d); ok {
+		r.senders = slices.Clone(r.senders)
+		by(&r.senders[i])
+	}
+	return r
 }
 
 // release shows what was held and has its turn now.

@@ -30,7 +30,12 @@ func (d *diary) Assign(e Assign) error { return d.add("assign %d", e.Seq) }
 func (d *diary) Hold(e Hold) error     { return d.add("hold %d", e.Seq) }
 func (d *diary) Double(e Double) error { return d.add("double %d", e.Seq) }
 func (d *diary) Lose(e Lose) error     { return d.add("lose %d-%d", e.Span.From, e.Span.To) }
-func (d *diary) Read(e Read) error     { return d.add("read %d-%d", e.Span.From, e.Span.To) }
+func (d *diary) Read(e Read) error {
+	if e.Seen {
+		return d.add("seen %d-%d", e.Span.From, e.Span.To)
+	}
+	return d.add("read %d-%d", e.Span.From, e.Span.To)
+}
 func (d *diary) Show(e Show) error {
 	if e.Healed {
 		return d.add("heal %d", e.Seq)
@@ -111,28 +116,62 @@ func TestALeapBlindsNobody(t *testing.T) {
 
 func TestALateJoinerCountsFromWhereItCame(t *testing.T) {
 	r := tell(t, Room{}, []Event{Meet{alice, 56}, Arrive{alice, 57, noon}, Meet{alice, 99}, Arrive{alice, 58, noon}}, "show 57", "show 58")
-	if got := r.Owed(); !slices.Equal(got, []Receipt{{alice, 58}}) {
+	if got := r.Owed(); !slices.Equal(got, []Receipt{{Device: alice, UpTo: 58}}) {
 		t.Errorf("owed %v", got)
 	}
 }
 
 func TestReceipts(t *testing.T) {
 	r := tell(t, Room{}, []Event{Write{}, Write{}, Write{}}, "assign 1", "assign 2", "assign 3")
-	r = tell(t, r, []Event{Confirm{bob, 2}, Confirm{bob, 1}, Confirm{bob, 3}}, "read 1-2", "read 3-3")
-	if _, _, err := r.Apply(Confirm{bob, 4}); !errors.Is(err, ErrUnsent) {
+	r = tell(t, r, []Event{Confirm{bob, 2, 0}, Confirm{bob, 1, 0}, Confirm{bob, 3, 0}}, "read 1-2", "read 3-3")
+	if _, _, err := r.Apply(Confirm{bob, 4, 0}); !errors.Is(err, ErrUnsent) {
 		t.Errorf("a receipt for the future: %v", err)
 	}
 	if r.ReadBy(bob) != 3 || r.ReadBy(alice) != 0 {
 		t.Errorf("read by bob %d, by alice %d", r.ReadBy(bob), r.ReadBy(alice))
 	}
 	r = tell(t, r, from(bob, 1, 2), "show 1", "show 2")
-	r = tell(t, r, []Event{Told{bob, 1}})
-	if got := r.Owed(); !slices.Equal(got, []Receipt{{bob, 2}}) {
+	r = tell(t, r, []Event{Told{bob, 1, 0}})
+	if got := r.Owed(); !slices.Equal(got, []Receipt{{Device: bob, UpTo: 2}}) {
 		t.Errorf("owed %v", got)
 	}
-	r = tell(t, r, []Event{Told{bob, 9}})
+	r = tell(t, r, []Event{Told{bob, 9, 0}})
 	if got := r.Owed(); len(got) != 0 {
 		t.Errorf("owed %v", got)
+	}
+}
+
+// TestSeen: bob's owner is shown what came later than it came; alice, who wrote
+// it, learns both, each once, and nothing of what was not sent.
+func TestSeen(t *testing.T) {
+	r := tell(t, Room{}, from(alice, 1, 2, 3), "show 1", "show 2", "show 3")
+	r = tell(t, r, []Event{Told{alice, 3, 0}})
+	if got := r.Owed(); len(got) != 0 {
+		t.Errorf("owed %v", got)
+	}
+	r = tell(t, r, []Event{Look{alice, 2}, Look{alice, 1}, Look{bob, 7}})
+	if got := r.Owed(); !slices.Equal(got, []Receipt{{alice, 3, 2}}) {
+		t.Errorf("owed %v", got)
+	}
+	if again, err := FromRecord(r.Record()); err != nil || !slices.Equal(again.Owed(), r.Owed()) {
+		t.Errorf("after a restart %v is owed, %v", again.Owed(), err)
+	}
+	r = tell(t, r, []Event{Look{alice, 9}, Told{alice, 3, 9}}) // not more than came
+	if got := r.Owed(); len(got) != 0 {
+		t.Errorf("owed %v", got)
+	}
+
+	r = tell(t, Room{}, []Event{Write{}, Write{}, Write{}}, "assign 1", "assign 2", "assign 3")
+	r = tell(t, r, []Event{Confirm{bob, 3, 2}, Confirm{bob, 1, 1}, Confirm{bob, 0, 3}}, "read 1-3", "seen 1-2", "seen 3-3")
+	if _, _, err := r.Apply(Confirm{bob, 3, 4}); !errors.Is(err, ErrUnsent) {
+		t.Errorf("the future was seen: %v", err)
+	}
+	if r.SeenBy(bob) != 3 || r.SeenBy(alice) != 0 {
+		t.Errorf("seen by bob up to %d, by alice %d", r.SeenBy(bob), r.SeenBy(alice))
+	}
+	rec := r.Record()
+	if again, err := FromRecord(rec); err != nil || again.SeenBy(bob) != 3 {
+		t.Errorf("after a restart: %d, %v", again.SeenBy(bob), err)
 	}
 }
 

@@ -233,11 +233,11 @@ func TestTimeBeginsWhenAScreenSaysSo(t *testing.T) {
 		if got := texts(t, bob, alice); got != "hello|gone in an hour" {
 			t.Errorf("bob, who looked at no conversation, has %q", got)
 		}
-		if begun, err := bob.Client.Seen(t.Context(), "alice", 0, 1); err != nil || len(begun) != 0 {
+		if begun, err := bob.Client.Seen(t.Context(), "alice", 0, 1, false); err != nil || len(begun) != 0 {
 			t.Errorf("of what stays %v begins: %v", begun, err)
 		}
 		for _, want := range []int{1, 0} {
-			if begun, err := bob.Client.Seen(t.Context(), "alice", 0, 1<<63); err != nil || len(begun) != want {
+			if begun, err := bob.Client.Seen(t.Context(), "alice", 0, 1<<63, false); err != nil || len(begun) != want {
 				t.Errorf("%v begins, want %d: %v", begun, want, err)
 			}
 		}
@@ -248,6 +248,77 @@ func TestTimeBeginsWhenAScreenSaysSo(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if got := texts(t, bob, alice); got != "hello" {
 			t.Errorf("an hour after bob saw it he has %q", got)
+		}
+	})
+}
+
+// TestTheWriterLearnsWhoWasShownIt: alice wrote three times. That bob's device has
+// it all is not yet that he saw it; when his screen says so she learns it, once,
+// also if she was away; and what he reads in silence she does not.
+func TestTheWriterLearnsWhoWasShownIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, alice, bob := friends(t)
+		defer n.Close()
+		bob.Seen = true
+		must(t, bob.Crash())
+		unseen := func() (out []int) {
+			t.Helper()
+			list, err := alice.History(t.Context(), "bob", time.Time{})
+			must(t, err)
+			for _, m := range list {
+				if m.Own {
+					out = append(out, len(m.Unseen))
+				}
+			}
+			return out
+		}
+		sees := func(end uint64, tell bool) {
+			t.Helper()
+			_, err := bob.Client.Seen(t.Context(), "alice", 0, end, tell)
+			must(t, err)
+		}
+		alice.Says(bob, "one")
+		alice.Says(bob, "two")
+		for _, p := range []*testnet.Person{alice, bob, alice} {
+			p.Syncs()
+		}
+		alice.Took()
+		if got := unseen(); !slices.Equal(got, []int{1, 1, 1}) {
+			t.Errorf("bob's device has it: unseen are %v", got)
+		}
+		sees(3, false)
+		bob.Syncs()
+		alice.Syncs()
+		if got := unseen(); !slices.Equal(got, []int{1, 1, 1}) {
+			t.Errorf("bob read in silence: unseen are %v", got)
+		}
+
+		alice.Connect()
+		bob.Connect()
+		time.Sleep(time.Second)
+		sees(2, true)
+		time.Sleep(time.Second)
+		sees(2, true)
+		time.Sleep(time.Second)
+		if got := unseen(); !slices.Equal(got, []int{0, 0, 1}) {
+			t.Errorf("bob saw two: unseen are %v", got)
+		}
+		if got := whats(alice); !slices.Equal(got, []told.What{told.Read}) {
+			t.Errorf("alice was told %v", got)
+		}
+		must(t, alice.Disconnect())
+		sees(3, true)
+		time.Sleep(time.Second)
+		must(t, bob.Crash())
+		bob.Says(alice, "three") // what she missed rides with it
+		bob.Syncs()
+		alice.Syncs()
+		if got := unseen(); !slices.Equal(got, []int{0, 0, 0}) {
+			t.Errorf("bob saw three while alice was away: unseen are %v", got)
+		}
+		must(t, alice.Crash())
+		if got := unseen(); !slices.Equal(got, []int{0, 0, 0}) {
+			t.Errorf("after a restart unseen are %v", got)
 		}
 	})
 }

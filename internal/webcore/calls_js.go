@@ -35,6 +35,7 @@ type args struct {
 	Before     *int64 `json:"before"`
 	Limit      int    `json:"limit"`
 	Position   uint64 `json:"position"`
+	Tell       bool   `json:"tell"`
 	Everyone   bool   `json:"everyone"`
 	Emoji      string `json:"emoji"`
 	On         bool   `json:"on"`
@@ -295,7 +296,7 @@ func (o *opened) talking(c *Core) calls {
 		"remove": c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.Delete(ctx, id, a.Everyone) }),
 		"react":  c.deed(o, func(ctx context.Context, id ident.MessageID, a args) error { return cl.React(ctx, id, a.Emoji) }),
 		"markRead": func(ctx context.Context, a args) (any, error) {
-			moved, err := o.markRead(ctx, a.Room, a.Position)
+			moved, err := o.markRead(ctx, a.Room, a.Position, a.Tell)
 			if moved {
 				c.tell(event{"type": "conversations"})
 			}

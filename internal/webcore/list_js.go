@@ -207,9 +207,9 @@ func (o *opened) read(ctx context.Context, room string) (uint64, error) {
 const seenAtOnce = 500
 
 // markRead moves the mark of a conversation forward, and reports whether it did.
-// The time of what stands before it begins: a crash between leaves the mark
-// behind, so that it is moved again.
-func (o *opened) markRead(ctx context.Context, room string, position uint64) (bool, error) {
+// The time of what stands before it begins, and with tell its writers learn that
+// it was read: a crash between leaves the mark behind, so that it is moved again.
+func (o *opened) markRead(ctx context.Context, room string, position uint64, tell bool) (bool, error) {
 	id, err := ident.ParseRoomID(room)
 	if err != nil {
 		return false, err
@@ -223,7 +223,7 @@ func (o *opened) markRead(ctx context.Context, room string, position uint64) (bo
 		return false, err
 	}
 	for at := was; at < position; at += seenAtOnce {
-		begun, err := o.client.Seen(ctx, room, at, min(at+seenAtOnce, position))
+		begun, err := o.client.Seen(ctx, room, at, min(at+seenAtOnce, position), tell)
 		if err != nil {
 			return false, err
 		}

@@ -78,6 +78,7 @@ type message struct {
 	Path     string    `json:"path"`
 	Waited   int64     `json:"waited"`
 	Devices  []outcome `json:"devices"`
+	Unseen   []string  `json:"unseen"`
 	Queued   bool      `json:"queued"`
 	Problem  string    `json:"problem"`
 	Why      string    `json:"why"`
@@ -100,8 +101,11 @@ func messageOf(m client.Message) *message {
 		From: m.From.String(), FromName: m.FromName, Device: m.Device.String(), Own: m.Own,
 		Text: m.Text, Newer: m.Newer, ReplyTo: messageText(m.ReplyTo),
 		SentAt: millis(m.SentAt), ReadAt: m.ReadAt.UnixMilli(), Path: string(m.Path), Waited: m.Waited.Milliseconds(),
-		Devices: []outcome{}, Queued: m.Queued, Problem: m.Problem,
+		Devices: []outcome{}, Unseen: []string{}, Queued: m.Queued, Problem: m.Problem,
 		Deleted: m.Deleted, Everywhere: m.Everywhere, Edited: m.Edited, Reactions: []reaction{}, Disappears: m.Disappears.Milliseconds(),
+	}
+	for _, a := range m.Unseen {
+		out.Unseen = append(out.Unseen, a.String())
 	}
 	for why, text := range told.Why {
 		if text == m.Problem {

@@ -207,12 +207,15 @@ type Received struct {
 	Device []byte
 	// up_to: every message with a seq up to this one is read or known to be lost.
 	UpTo uint64
+	// seen: every message with a seq up to this one was shown to the reader's owner.
+	Seen uint64
 }
 
 // EncodedLen implements [Message].
 func (m *Received) EncodedLen() (n int) {
 	n += lenText(1, m.Device)
 	n += lenInteger(2, m.UpTo)
+	n += lenInteger(3, m.Seen)
 	return n
 }
 
@@ -220,6 +223,7 @@ func (m *Received) EncodedLen() (n int) {
 func (m *Received) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Device)
 	b = appendInteger(b, 2, m.UpTo)
+	b = appendInteger(b, 3, m.Seen)
 	return b
 }
 
@@ -245,6 +249,8 @@ func (m *Received) merge(b []byte, parts *int) error {
 			m.Device = d.raw
 		case 2<<3 | wireVarint:
 			m.UpTo = uint64(d.num)
+		case 3<<3 | wireVarint:
+			m.Seen = uint64(d.num)
 		}
 	}
 	return d.err

@@ -672,6 +672,9 @@ type SequenceRecord struct {
 	Senders []SenderRecord
 	// confirmed tells how far others have read this device's messages.
 	Confirmed []Received
+	// shown tells of senders how far the owner was shown what they wrote (seen), and
+	// how much of that they know (up_to).
+	Shown []Received
 }
 
 // EncodedLen implements [Message].
@@ -682,6 +685,9 @@ func (m *SequenceRecord) EncodedLen() (n int) {
 	}
 	for i := range m.Confirmed {
 		n += lenHead(3, m.Confirmed[i].EncodedLen())
+	}
+	for i := range m.Shown {
+		n += lenHead(4, m.Shown[i].EncodedLen())
 	}
 	return n
 }
@@ -694,6 +700,9 @@ func (m *SequenceRecord) Append(b []byte) []byte {
 	}
 	for i := range m.Confirmed {
 		b = m.Confirmed[i].Append(appendHead(b, 3, m.Confirmed[i].EncodedLen()))
+	}
+	for i := range m.Shown {
+		b = m.Shown[i].Append(appendHead(b, 4, m.Shown[i].EncodedLen()))
 	}
 	return b
 }
@@ -724,6 +733,9 @@ func (m *SequenceRecord) merge(b []byte, parts *int) error {
 		case 3<<3 | wireLength:
 			m.Confirmed = append(m.Confirmed, Received{})
 			d.err = m.Confirmed[len(m.Confirmed)-1].merge(d.part(parts), parts)
+		case 4<<3 | wireLength:
+			m.Shown = append(m.Shown, Received{})
+			d.err = m.Shown[len(m.Shown)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err

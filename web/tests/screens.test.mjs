@@ -43,7 +43,7 @@ test("two people, through the screens alone", async (t) => {
     found.push(...(await minji.glimpse("s4-empty")));
     await minji.go("Settings");
     await page.getByLabel("People you have not added wait").check();
-    await page.locator("[type=checkbox]:checked:enabled").waitFor();
+    await page.getByLabel("People you have not added").and(page.locator(":checked:enabled")).waitFor();
   });
 
   await part("the keyboard alone makes an account, finds a friend and writes", async () => {
@@ -171,6 +171,39 @@ test("two people, through the screens alone", async (t) => {
     await minji.page.getByText("jun deleted this message").waitFor();
     await page.getByText("You deleted this message").waitFor();
     assert.equal(await minji.line("Never mind").count(), 0);
+  });
+
+  await part("the number beside a message goes when it was read, unless its reader wants it otherwise", async () => {
+    const opens = async () => {
+      await minji.go("Conversations");
+      await minji.page.locator("li button.row", { hasText: "jun" }).click();
+    };
+    const asks = async (text) => {
+      await minji.go("Friends");
+      await jun.box().fill(text);
+      await jun.page.keyboard.press("Enter");
+      await jun.line(text).locator("[data-state=delivered]").waitFor();
+      assert.equal(await jun.line(text).locator(".unseen").textContent(), "1");
+    };
+    await asks("Seen this?");
+    found.push(...(await jun.glimpse("s6-unseen")));
+    await opens();
+    await minji.line("Seen this?").waitFor();
+    await jun.page.locator(".unseen").first().waitFor({ state: "detached" });
+    assert.equal(await jun.page.locator(".unseen").count(), 0);
+
+    await minji.go("Settings");
+    await minji.page.getByLabel("Let people see when I have read").uncheck();
+    await asks("And this?");
+    await opens();
+    await minji.line("And this?").waitFor();
+    await minji.box().fill("Both of them");
+    await minji.page.keyboard.press("Enter");
+    await jun.line("Both of them").waitFor();
+    assert.equal(await jun.line("And this?").locator(".unseen").textContent(), "1");
+    await minji.go("Settings");
+    await minji.page.getByLabel("Let people see when I have read").check();
+    await opens();
   });
 
   await part("a conversation is pinned, muted, and half written", async () => {
@@ -303,7 +336,7 @@ test("two people, through the screens alone", async (t) => {
     await minji.line("written without a server").locator("[data-state=sending]").waitFor();
     found.push(...(await minji.portray("s6-offline")));
     await server.start();
-    await minji.line("written without a server").locator("[data-state=delivered]").waitFor({ timeout: 40_000 });
+    await minji.line("written without a server").locator("[data-state=delivered]").waitFor({ timeout: 90_000 }); // pauses between tries grow to a minute
     await jun.page.keyboard.press("ControlOrMeta+k");
     await jun.page.keyboard.type("minji");
     await jun.page.getByRole("button", { name: /minji.*unread/ }).waitFor();

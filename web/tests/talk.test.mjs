@@ -55,7 +55,7 @@ test("a browser and a terminal talk, and the browser's files tell nothing of it"
   await part("the list counts what is unread, and drafts are kept", async () => {
     const [c] = await alice.call("conversations");
     assert.deepEqual([c.name, c.messages, c.unread, c.last.text], ["bobcanary", 2, 1, "canary moo"]);
-    await alice.call("markRead", c.room, 2);
+    await alice.call("markRead", c.room, 2, true);
     assert.equal((await alice.call("conversations"))[0].unread, 0);
     await alice.call("setDraft", c.room, "canary draft");
     assert.equal(await alice.call("draft", c.room), "canary draft");

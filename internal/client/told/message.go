@@ -87,6 +87,9 @@ type Message struct {
 	From     ident.AccountID
 	FromName string
 	Device   ident.DeviceID
+	// Unseen are the accounts of the conversation whose owners have not said that
+	// they were shown it, of a message that this device wrote.
+	Unseen []ident.AccountID
 	// Own tells that this device wrote it.
 	Own  bool
 	Text string

@@ -181,6 +181,8 @@ export interface Message {
   waited: number;
   /** The outcomes of an own message; empty before it was sent. */
   devices: DeviceOutcome[];
+  /** The accounts that have not said that they read it, of a message of this device. Who read one read those before it. */
+  unseen: string[];
   /** It is in the outbox: not every device is confirmed. */
   queued: boolean;
   /** Why it stays there, in one English sentence, or empty. */
@@ -350,8 +352,8 @@ export interface Core {
   remove(id: string, everyone: boolean): Promise<void>;
   /** S6: answers a message with an emoji; empty takes the answer back. */
   react(id: string, emoji: string): Promise<void>;
-  /** S6: everything that stands before a position is read: the time of what disappears begins. Kept in this browser, sealed; nobody is told. */
-  markRead(room: string, position: number): Promise<void>;
+  /** S6: everything that stands before a position is read: the time of what disappears begins. Kept in this browser, sealed; with `tell` the writers learn it, end to end. */
+  markRead(room: string, position: number, tell: boolean): Promise<void>;
   /** S6: the draft of a conversation, sealed in this browser; empty removes it. */
   draft(room: string): Promise<string>;
   setDraft(room: string, text: string): Promise<void>;

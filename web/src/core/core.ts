@@ -287,7 +287,7 @@ class Tab implements Core {
   conversations = () => this.#call<Awaited<ReturnType<Core["conversations"]>>>("conversations");
   history = (to: string, o: { before?: number; limit?: number } = {}) => this.#call<Awaited<ReturnType<Core["history"]>>>("history", { to, ...o });
   message = (id: string) => this.#call<Message>("message", { id });
-  markRead = (room: string, position: number) => this.#call<void>("markRead", { room, position });
+  markRead = (room: string, position: number, tell: boolean) => this.#call<void>("markRead", { room, position, tell });
   edit = (id: string, text: string) => this.#call<void>("edit", { id, text });
   remove = (id: string, everyone: boolean) => this.#call<void>("remove", { id, everyone });
   react = (id: string, emoji: string) => this.#call<void>("react", { id, emoji });

@@ -1,5 +1,6 @@
 // The choices that belong to this browser and tell nothing of anybody: the
-// language, the theme, and after how long byre locks.
+// language, the theme, after how long byre locks, and whether others learn what
+// was read here.
 
 import { l10n, languages, type Language } from "../l10n/l10n.svelte";
 
@@ -11,6 +12,7 @@ class Look {
   theme: Theme = $state("auto");
   /** Minutes; 0 is never. */
   lockAfter = $state(0);
+  tellRead = $state(true);
   #language: Language = l10n.language;
   /** Holds once the language chosen is spoken. */
   spoken!: Promise<void>;
@@ -29,20 +31,22 @@ class Look {
 
   #read(): void {
     try {
-      const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as { theme?: Theme; language?: Language; lockAfter?: number };
+      const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as { theme?: Theme; language?: Language; lockAfter?: number; tellRead?: boolean };
       if (kept.theme === "auto" || kept.theme === "light" || kept.theme === "dark") this.theme = kept.theme;
       if (kept.language && Object.hasOwn(languages, kept.language)) this.#language = kept.language;
       if (typeof kept.lockAfter === "number") this.lockAfter = kept.lockAfter;
+      if (typeof kept.tellRead === "boolean") this.tellRead = kept.tellRead;
     } catch {
       // Unreadable, or not to be had: the defaults.
     }
   }
 
-  set(change: { theme?: Theme; language?: Language; lockAfter?: number }): void {
+  set(change: { theme?: Theme; language?: Language; lockAfter?: number; tellRead?: boolean }): void {
     if (change.theme) this.theme = change.theme;
     if (change.language) this.#language = change.language;
     if (change.lockAfter !== undefined) this.lockAfter = change.lockAfter;
-    localStorage.setItem(KEPT, JSON.stringify({ theme: this.theme, language: this.#language, lockAfter: this.lockAfter }));
+    if (change.tellRead !== undefined) this.tellRead = change.tellRead;
+    localStorage.setItem(KEPT, JSON.stringify({ theme: this.theme, language: this.#language, lockAfter: this.lockAfter, tellRead: this.tellRead }));
     this.#show();
   }
 

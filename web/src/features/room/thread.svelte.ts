@@ -87,7 +87,11 @@ export class Thread {
     const i = this.messages.findIndex((x) => x.id === m.id);
     if (i >= 0) {
       const old = this.messages[i]!;
-      const next = this.messages.with(i, m);
+      let next = this.messages.with(i, m);
+      // Who read it read what stands before it.
+      if (m.own && m.unseen.length < old.unseen.length) {
+        next = next.map((x) => (x.own && x.position >= 0 && x.position < m.position && x.unseen.some((a) => !m.unseen.includes(a)) ? { ...x, unseen: x.unseen.filter((a) => m.unseen.includes(a)) } : x));
+      }
       this.messages = old.position === m.position ? next : order(next);
       return false;
     }
