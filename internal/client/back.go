@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/again"
 	"github.com/byre-messenger/byre/internal/client/follow"
 	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/inbox"
@@ -62,7 +63,7 @@ func (s *session) askBack(ctx context.Context, t *talk) (bool, error) {
 	// and whoever got it knows it.
 	return true, s.do(ctx, func(tx *txn) error {
 		tx.desk.Sent(tx.Tx, t.ID, tx.now)
-		tx.wakeAt(pause{Until: tx.desk.Asked(t.ID).Patient()})
+		tx.wakeAt(again.Pause{Until: tx.desk.Asked(t.ID).Patient()})
 		return nil
 	})
 }
@@ -185,7 +186,7 @@ func (tx *txn) standing(g *groupState, x *rejoin.Asker) rejoin.Standing {
 // and because it asked.
 func (tx *txn) back(t *talk, made *groups.Group, by shelf.Found, known bool) {
 	tx.desk.Back(tx.Tx, t.ID)
-	if t.pause = (pause{}); len(by.Room) == 0 {
+	if t.pause = (again.Pause{}); len(by.Room) == 0 {
 		return
 	}
 	if known && t.sending() != nil { // begun anew meanwhile, which replaced it

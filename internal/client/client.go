@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -45,7 +47,7 @@ type Config struct {
 	Opened func(key secret.Bytes)
 	// Connect returns the transport to a server. It is called once, when the
 	// client opens.
-	Connect func(Server) (Transport, error)
+	Connect func(Server) (line.Transport, error)
 	// Connection, if set, is told by Run: nil when it has connected, else why it
 	// can't or no longer is; Run tries again. It must not block.
 	Connection func(why error)
@@ -80,7 +82,7 @@ type Client struct {
 // Register makes an account with its first device: the home, then the name at
 // the server. If the server refuses, the home stays without an account and
 // Register may be called again, under another name too. Errors are sentences
-// for the owner; see [ErrNameTaken] and its kin.
+// for the owner; see [enroll.ErrNameTaken] and its kin.
 func Register(ctx context.Context, cfg Config, name string) (*Client, error) {
 	return register(ctx, cfg, name)
 }
@@ -111,34 +113,25 @@ func (c *Client) Me() Identity { return c.e.identity() }
 
 // Run stays connected until ctx ends, which is no error: it reads, sends what
 // waits, and reconnects with pauses that grow to a minute. It returns early
-// where connecting again can't help ([ErrOldCopy], [ErrServerKey],
-// [ErrDeviceRemoved], a newer protocol).
+// where connecting again can't help ([why.ErrOldCopy], [line.ErrServerKey],
+// [why.ErrDeviceRemoved], a newer protocol).
 func (c *Client) Run(ctx context.Context) error { return c.e.run(ctx) }
 
 // Sync connects, reads everything that waits, sends what can be sent, and
 // disconnects. While Run is connected it waits for the same.
 func (c *Client) Sync(ctx context.Context) error { return c.e.sync(ctx) }
 
-// SendOptions change how a message is sent.
-type SendOptions struct {
-	// ReplyTo is the message answered, or zero.
-	ReplyTo ident.MessageID
-	// ID, unless zero, is the message's; it must be random. Sending again under
-	// it is no second message: the first is returned.
-	ID ident.MessageID
-}
-
 // Send writes a message to a person, by name, or to a room, by id. It is
 // durable in the outbox when Send returns, and goes when the device is
 // connected (Run, Sync). A name that is not known yet is looked up then; if
 // nobody has it the message is dropped with a Problem event, and WaitFor tells.
-func (c *Client) Send(ctx context.Context, to, text string, o SendOptions) (Message, error) {
+func (c *Client) Send(ctx context.Context, to, text string, o outbox.Options) (told.Message, error) {
 	return c.e.send(ctx, to, text, o)
 }
 
 // WaitFor returns the message as it stands once cond holds for it, or ctx's
 // error, or what became of it. It does not connect.
-func (c *Client) WaitFor(ctx context.Context, id ident.MessageID, cond func(Message) bool) (Message, error) {
+func (c *Client) WaitFor(ctx context.Context, id ident.MessageID, cond func(told.Message) bool) (told.Message, error) {
 	return c.e.waitFor(ctx, id, cond)
 }
 
@@ -147,25 +140,25 @@ func (c *Client) WaitFor(ctx context.Context, id ident.MessageID, cond func(Mess
 // 15 that follow it. The event at which the caller leaves the loop, and those
 // after it, come again: leaving is how it says that it could not use one. With
 // wait it goes on until ctx ends; without, until there are no more.
-func (c *Client) Events(ctx context.Context, wait bool) func(yield func(Event, error) bool) {
+func (c *Client) Events(ctx context.Context, wait bool) func(yield func(told.Event, error) bool) {
 	return c.e.events(ctx, wait)
 }
 
 // Message returns one message.
-func (c *Client) Message(ctx context.Context, id ident.MessageID) (Message, error) {
+func (c *Client) Message(ctx context.Context, id ident.MessageID) (told.Message, error) {
 	return c.e.message(ctx, id)
 }
 
 // History returns the messages with a person (a name) or of a room (an id) that
 // were read or written here since a time, in the order in which they stand.
-func (c *Client) History(ctx context.Context, to string, since time.Time) ([]Message, error) {
+func (c *Client) History(ctx context.Context, to string, since time.Time) ([]told.Message, error) {
 	list, _, err := c.e.page(ctx, to, 0, 0, since)
 	return list, err
 }
 
 // Page returns at most limit messages of a conversation from the one at a
 // position on, and how many it has.
-func (c *Client) Page(ctx context.Context, to string, from uint64, limit int) (list []Message, total uint64, err error) {
+func (c *Client) Page(ctx context.Context, to string, from uint64, limit int) (list []told.Message, total uint64, err error) {
 	return c.e.page(ctx, to, from, limit, time.Time{})
 }
 
@@ -174,28 +167,28 @@ func (c *Client) Page(ctx context.Context, to string, from uint64, limit int) (l
 func (c *Client) Home() *home.Home { return c.e.home }
 
 // Outbox returns what is not confirmed yet, oldest first.
-func (c *Client) Outbox(ctx context.Context) ([]Message, error) { return c.e.outboxMessages(ctx) }
+func (c *Client) Outbox(ctx context.Context) ([]told.Message, error) { return c.e.outboxMessages(ctx) }
 
 // Retry ends the pauses between tries. It does not connect.
 func (c *Client) Retry(ctx context.Context) error { return c.e.retry(ctx) }
 
 // Friends returns the people this device knows, by name.
-func (c *Client) Friends(ctx context.Context) ([]Friend, error) { return c.e.friends(ctx) }
+func (c *Client) Friends(ctx context.Context) ([]told.Friend, error) { return c.e.friends(ctx) }
 
 // AddFriend looks a name up at the server and pins what it finds.
-func (c *Client) AddFriend(ctx context.Context, name string) (Friend, error) {
+func (c *Client) AddFriend(ctx context.Context, name string) (told.Friend, error) {
 	return c.e.addFriend(ctx, name)
 }
 
 // Rooms returns the conversations of this device.
-func (c *Client) Rooms(ctx context.Context) ([]Room, error) { return c.e.roomList(ctx) }
+func (c *Client) Rooms(ctx context.Context) ([]told.Room, error) { return c.e.roomList(ctx) }
 
 // Devices returns the devices of the owner's account.
-func (c *Client) Devices(ctx context.Context) ([]Device, error) { return c.e.deviceList(ctx) }
+func (c *Client) Devices(ctx context.Context) ([]told.Device, error) { return c.e.deviceList(ctx) }
 
 // Safety returns the safety number with a person this device knows. It takes
 // about a second, on purpose.
-func (c *Client) Safety(ctx context.Context, name string) (Safety, error) {
+func (c *Client) Safety(ctx context.Context, name string) (told.Safety, error) {
 	return c.e.safety(ctx, name)
 }
 
@@ -205,8 +198,5 @@ func (c *Client) ConfirmSafety(ctx context.Context, name, number string) error {
 	return c.e.confirmSafety(ctx, name, number)
 }
 
-// HeldItem is one kind of thing that the server holds about the account.
-type HeldItem = told.HeldItem
-
 // Held asks the server for all that it holds about the account.
-func (c *Client) Held(ctx context.Context) ([]HeldItem, error) { return c.e.held(ctx) }
+func (c *Client) Held(ctx context.Context) ([]told.HeldItem, error) { return c.e.held(ctx) }

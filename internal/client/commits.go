@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/again"
 	"github.com/byre-messenger/byre/internal/client/follow"
 	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/home"
@@ -82,7 +83,7 @@ type groupState struct {
 	*groups.Group
 
 	talk  *talk
-	pause pause
+	pause again.Pause
 }
 
 // movedOn carries out what follows when a group's log took effect.
@@ -185,7 +186,7 @@ func (f followed) Renew() error {
 }
 
 func (f followed) Settled() error {
-	f.g.pause = pause{}
+	f.g.pause = again.Pause{}
 	f.wake()
 	return f.calm(f.g.talk)
 }

@@ -33,7 +33,7 @@ func (c *Client) Clear(ctx context.Context, to string) error {
 	return c.e.deed(ctx, func(tx *txn) error {
 		t, ok := tx.known(to)
 		if !ok {
-			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
+			return fmt.Errorf("%w: %s", why.ErrUnknownRoom, to)
 		}
 		for position := range t.next {
 			rec, content, err := tx.storedMessage(t, position)
@@ -55,11 +55,11 @@ func (c *Client) Clear(ctx context.Context, to string) error {
 func (c *Client) Edit(ctx context.Context, id ident.MessageID, text string) error {
 	switch {
 	case text == "":
-		return ErrEmpty
+		return why.ErrEmpty
 	case len(text) > maxText:
-		return ErrTooLong
+		return why.ErrTooLong
 	case !utf8.ValidString(text):
-		return ErrNoText
+		return why.ErrNoText
 	}
 	return c.e.deed(ctx, func(tx *txn) error {
 		t, at, rec, content, err := tx.living(id)
@@ -97,9 +97,9 @@ func (c *Client) MarkRead(ctx context.Context, to string) error {
 	return c.e.deed(ctx, func(tx *txn) error {
 		t, ok := tx.known(to)
 		if !ok {
-			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
+			return fmt.Errorf("%w: %s", why.ErrUnknownRoom, to)
 		}
-		mark := &wire.ReadMark{UpTo: received(slices.DeleteFunc(t.order.Heard(tx.me.Device), func(r order.Receipt) bool { return r.Device == tx.me.Device }))}
+		mark := &wire.ReadMark{UpTo: order.Wire(slices.DeleteFunc(t.order.Heard(tx.me.Device), func(r order.Receipt) bool { return r.Device == tx.me.Device }))}
 		if _, err := tx.seen(t, 0, t.next, true); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (c *Client) Disappear(ctx context.Context, to string, after time.Duration) 
 	return c.e.deed(ctx, func(tx *txn) error {
 		t, ok := tx.known(to)
 		if !ok {
-			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
+			return fmt.Errorf("%w: %s", why.ErrUnknownRoom, to)
 		}
 		t.disappear = uint64(after / time.Second) //nolint:gosec // checked
 		tx.talked[t] = true
@@ -132,7 +132,7 @@ func (c *Client) Disappear(ctx context.Context, to string, after time.Duration) 
 func (e *engine) deed(ctx context.Context, fn func(*txn) error) error {
 	return e.do(ctx, func(tx *txn) error {
 		if tx.signIn.OldCopy {
-			return ErrOldCopy
+			return why.ErrOldCopy
 		}
 		tx.shredding.now = true
 		return fn(tx)
@@ -163,7 +163,7 @@ func (tx *txn) living(id ident.MessageID) (*talk, uint64, *wire.MessageRecord, *
 		return nil, 0, nil, nil, err
 	}
 	if !ok {
-		return nil, 0, nil, nil, ErrUnknownMessage
+		return nil, 0, nil, nil, why.ErrUnknownMessage
 	}
 	t, ok := tx.talks[ident.RoomID(at.Room)]
 	if !ok {
@@ -171,7 +171,7 @@ func (tx *txn) living(id ident.MessageID) (*talk, uint64, *wire.MessageRecord, *
 	}
 	rec, content, err := tx.storedMessage(t, at.Position)
 	if err == nil && (rec.Gone != wire.GoneNot || deeds.Hidden(content)) {
-		err = ErrUnknownMessage
+		err = why.ErrUnknownMessage
 	}
 	return t, at.Position, rec, content, err
 }
@@ -179,7 +179,7 @@ func (tx *txn) living(id ident.MessageID) (*talk, uint64, *wire.MessageRecord, *
 func (tx *txn) deleteMessage(id ident.MessageID, everyone bool) error {
 	if x := outbox.Find(tx.unresolved, id); x != nil {
 		tx.unresolved = outbox.Without(tx.unresolved, x)
-		tx.dropped[id], x.Gone = ErrUnknownMessage, true
+		tx.dropped[id], x.Gone = why.ErrUnknownMessage, true
 		tx.Delete(tx.home.Key(home.Outbox).At(x.At))
 		return nil
 	}
@@ -262,7 +262,7 @@ func (tx *txn) erased(t *talk, from account.Member, e *wire.Erase) error {
 		}
 		room, at, rec, content, err := tx.living(id)
 		switch {
-		case errors.Is(err, ErrUnknownMessage):
+		case errors.Is(err, why.ErrUnknownMessage):
 			if err := tx.erasedUnseen(t, from, d, item); err != nil {
 				return err
 			}
@@ -328,7 +328,7 @@ func (tx *txn) done(t *talk, rec *wire.MessageRecord, c *wire.Content) error {
 		return nil //nolint:nilerr // garbage of a member
 	}
 	room, at, old, content, err := tx.living(id)
-	if errors.Is(err, ErrUnknownMessage) || err == nil && room != t {
+	if errors.Is(err, why.ErrUnknownMessage) || err == nil && room != t {
 		return nil
 	} else if err != nil {
 		return err
@@ -393,9 +393,9 @@ func (tx *txn) withdrawn(t *talk, x *outbox.Entry, body wire.ResponseBody, err e
 	if _, ok := body.(*wire.Withdrawn); err == nil && !ok {
 		err = line.ErrAnswer
 	}
-	refusal, refused := errors.AsType[*RefusedError](err)
+	refusal, refused := errors.AsType[*line.RefusedError](err)
 	x.Recall.Done = err == nil || refused && refusal.Code == wire.FailureMalformed // a relay that knows no withdrawal
-	if !x.Recall.Done && tx.session != nil && !errors.Is(err, ErrOffline) {
+	if !x.Recall.Done && tx.session != nil && !errors.Is(err, line.ErrOffline) {
 		x.Recall.Pause = x.Recall.Pause.Longer(tx.now, line.RetryAfter(err))
 		tx.wakeAt(x.Recall.Pause)
 		tx.entryProblem(x, t.ID, why.Stays(tx.nameOf(t), err))

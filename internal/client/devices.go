@@ -7,18 +7,13 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// ErrNoDevice says that the account has no such device.
-var ErrNoDevice = errors.New("the account has no device with this id: see the list of devices")
-
 var errDone = errors.New("done already")
-
-// ErrForked says that the own device list is contradicted by another one.
-var ErrForked = account.ErrForked
 
 // AddDevice lets a device that asked for it speak for the account.
 func (c *Client) AddDevice(ctx context.Context, request *wire.AddDevice) error {
@@ -34,7 +29,7 @@ func (c *Client) RemoveDevice(ctx context.Context, id ident.DeviceID) error {
 		case ok && !d.Active && signed:
 			return nil, errDone // the answer was lost
 		case !ok || !d.Active:
-			return nil, ErrNoDevice
+			return nil, why.ErrNoDevice
 		}
 		signed = true
 		return &wire.RemoveDevice{Device: id[:]}, nil
@@ -78,7 +73,7 @@ func (e *engine) extend(ctx context.Context, step func(devchain.Chain) (wire.Cha
 func (s *session) offer(ctx context.Context, next devchain.Chain) error {
 	id, entries := next.ID(), next.Wire().Entries
 	body, err := s.ask(ctx, &wire.AppendChain{Account: id[:], Entries: entries[len(entries)-1:]})
-	if refusal, ok := errors.AsType[*RefusedError](err); ok && refusal.Code == wire.FailureChainRefused {
+	if refusal, ok := errors.AsType[*line.RefusedError](err); ok && refusal.Code == wire.FailureChainRefused {
 		// A4: it was not taken and will not be, so that what comes next may stand
 		// in its place. A crash before this commit has it offered and refused again.
 		return errors.Join(err, s.do(ctx, func(tx *txn) error {

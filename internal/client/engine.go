@@ -13,12 +13,14 @@ import (
 	"github.com/byre-messenger/byre/internal/client/fading"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/rejoin"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/share"
 	"github.com/byre-messenger/byre/internal/client/shelf"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -34,7 +36,7 @@ type engine struct {
 	clock     clock.Clock
 	home      *home.Home
 	me        *account.Me
-	transport Transport
+	transport line.Transport
 
 	steps   chan step
 	quit    chan struct{}
@@ -136,7 +138,7 @@ func (e *engine) stoppedBy() error {
 	if e.failure != nil {
 		return e.failure
 	}
-	return ErrClosed
+	return why.ErrClosed
 }
 
 // loop runs steps until the engine is closed or a commit fails.

@@ -32,18 +32,11 @@ func (tx *txn) problem(room ident.RoomID, id ident.MessageID, text string) {
 			return
 		}
 	}
-	ev := &wire.ErrorEvent{Text: text}
-	if room != (ident.RoomID{}) {
-		ev.Room = room[:]
-	}
-	if id != (ident.MessageID{}) {
-		ev.Id = id[:]
-	}
-	tx.tell(ev)
+	tx.tell(told.ErrorEvent(room, id, text))
 }
 
-func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, error) bool) {
-	return func(yield func(Event, error) bool) {
+func (e *engine) events(ctx context.Context, wait bool) func(yield func(told.Event, error) bool) {
+	return func(yield func(told.Event, error) bool) {
 		for {
 			rung := e.bell.Next()
 			list, err := e.takeEvents(ctx, wait)
@@ -76,7 +69,7 @@ func (e *engine) events(ctx context.Context, wait bool) func(yield func(Event, e
 
 // taken is an event recorded as told, with its record.
 type taken struct {
-	event  Event
+	event  told.Event
 	key    home.Key
 	record []byte
 }
@@ -114,7 +107,7 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 			if err != nil {
 				return err
 			}
-			if m, ok := ev.(MessageRead); ok && patient && tx.pinnedName(m.Message.From) == "" && tx.now.Sub(time.UnixMilli(rec.At)) < nameWait {
+			if m, ok := ev.(told.MessageRead); ok && patient && tx.pinnedName(m.Message.From) == "" && tx.now.Sub(time.UnixMilli(rec.At)) < nameWait {
 				e.cfg.Clock.AfterFunc(nameWait, e.bell.Ring)
 				return nil
 			}
@@ -137,8 +130,8 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 }
 
 // toldOf notes that the owner sees a message.
-func (tx *txn) toldOf(ev Event) error {
-	m, ok := ev.(MessageRead)
+func (tx *txn) toldOf(ev told.Event) error {
+	m, ok := ev.(told.MessageRead)
 	if !ok || m.Message.Disappears == 0 || tx.cfg.Seen {
 		return nil
 	}
@@ -148,16 +141,16 @@ func (tx *txn) toldOf(ev Event) error {
 
 // eventOf turns a record into what callers see; nil for what there is nothing to
 // tell of.
-func (tx *txn) eventOf(rec *wire.EventRecord) (Event, error) {
+func (tx *txn) eventOf(rec *wire.EventRecord) (told.Event, error) {
 	if body, ok := rec.Body.(*wire.MessageEvent); ok {
 		m, err := tx.messageFrom(&wire.IndexRecord{Room: body.Room, Position: body.Position})
 		if m.Deleted {
 			return nil, err
 		}
-		return MessageRead{Message: m}, err
+		return told.MessageRead{Message: m}, err
 	}
 	ev := told.EventOf(rec)
-	if c, ok := ev.(Changed); ok && c.ID != (ident.MessageID{}) {
+	if c, ok := ev.(told.Changed); ok && c.ID != (ident.MessageID{}) {
 		m, err := tx.find(c.ID)
 		c.Message = m
 		return c, err

@@ -9,6 +9,8 @@ import (
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/fading"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -106,11 +108,11 @@ func (tx *txn) stopFading(t *talk, at uint64) {
 // position up to the one before end: the time of those that disappear begins,
 // and with tell their writers learn of it. It returns those whose time began now.
 // See [Config.Seen].
-func (c *Client) Seen(ctx context.Context, to string, from, end uint64, tell bool) (begun []Message, err error) {
+func (c *Client) Seen(ctx context.Context, to string, from, end uint64, tell bool) (begun []told.Message, err error) {
 	err = c.e.look(ctx, func(tx *txn) error {
 		t, ok := tx.known(to)
 		if !ok {
-			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
+			return fmt.Errorf("%w: %s", why.ErrUnknownRoom, to)
 		}
 		if begun, err = tx.seen(t, from, min(end, t.next), tell); tell {
 			tx.offerSoon(t)
@@ -120,7 +122,7 @@ func (c *Client) Seen(ctx context.Context, to string, from, end uint64, tell boo
 	return begun, err
 }
 
-func (tx *txn) seen(t *talk, from, end uint64, tell bool) (begun []Message, err error) {
+func (tx *txn) seen(t *talk, from, end uint64, tell bool) (begun []told.Message, err error) {
 	for at := from; at < end; at++ {
 		rec, content, err := tx.storedMessage(t, at)
 		if err != nil {

@@ -10,9 +10,11 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/deeds"
+	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -90,7 +92,7 @@ func (tx *txn) storedMessage(t *talk, position uint64) (*wire.MessageRecord, *wi
 }
 
 // messageOf turns a record into what callers see. It runs in the loop.
-func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, error) {
+func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (told.Message, error) {
 	m, err := told.MessageOf(rec, c)
 	if err != nil {
 		return m, errors.Join(home.ErrDamaged, err)
@@ -100,7 +102,7 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, err
 	if t != nil {
 		m.To = tx.nameOf(t)
 		if m.Own {
-			m.Unseen = tx.unseen(t, c.Seq)
+			m.Unseen = groups.Missing(t.groups, t.Accounts, tx.me.Account, func(d ident.DeviceID) bool { return t.order.SeenBy(d) >= c.Seq })
 		}
 	}
 	if m.Own {
@@ -110,7 +112,7 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (Message, err
 }
 
 // outcomesOf fills in what became of an own message.
-func (tx *txn) outcomesOf(m *Message, t *talk, rec *wire.MessageRecord) {
+func (tx *txn) outcomesOf(m *told.Message, t *talk, rec *wire.MessageRecord) {
 	var pending []ident.DeviceID
 	if x := outbox.Find(t.outbox, m.ID); x != nil {
 		m.Queued, m.Problem = true, x.Rec.Problem
@@ -125,10 +127,10 @@ func (tx *txn) outcomesOf(m *Message, t *talk, rec *wire.MessageRecord) {
 }
 
 // unresolvedMessage is a message whose receiver is not known yet.
-func (tx *txn) unresolvedMessage(x *outbox.Entry) (Message, error) {
+func (tx *txn) unresolvedMessage(x *outbox.Entry) (told.Message, error) {
 	var c wire.Content
 	if err := c.Parse(x.Rec.Content); err != nil {
-		return Message{}, errors.Join(home.ErrDamaged, err)
+		return told.Message{}, errors.Join(home.ErrDamaged, err)
 	}
 	rec := &wire.MessageRecord{Account: tx.me.Account[:], Device: make([]byte, ident.DeviceSize), Room: make([]byte, ident.RoomSize)}
 	m, err := tx.messageOf(rec, &c)
@@ -137,9 +139,9 @@ func (tx *txn) unresolvedMessage(x *outbox.Entry) (Message, error) {
 	return m, err
 }
 
-func (tx *txn) find(id ident.MessageID) (Message, error) {
+func (tx *txn) find(id ident.MessageID) (told.Message, error) {
 	if why, ok := tx.dropped[id]; ok {
-		return Message{}, why
+		return told.Message{}, why
 	}
 	if x := outbox.Find(tx.unresolved, id); x != nil {
 		return tx.unresolvedMessage(x)
@@ -147,29 +149,29 @@ func (tx *txn) find(id ident.MessageID) (Message, error) {
 	var at wire.IndexRecord
 	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Index, id[:]), &at)
 	if err != nil {
-		return Message{}, err
+		return told.Message{}, err
 	}
 	if !ok {
-		return Message{}, ErrUnknownMessage
+		return told.Message{}, why.ErrUnknownMessage
 	}
 	return tx.messageFrom(&at)
 }
 
-func (tx *txn) messageFrom(at *wire.IndexRecord) (Message, error) {
+func (tx *txn) messageFrom(at *wire.IndexRecord) (told.Message, error) {
 	t, ok := tx.talks[ident.RoomID(at.Room)]
 	if !ok {
-		return Message{}, home.ErrDamaged
+		return told.Message{}, home.ErrDamaged
 	}
 	rec, c, err := tx.storedMessage(t, at.Position)
 	if err != nil {
-		return Message{}, err
+		return told.Message{}, err
 	}
 	m, err := tx.messageOf(rec, c)
 	m.Position = at.Position
 	return m, err
 }
 
-func (e *engine) message(ctx context.Context, id ident.MessageID) (m Message, err error) {
+func (e *engine) message(ctx context.Context, id ident.MessageID) (m told.Message, err error) {
 	err = e.look(ctx, func(tx *txn) (err error) {
 		m, err = tx.find(id)
 		return err
@@ -177,7 +179,7 @@ func (e *engine) message(ctx context.Context, id ident.MessageID) (m Message, er
 	return m, err
 }
 
-func (e *engine) waitFor(ctx context.Context, id ident.MessageID, cond func(Message) bool) (Message, error) {
+func (e *engine) waitFor(ctx context.Context, id ident.MessageID, cond func(told.Message) bool) (told.Message, error) {
 	for {
 		rung := e.bell.Next()
 		m, err := e.message(ctx, id)
@@ -194,11 +196,11 @@ func (e *engine) waitFor(ctx context.Context, id ident.MessageID, cond func(Mess
 	}
 }
 
-func (e *engine) page(ctx context.Context, to string, from uint64, limit int, since time.Time) (out []Message, total uint64, err error) {
+func (e *engine) page(ctx context.Context, to string, from uint64, limit int, since time.Time) (out []told.Message, total uint64, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		t, ok := tx.known(to)
 		if !ok {
-			return fmt.Errorf("%w: %s", ErrUnknownRoom, to)
+			return fmt.Errorf("%w: %s", why.ErrUnknownRoom, to)
 		}
 		total = t.next
 		for it, err := range tx.home.From(tx.ctx, tx.home.Key(home.Message, t.ID[:]), from, limit) {
@@ -246,7 +248,7 @@ func (tx *txn) known(to string) (*talk, bool) {
 	return t, ok
 }
 
-func (e *engine) outboxMessages(ctx context.Context) (out []Message, err error) {
+func (e *engine) outboxMessages(ctx context.Context) (out []told.Message, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		for _, x := range tx.unresolved {
 			m, err := tx.unresolvedMessage(x)
@@ -268,25 +270,25 @@ func (e *engine) outboxMessages(ctx context.Context) (out []Message, err error) 
 		}
 		return nil
 	})
-	slices.SortFunc(out, func(a, b Message) int { return a.SentAt.Compare(b.SentAt) })
+	slices.SortFunc(out, func(a, b told.Message) int { return a.SentAt.Compare(b.SentAt) })
 	return out, err
 }
 
-func (e *engine) roomList(ctx context.Context) (out []Room, err error) {
+func (e *engine) roomList(ctx context.Context) (out []told.Room, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		for _, t := range tx.talks {
-			out = append(out, Room{ID: t.ID, Name: tx.nameOf(t), Accounts: slices.Clone(t.Accounts), Messages: t.next, Through: tx.through(t)})
+			out = append(out, told.Room{ID: t.ID, Name: tx.nameOf(t), Accounts: slices.Clone(t.Accounts), Messages: t.next, Through: tx.through(t)})
 		}
 		return nil
 	})
-	slices.SortFunc(out, func(a, b Room) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b told.Room) int { return strings.Compare(a.Name, b.Name) })
 	return out, err
 }
 
-func (e *engine) deviceList(ctx context.Context) (out []Device, err error) {
+func (e *engine) deviceList(ctx context.Context) (out []told.Device, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		for _, d := range tx.own().View.Listed() {
-			out = append(out, Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true})
+			out = append(out, told.Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true})
 		}
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/share"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -26,7 +27,7 @@ func newLink(e *engine) *share.One[*session] {
 
 // shut closes the connection and waits for the session's goroutines.
 func (s *session) shut() {
-	s.line.End(ErrOffline)
+	s.line.End(line.ErrOffline)
 	<-s.ended
 }
 
@@ -53,7 +54,7 @@ func (e *engine) closedError() error {
 }
 
 // hopeless are the ends of a session after which connecting again can't help.
-var hopeless = []error{ErrOldCopy, ErrServerKey, ErrDeviceRemoved, ErrProtocol, ErrRetention, ErrSuperseded, ErrClosed}
+var hopeless = []error{why.ErrOldCopy, line.ErrServerKey, why.ErrDeviceRemoved, line.ErrProtocol, line.ErrRetention, line.ErrSuperseded, why.ErrClosed}
 
 // run keeps a session open until ctx ends.
 func (e *engine) run(ctx context.Context) error {
@@ -143,7 +144,7 @@ func (s *session) settle(ctx context.Context) error {
 		rung, settled := s.bell.Next(), false
 		if err := s.look(ctx, func(tx *txn) error {
 			if s.gone {
-				return firstError(context.Cause(s.ctx), ErrOffline)
+				return firstError(context.Cause(s.ctx), line.ErrOffline)
 			}
 			// At the batch's end too: there begins what the steps before this one begin.
 			now := s.settled() && !tx.hopes()

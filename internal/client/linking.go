@@ -9,15 +9,13 @@ import (
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/meet"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/wire"
 )
-
-// ErrLinking says that one code at a time is shown.
-var ErrLinking = errors.New("this device shows a code already: use that one, or stop it first")
 
 // Join makes this device one of an account that another device has: it asks with
 // the code that the other one shows. It goes on with what it consented to before,
@@ -26,7 +24,7 @@ var ErrLinking = errors.New("this device shows a code already: use that one, or 
 // returns a [meet.EndedError], and the home is empty again; after any other
 // error Join may be called again.
 func Join(ctx context.Context, cfg Config, code linking.Code, key []byte, who meet.Person) (*Client, error) {
-	connect := func(url string, ca []byte) (Transport, error) { return cfg.Connect(Server{URL: url, CA: ca}) }
+	connect := func(url string, ca []byte) (line.Transport, error) { return cfg.Connect(Server{URL: url, CA: ca}) }
 	h, dev, err := enroll.Link(ctx, cfg.enroll(nil), connect, cfg.Clock, enroll.Code{Code: code, ServerKey: key}, who)
 	if err != nil {
 		return nil, err
@@ -44,7 +42,7 @@ func GiveUp(ctx context.Context, cfg Config) error { return enroll.GiveUp(ctx, c
 func (c *Client) Link(ctx context.Context, who meet.Person, shows func(linking.Link)) error {
 	e := c.e
 	if !e.linking.TryLock() {
-		return ErrLinking
+		return why.ErrLinking
 	}
 	defer e.linking.Unlock()
 	s, letGo, err := e.hold(ctx)
@@ -60,7 +58,7 @@ func (c *Client) Link(ctx context.Context, who meet.Person, shows func(linking.L
 		return err
 	}
 	if own.View.Forked() {
-		return ErrForked
+		return account.ErrForked
 	}
 	name, err := ident.ParseName(e.device.Name)
 	if err != nil {

@@ -12,19 +12,12 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
-
-// ErrMoved says that the server leads a pinned name to another account.
-var ErrMoved = errors.New("the server leads this name to another person than before: nothing was sent; ask the person in another way, and tell the server's operator")
-
-// ErrTwoNames says that the server gives a pinned account a second name.
-var ErrTwoNames = errors.New("the server leads this name to somebody whom you know by another name: nothing was sent; ask the person in another way, and tell the server's operator")
-
-// ErrSelf says that a message has no receiver.
-var ErrSelf = errors.New("this is your own name: write to somebody else")
 
 // putPin writes a pin.
 func (tx *txn) putPin(p *account.Pin) {
@@ -94,7 +87,7 @@ func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
 	// Whoever holds entries that the directory lacks hands them in (ADR 10): else
 	// it gives sessions and key packages to devices that nobody else lists.
 	_, err = s.ask(ctx, lacks)
-	if _, refused := errors.AsType[*RefusedError](err); refused {
+	if _, refused := errors.AsType[*line.RefusedError](err); refused {
 		return nil // it is none the worse for us
 	}
 	return err
@@ -104,8 +97,8 @@ func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
 // is pinned never leads anywhere else.
 func (s *session) lookUp(ctx context.Context, name ident.Name) (ident.AccountID, error) {
 	body, err := s.ask(ctx, &wire.LookUp{Name: name.String()})
-	if refusal, ok := errors.AsType[*RefusedError](err); ok && refusal.Code == wire.FailureNameUnknown {
-		return ident.AccountID{}, ErrNameUnknown
+	if refusal, ok := errors.AsType[*line.RefusedError](err); ok && refusal.Code == wire.FailureNameUnknown {
+		return ident.AccountID{}, why.ErrNameUnknown
 	} else if err != nil {
 		return ident.AccountID{}, err
 	}
@@ -127,14 +120,14 @@ func (s *session) lookUp(ctx context.Context, name ident.Name) (ident.AccountID,
 func (tx *txn) pinName(name ident.Name, chain devchain.Chain) error {
 	id := chain.ID()
 	if pinned, ok := tx.names[string(name.Key())]; ok && pinned != id {
-		tx.tell(&wire.KeyChangedEvent{Account: pinned[:], Name: name.String(), Text: fmt.Sprintf("%s: %v", name, ErrMoved)})
+		tx.tell(&wire.KeyChangedEvent{Account: pinned[:], Name: name.String(), Text: fmt.Sprintf("%s: %v", name, why.ErrMoved)})
 		return nil // the caller sees whom the name is pinned to
 	}
 	p := *tx.seeChain(chain)
 	if known, err := ident.ParseName(p.Record.Name); err == nil && !bytes.Equal(known.Key(), name.Key()) {
 		// An account has one name for good: else the server could show somebody
 		// under another's name, and give the pinned name away.
-		tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: known.String(), Text: fmt.Sprintf("%s: %v", name, ErrTwoNames)})
+		tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: known.String(), Text: fmt.Sprintf("%s: %v", name, why.ErrTwoNames)})
 		return nil
 	}
 	if p.Record.Name != name.String() || p.Record.Claimed != "" {
@@ -149,9 +142,9 @@ func (tx *txn) pinName(name ident.Name, chain devchain.Chain) error {
 func (tx *txn) leads(name ident.Name, id ident.AccountID) error {
 	switch pinned, ok := tx.names[string(name.Key())]; {
 	case !ok:
-		return ErrTwoNames
+		return why.ErrTwoNames
 	case pinned != id:
-		return ErrMoved
+		return why.ErrMoved
 	}
 	return nil
 }
@@ -168,7 +161,7 @@ func (tx *txn) resolveAll(name ident.Name, id ident.AccountID) error {
 			continue
 		}
 		if id == tx.me.Account {
-			tx.drop(x, ErrSelf)
+			tx.drop(x, why.ErrSelf)
 		} else if err := tx.resolve(x, id); err != nil {
 			return err
 		}
@@ -193,7 +186,7 @@ func (s *session) resolveJob(x *outbox.Entry) *job {
 			})
 		},
 		failed: func(tx *txn, err error) {
-			if errors.Is(err, ErrNameUnknown) || errors.Is(err, ErrSelf) || errors.Is(err, ErrMoved) || errors.Is(err, ErrTwoNames) {
+			if errors.Is(err, why.ErrNameUnknown) || errors.Is(err, why.ErrSelf) || errors.Is(err, why.ErrMoved) || errors.Is(err, why.ErrTwoNames) {
 				tx.drop(x, err)
 				return
 			}
@@ -230,7 +223,7 @@ func (s *session) verifyJob(id ident.AccountID, claimed string) *job {
 			})
 		},
 		failed: func(tx *txn, err error) {
-			if errors.Is(err, ErrNameUnknown) {
+			if errors.Is(err, why.ErrNameUnknown) {
 				settle(tx) // it stays without a name
 			} // else the next session asks again
 		},
@@ -276,8 +269,8 @@ func (e *engine) personOf(a ident.AccountID) string {
 	return "?" + a.String()[:8]
 }
 
-func (e *engine) friends(ctx context.Context) ([]Friend, error) {
-	var out []Friend
+func (e *engine) friends(ctx context.Context) ([]told.Friend, error) {
+	var out []told.Friend
 	err := e.do(ctx, func(tx *txn) error {
 		for _, p := range tx.pins {
 			if p.ID() != tx.me.Account {
@@ -286,18 +279,18 @@ func (e *engine) friends(ctx context.Context) ([]Friend, error) {
 		}
 		return nil
 	})
-	slices.SortFunc(out, func(a, b Friend) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b told.Friend) int { return strings.Compare(a.Name, b.Name) })
 	return out, err
 }
 
-func (e *engine) friend(p *account.Pin) Friend {
-	return Friend{
+func (e *engine) friend(p *account.Pin) told.Friend {
+	return told.Friend{
 		Name: e.personOf(p.ID()), Account: p.ID(), Room: account.Direct(p.ID(), e.me.Account).ID,
 		Confirmed: p.Record.ConfirmedAt != 0, Alarmed: p.Record.Forked, Devices: len(p.View.Listed()),
 	}
 }
 
-func (e *engine) addFriend(ctx context.Context, text string) (f Friend, err error) {
+func (e *engine) addFriend(ctx context.Context, text string) (f told.Friend, err error) {
 	name, err := ident.ParseName(text)
 	if err != nil {
 		return f, err
@@ -309,7 +302,7 @@ func (e *engine) addFriend(ctx context.Context, text string) (f Friend, err erro
 		}
 		return e.do(ctx, func(tx *txn) error {
 			if id == tx.me.Account {
-				return ErrSelf
+				return why.ErrSelf
 			}
 			if err := tx.leads(name, id); err != nil {
 				return err
@@ -329,16 +322,16 @@ func (e *engine) person(text string) (ident.AccountID, error) {
 	}
 	id, ok := e.names[string(name.Key())]
 	if !ok {
-		return id, fmt.Errorf("%w: %s", ErrUnknownRoom, name)
+		return id, fmt.Errorf("%w: %s", why.ErrUnknownRoom, name)
 	}
 	return id, nil
 }
 
-func (e *engine) safety(ctx context.Context, text string) (out Safety, err error) {
+func (e *engine) safety(ctx context.Context, text string) (out told.Safety, err error) {
 	var id ident.AccountID
 	if err := e.do(ctx, func(tx *txn) (err error) {
 		if id, err = tx.person(text); err == nil {
-			out = Safety{Name: tx.personOf(id), Confirmed: tx.pins[id].Record.ConfirmedAt != 0}
+			out = told.Safety{Name: tx.personOf(id), Confirmed: tx.pins[id].Record.ConfirmedAt != 0}
 		}
 		return err
 	}); err != nil {
@@ -354,7 +347,7 @@ func (e *engine) confirmSafety(ctx context.Context, text, number string) error {
 		return err
 	}
 	if !account.SameNumber(s.Number, number) {
-		return ErrSafety
+		return why.ErrSafety
 	}
 	// N4: the number was compared. A crash before this commit leaves it to be
 	// compared again.

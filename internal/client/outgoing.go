@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/again"
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
@@ -33,14 +34,14 @@ const (
 )
 
 // send puts a message into the outbox.
-func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Message, err error) {
+func (e *engine) send(ctx context.Context, to, text string, o outbox.Options) (m told.Message, err error) {
 	switch {
 	case text == "":
-		return m, ErrEmpty
+		return m, why.ErrEmpty
 	case len(text) > maxText:
-		return m, ErrTooLong
+		return m, why.ErrTooLong
 	case !utf8.ValidString(text):
-		return m, ErrNoText
+		return m, why.ErrNoText
 	}
 	body := &wire.Text{Text: text}
 	if o.ReplyTo != (ident.MessageID{}) {
@@ -56,10 +57,10 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 	// step: who is told of a failure behind the commit would write it again.
 	err = e.do(ctx, func(tx *txn) error {
 		if tx.signIn.OldCopy {
-			return ErrOldCopy
+			return why.ErrOldCopy
 		}
 		if again {
-			if m, err = tx.find(id); !errors.Is(err, ErrUnknownMessage) {
+			if m, err = tx.find(id); !errors.Is(err, why.ErrUnknownMessage) {
 				return err // it is there already
 			}
 		}
@@ -79,7 +80,7 @@ func (e *engine) send(ctx context.Context, to, text string, o SendOptions) (m Me
 			return err
 		}
 		if own, err := ident.ParseName(e.device.Name); err == nil && bytes.Equal(own.Key(), name.Key()) {
-			return ErrSelf
+			return why.ErrSelf
 		}
 		x := tx.queue(id)
 		x.Rec.Name, x.Rec.Content = name.String(), content.Append(nil)
@@ -239,7 +240,7 @@ func (tx *txn) launch(s *session, t *talk, g *groupState, x *outbox.Entry, to []
 	}
 	tx.recalled(s, t, x, rec, content)
 	owed := t.order.Owed()
-	content.Received = received(owed)
+	content.Received = order.Wire(owed)
 	env, err := tx.encrypt(g, content)
 	if err != nil {
 		return err
@@ -280,7 +281,7 @@ func (tx *txn) landed(t *talk, x *outbox.Entry, to []account.Member, owed []orde
 		err = line.ErrAnswer
 	}
 	if err != nil {
-		if tx.session != nil && err != nil && !errors.Is(err, ErrOffline) { // the relay refused it as a whole
+		if tx.session != nil && err != nil && !errors.Is(err, line.ErrOffline) { // the relay refused it as a whole
 			x.Pause = x.Pause.Longer(tx.now, line.RetryAfter(err))
 			tx.wakeAt(x.Pause)
 			tx.entryProblem(x, t.ID, why.Waits(tx.nameOf(t), err))
@@ -363,15 +364,15 @@ func (tx *txn) complete(t *talk, x *outbox.Entry) {
 func (e *engine) retry(ctx context.Context) error {
 	return e.do(ctx, func(tx *txn) error {
 		for _, x := range tx.unresolved {
-			x.Pause = pause{}
+			x.Pause = again.Pause{}
 		}
 		for _, t := range tx.talks {
-			t.pause = pause{}
+			t.pause = again.Pause{}
 			for _, x := range t.outbox {
-				x.Pause, x.Recall.Pause = pause{}, pause{}
+				x.Pause, x.Recall.Pause = again.Pause{}, again.Pause{}
 			}
 			for _, g := range t.groups {
-				g.pause = pause{}
+				g.pause = again.Pause{}
 			}
 		}
 		tx.pumpAll()

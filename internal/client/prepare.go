@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/again"
 	"github.com/byre-messenger/byre/internal/client/follow"
 	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/line"
@@ -75,9 +76,9 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 			return account.ErrMissing
 		}
 		tx.desk.Back(tx.Tx, t.ID)
-		t.checked, t.since, t.pause = s, tx.now, pause{}
+		t.checked, t.since, t.pause = s, tx.now, again.Pause{}
 		for _, x := range t.outbox {
-			x.Pause, x.Recall.Pause = pause{}, pause{}
+			x.Pause, x.Recall.Pause = again.Pause{}, again.Pause{}
 		}
 		tx.pump(t)
 		return nil

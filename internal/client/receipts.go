@@ -2,7 +2,6 @@ package client
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/deeds"
@@ -17,15 +16,6 @@ const offerAfter = 200 * time.Millisecond
 
 // lookBehind is behind how many messages that nobody sees one is looked for.
 const lookBehind = 100
-
-// received is receipts as content carries them.
-func received(list []order.Receipt) []wire.Received {
-	var out []wire.Received
-	for _, r := range list {
-		out = append(out, wire.Received{Device: r.Device[:], UpTo: r.UpTo, Seen: r.Seen})
-	}
-	return out
-}
 
 // told notes that a device has this device's receipts.
 func (tx *txn) told(t *talk, d ident.DeviceID, owed []order.Receipt) error {
@@ -77,7 +67,7 @@ func (tx *txn) offer(t *talk) {
 		return
 	}
 	id := ident.NewMessageID()
-	env, err := tx.encrypt(g, &wire.Content{Id: id[:], SentAt: tx.now.UnixMilli(), Received: received(owed), Body: &wire.Receipt{}})
+	env, err := tx.encrypt(g, &wire.Content{Id: id[:], SentAt: tx.now.UnixMilli(), Received: order.Wire(owed), Body: &wire.Receipt{}})
 	if err != nil {
 		return // owed still
 	}
@@ -151,18 +141,6 @@ func (tx *txn) numbered(t *talk, seq uint64) (at *wire.IndexRecord, rec *wire.Me
 	}
 	rec, c, err = tx.storedMessage(t, at.Position)
 	return at, rec, c, err
-}
-
-// unseen is whose owners were not shown an own message yet, as far as this device
-// knows.
-func (tx *txn) unseen(t *talk, seq uint64) (out []ident.AccountID) {
-	seen := map[ident.AccountID]bool{tx.me.Account: true}
-	for _, g := range t.groups {
-		for _, m := range g.Members {
-			seen[m.Account] = seen[m.Account] || t.order.SeenBy(m.Device) >= seq
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(t.Accounts), func(a ident.AccountID) bool { return seen[a] })
 }
 
 // delivered records that a device has read own messages.

@@ -6,11 +6,12 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // enroll is what a home and its account are made with.
-func (cfg Config) enroll(t Transport) enroll.Config {
+func (cfg Config) enroll(t line.Transport) enroll.Config {
 	return enroll.Config{
 		Store: cfg.Store, Home: cfg.homeOptions(), Transport: t, Web: cfg.Web,
 		Server: cfg.Server.URL, CA: cfg.Server.CA, Invitation: cfg.Invitation, Progress: cfg.Progress,
@@ -38,7 +39,7 @@ func first(ctx context.Context, cfg Config, h *home.Home, dev *wire.DeviceRecord
 	}
 	// The first sign-in proves the server's key and publishes key packages, so
 	// that others can write at once. If it fails, the next connection does it.
-	if err := e.sync(ctx); err != nil && errors.Is(err, ErrServerKey) {
+	if err := e.sync(ctx); err != nil && errors.Is(err, line.ErrServerKey) {
 		return nil, errors.Join(err, e.close())
 	}
 	return &Client{e}, nil

@@ -7,6 +7,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -16,15 +17,15 @@ func (tx *txn) putSignIn() { tx.Put(tx.home.Key(home.SignIn), &tx.signIn) }
 // signInError turns the relay's refusal of a sign-in into a sentence, and keeps
 // what must not be forgotten.
 func (e *engine) signInError(ctx context.Context, err error) error {
-	refusal, ok := errors.AsType[*RefusedError](err)
+	refusal, ok := errors.AsType[*line.RefusedError](err)
 	if !ok {
 		return err
 	}
 	switch code := refusal.Code; {
 	case code == wire.FailureDeviceRemoved:
-		return ErrDeviceRemoved
+		return why.ErrDeviceRemoved
 	case code == wire.FailureVersion:
-		return ErrProtocol
+		return line.ErrProtocol
 	case code == wire.FailureSignInRefused:
 		return line.ErrUnknownHere
 	case code != wire.FailureOldCopy:
@@ -35,9 +36,9 @@ func (e *engine) signInError(ctx context.Context, err error) error {
 	return firstError(e.do(ctx, func(tx *txn) error {
 		tx.signIn.OldCopy = true
 		tx.putSignIn()
-		tx.problem(ident.RoomID{}, ident.MessageID{}, ErrOldCopy.Error())
+		tx.problem(ident.RoomID{}, ident.MessageID{}, why.ErrOldCopy.Error())
 		return nil
-	}), ErrOldCopy)
+	}), why.ErrOldCopy)
 }
 
 // reportServerKey alarms about a server that is not the pinned one.
@@ -45,7 +46,7 @@ func (e *engine) reportServerKey(ctx context.Context) {
 	// C2: the alarm will be told. A crash before this commit has it raised at the
 	// next connection.
 	_ = e.do(ctx, func(tx *txn) error {
-		tx.tell(&wire.KeyChangedEvent{Text: ErrServerKey.Error()})
+		tx.tell(&wire.KeyChangedEvent{Text: line.ErrServerKey.Error()})
 		return nil
 	})
 }
@@ -72,7 +73,7 @@ func (tx *txn) noteGap(g *wire.Gap) {
 }
 
 // held asks the server for all that it holds about the account.
-func (e *engine) held(ctx context.Context) (out []HeldItem, err error) {
+func (e *engine) held(ctx context.Context) (out []told.HeldItem, err error) {
 	err = e.with(ctx, func(s *session) error {
 		body, err := s.ask(ctx, &wire.ReadHeld{})
 		if err != nil {

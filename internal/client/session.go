@@ -8,19 +8,10 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
-
-// Transport opens connections to the one server of the home: see
-// [line.Transport].
-type Transport = line.Transport
-
-// Conn is one connection: see [line.Conn].
-type Conn = line.Conn
-
-// RefusedError is the relay's refusal of a request.
-type RefusedError = line.RefusedError
 
 // session is one signed-in connection.
 type session struct {
@@ -60,7 +51,7 @@ func (e *engine) dial(ctx context.Context) (*session, error) {
 	// A copy of a home must not speak.
 	if err := e.look(ctx, func(tx *txn) error {
 		if tx.signIn.OldCopy {
-			return ErrOldCopy
+			return why.ErrOldCopy
 		}
 		return nil
 	}); err != nil {
@@ -78,7 +69,7 @@ func (e *engine) dial(ctx context.Context) (*session, error) {
 		}
 		l.End(err)
 	}
-	if errors.Is(err, ErrServerKey) {
+	if errors.Is(err, line.ErrServerKey) {
 		e.reportServerKey(ctx)
 	}
 	return nil, err
@@ -106,7 +97,7 @@ func (e *engine) signInOn(ctx context.Context, l *line.Line) (*session, error) {
 		return nil, line.ErrAnswer
 	}
 	if account.CheckProof(l.Hello, payload, in.Proof) != nil {
-		return nil, ErrServerKey
+		return nil, line.ErrServerKey
 	}
 	return e.begin(ctx, l, in)
 }
@@ -200,7 +191,7 @@ func (s *session) request(body wire.RequestBody, f answer) {
 		})
 	}
 	if !s.line.Request(body, answered) {
-		go answered(nil, ErrOffline) // the loop must not wait for itself
+		go answered(nil, line.ErrOffline) // the loop must not wait for itself
 	}
 }
 
@@ -227,7 +218,7 @@ func (s *session) ask(ctx context.Context, body wire.RequestBody) (wire.Response
 	got := make(chan result, 1)
 	err := s.do(ctx, func(tx *txn) error {
 		if s.gone {
-			return ErrOffline
+			return line.ErrOffline
 		}
 		tx.then(func() {
 			s.request(body, func(_ *txn, body wire.ResponseBody, err error) error {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -29,7 +30,7 @@ func (c *Client) AskFirst(ctx context.Context, ask bool) error {
 
 // Requests returns the strangers who ask to talk, oldest first, and whether they
 // have to.
-func (c *Client) Requests(ctx context.Context) (list []Request, ask bool, err error) {
+func (c *Client) Requests(ctx context.Context) (list []requests.Request, ask bool, err error) {
 	err = c.e.look(ctx, func(tx *txn) error {
 		list, ask = tx.requests.List(tx.now), tx.requests.Ask
 		return nil

@@ -31,11 +31,8 @@ type talk struct {
 	since    time.Time // of checked
 	settled  *session  // in which a gap told by the relay took its effect
 	offering bool      // receipts will be offered in a moment
-	pause    pause
+	pause    again.Pause
 }
-
-// pause keeps what failed from being tried again at once.
-type pause = again.Pause
 
 // talkOf returns the conversation of a room, which it begins if there is none.
 func (tx *txn) talkOf(r account.Room) *talk {

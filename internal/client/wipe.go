@@ -5,25 +5,20 @@ import (
 	"errors"
 
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/why"
 )
-
-// ErrLocked ends a device whose owner locked it.
-var ErrLocked = errors.New("this device was locked: the next command asks for the passphrase")
-
-// ErrWiped ends a device whose owner wiped it.
-var ErrWiped = home.ErrGone
 
 // Wipe destroys the home, its keys first, and ends the client. Once it returns
 // nothing opens any more of what was ever written, also where it returns an
 // error that tells what is left.
 func (c *Client) Wipe(ctx context.Context) error {
-	return c.e.end(ctx, ErrWiped, func() error { return c.e.home.Wipe(context.WithoutCancel(ctx), c.e.cfg.Keyring) })
+	return c.e.end(ctx, home.ErrGone, func() error { return c.e.home.Wipe(context.WithoutCancel(ctx), c.e.cfg.Keyring) })
 }
 
 // Lock takes the home's key out of the system's keyring and ends the client: the
 // passphrase is asked for next time.
 func (c *Client) Lock(ctx context.Context) error {
-	return c.e.end(ctx, ErrLocked, func() error { return home.Lock(context.WithoutCancel(ctx), c.e.cfg.Store, c.e.cfg.Keyring) })
+	return c.e.end(ctx, why.ErrLocked, func() error { return home.Lock(context.WithoutCancel(ctx), c.e.cfg.Store, c.e.cfg.Keyring) })
 }
 
 // end has the loop do something as its last act.

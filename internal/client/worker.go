@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/again"
 	"github.com/byre-messenger/byre/internal/client/groups"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
@@ -37,7 +39,7 @@ func (s *session) serve(in *wire.SignedIn) {
 		var j *job
 		err := s.do(s.ctx, func(tx *txn) error {
 			if s.gone {
-				return ErrOffline
+				return line.ErrOffline
 			}
 			if j = tx.job(s); j == nil {
 				s.idle = true
@@ -83,7 +85,7 @@ func (tx *txn) wake() {
 }
 
 // wakeAt wakes the worker of the present session when a pause ends.
-func (tx *txn) wakeAt(p pause) {
+func (tx *txn) wakeAt(p again.Pause) {
 	s := tx.session
 	if s == nil {
 		return
@@ -199,7 +201,7 @@ func (s *session) tick() {
 
 // report tells the owner of a problem that concerns nothing in particular.
 func (s *session) report(err error) {
-	if s.ctx.Err() != nil || errors.Is(err, ErrOffline) {
+	if s.ctx.Err() != nil || errors.Is(err, line.ErrOffline) {
 		return
 	}
 	_ = s.do(s.ctx, func(tx *txn) error {

@@ -18,6 +18,15 @@ type Receipt struct {
 	Seen   uint64
 }
 
+// Wire is receipts as content carries them.
+func Wire(list []Receipt) []wire.Received {
+	var out []wire.Received
+	for _, r := range list {
+		out = append(out, wire.Received{Device: r.Device[:], UpTo: r.UpTo, Seen: r.Seen})
+	}
+	return out
+}
+
 // Owed returns the receipts whose senders do not know them.
 func (r Room) Owed() []Receipt {
 	var out []Receipt

@@ -20,6 +20,9 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
@@ -34,7 +37,7 @@ import (
 // dialer gives the transport the client's types.
 type dialer struct{ transport.Dialer }
 
-func (d dialer) Dial(ctx context.Context) (client.Conn, error) { return d.Dialer.Dial(ctx) }
+func (d dialer) Dial(ctx context.Context) (line.Conn, error) { return d.Dialer.Dial(ctx) }
 
 // person is a device in this process, so that the test can look into its home.
 type person struct {
@@ -54,7 +57,7 @@ func join(t *testing.T, c *chaos, name string) *person {
 	p.Client, err = client.Register(t.Context(), client.Config{
 		Store: p.store, Clock: clock.System{}, Passphrase: word, Cost: home.WeakCostForTests(),
 		Server: client.Server{URL: c.url, CA: ca},
-		Connect: func(s client.Server) (client.Transport, error) {
+		Connect: func(s client.Server) (line.Transport, error) {
 			roots := x509.NewCertPool()
 			roots.AppendCertsFromPEM(s.CA)
 			return dialer{transport.Dialer{URL: s.URL, Roots: roots, Clock: clock.System{}}}, nil
@@ -67,16 +70,16 @@ func join(t *testing.T, c *chaos, name string) *person {
 	return p
 }
 
-func (p *person) says(t *testing.T, to, text string) client.Message {
+func (p *person) says(t *testing.T, to, text string) told.Message {
 	t.Helper()
-	m, err := p.Send(t.Context(), to, text, client.SendOptions{})
+	m, err := p.Send(t.Context(), to, text, outbox.Options{})
 	if err == nil {
 		err = p.Sync(t.Context())
 	}
 	if err == nil {
 		m, err = p.Message(t.Context(), m.ID)
 	}
-	if err != nil || !client.Confirmed(m) {
+	if err != nil || !told.Confirmed(m) {
 		t.Fatalf("%s: %+v, %v", text, m, err)
 	}
 	return m
@@ -175,7 +178,7 @@ func TestTheServerNeverHoldsContent(t *testing.T) {
 	content = append(content, []byte("the canary sings at dawn"), []byte("카나리아가 노래한다"))
 	m := alice.says(t, "bob-kanarienvogel", "the canary sings at dawn")
 	content = append(content, m.ID[:], m.Room[:])
-	if m.Devices[0].Outcome != client.Stored {
+	if m.Devices[0].Outcome != told.Stored {
 		t.Fatalf("the first canary was %s, want stored", m.Devices[0].Outcome)
 	}
 	atStored := readFiles(t, filepath.Join(dir, "data")) // while it waits there
@@ -184,11 +187,11 @@ func TestTheServerNeverHoldsContent(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- bob.Run(online) }()
 	for range 100 { // until bob is connected
-		if m = alice.says(t, "bob-kanarienvogel", "카나리아가 노래한다"); m.Devices[0].Outcome == client.Live {
+		if m = alice.says(t, "bob-kanarienvogel", "카나리아가 노래한다"); m.Devices[0].Outcome == told.Live {
 			break
 		}
 	}
-	if m.Devices[0].Outcome != client.Live {
+	if m.Devices[0].Outcome != told.Live {
 		t.Fatalf("no canary went live: %s", m.Devices[0].Outcome)
 	}
 	persons := [][]byte{[]byte("kanarienvogel")}

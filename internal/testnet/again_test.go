@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/testnet"
 )
@@ -18,7 +18,7 @@ func TestSendingAgainIsNoSecondMessage(t *testing.T) {
 	story(t, func(t *testing.T, n *testnet.Net) {
 		alice, bob := n.Join("alice"), n.Join("bob")
 		for _, text := range []string{"to a name", "to a person"} {
-			o := client.SendOptions{ID: ident.NewMessageID()}
+			o := outbox.Options{ID: ident.NewMessageID()}
 			again := func() {
 				t.Helper()
 				m, err := alice.Send(t.Context(), "bob", text, o)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/testnet"
 )
@@ -58,7 +58,7 @@ func (l *ledger) asks(t *testing.T, alice *testnet.Person) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if client.Confirmed(m) {
+		if told.Confirmed(m) {
 			l.stored[text] = true
 		}
 	}
@@ -68,9 +68,9 @@ func (l *ledger) asks(t *testing.T, alice *testnet.Person) {
 func (l *ledger) takes(bob *testnet.Person) {
 	for _, ev := range bob.Took() {
 		switch ev := ev.(type) {
-		case client.MessageRead:
+		case told.MessageRead:
 			l.read[ev.Message.Text]++
-		case client.Expired:
+		case told.Expired:
 			switch {
 			case ev.Healed:
 				l.missing--
@@ -79,7 +79,7 @@ func (l *ledger) takes(bob *testnet.Person) {
 			default:
 				l.missing += ev.Count
 			}
-		case client.Problem:
+		case told.Problem:
 			l.said = append(l.said, ev.Text)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/testnet"
 )
 
@@ -22,14 +22,14 @@ func BenchmarkLive(b *testing.B) {
 			alice.Connect()
 			bob.Connect()
 			m := alice.Says(bob, "warm")
-			if _, err := alice.WaitFor(b.Context(), m.ID, client.Confirmed); err != nil {
+			if _, err := alice.WaitFor(b.Context(), m.ID, told.Confirmed); err != nil {
 				b.Fatal(err)
 			}
 			i := 0
 			for b.Loop() {
 				i++
 				m := alice.Says(bob, fmt.Sprint("message ", i))
-				if _, err := alice.WaitFor(b.Context(), m.ID, client.Confirmed); err != nil {
+				if _, err := alice.WaitFor(b.Context(), m.ID, told.Confirmed); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/testnet"
 )
 
@@ -14,10 +15,10 @@ import (
 // nothing, while all it holds can still be read.
 func stays(t *testing.T, p *testnet.Person, holds int) {
 	t.Helper()
-	if err := p.Sync(t.Context()); !errors.Is(err, client.ErrOldCopy) {
+	if err := p.Sync(t.Context()); !errors.Is(err, why.ErrOldCopy) {
 		t.Fatalf("an old copy signs in: %v", err)
 	}
-	if _, err := p.Send(t.Context(), "bob", "from the old copy", client.SendOptions{}); !errors.Is(err, client.ErrOldCopy) {
+	if _, err := p.Send(t.Context(), "bob", "from the old copy", outbox.Options{}); !errors.Is(err, why.ErrOldCopy) {
 		t.Errorf("an old copy takes a message: %v", err)
 	}
 	got := heard(p.Took())
@@ -27,7 +28,7 @@ func stays(t *testing.T, p *testnet.Person, holds int) {
 	if h, err := p.History(t.Context(), "bob", time.Time{}); err != nil || len(h) != holds {
 		t.Errorf("the old copy holds %d messages, %v; want %d", len(h), err, holds)
 	}
-	if err := p.Run(t.Context()); !errors.Is(err, client.ErrOldCopy) {
+	if err := p.Run(t.Context()); !errors.Is(err, why.ErrOldCopy) {
 		t.Errorf("an old copy stays connected: %v", err)
 	}
 	if got := heard(p.Took()); len(got) != 0 {

@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -33,7 +35,7 @@ func (c *chronicle) insist(p *testnet.Person, what string, do func(ctx context.C
 	c.t.Helper()
 	for range 10 {
 		if p.Client == nil {
-			if err := p.Open(); errors.Is(err, client.ErrNotRegistered) {
+			if err := p.Open(); errors.Is(err, enroll.ErrNotRegistered) {
 				c.t.Fatalf("%s: %s lost the account", what, p.Name)
 			} else if err != nil {
 				c.crashed(p)
@@ -72,14 +74,14 @@ func (c *chronicle) says(p, to *testnet.Person, text string) {
 	c.t.Helper()
 	c.insist(p, "says "+text, func(ctx context.Context) error {
 		// After a crash one looks whether it is there already.
-		if list, err := p.Outbox(ctx); err != nil || slices.ContainsFunc(list, func(m client.Message) bool { return m.Text == text }) {
+		if list, err := p.Outbox(ctx); err != nil || slices.ContainsFunc(list, func(m told.Message) bool { return m.Text == text }) {
 			return err
 		}
 		list, err := p.History(ctx, to.Name, time.Time{})
-		if err == nil && slices.ContainsFunc(list, func(m client.Message) bool { return m.Text == text }) {
+		if err == nil && slices.ContainsFunc(list, func(m told.Message) bool { return m.Text == text }) {
 			return nil
 		}
-		_, err = p.Send(ctx, to.Name, text, client.SendOptions{})
+		_, err = p.Send(ctx, to.Name, text, outbox.Options{})
 		return err
 	})
 }
@@ -93,15 +95,15 @@ func (c *chronicle) syncs(p *testnet.Person) {
 				return err
 			}
 			switch ev := ev.(type) {
-			case client.MessageRead:
+			case told.MessageRead:
 				c.told[p.Name+" < "+ev.Message.Text]++
-			case client.Problem:
+			case told.Problem:
 				c.t.Errorf("%s: %s", p.Name, ev.Text)
-			case client.KeyChanged:
+			case told.KeyChanged:
 				c.t.Errorf("%s: %s", p.Name, ev.Text)
-			case client.Expired:
+			case told.Expired:
 				c.t.Errorf("%s: expired %+v", p.Name, ev)
-			case client.Delivered, client.DeviceChanged, client.Notice:
+			case told.Delivered, told.DeviceChanged, told.Notice:
 			}
 		}
 		return nil
@@ -261,7 +263,7 @@ func TestThePowerGoesWhileRegistering(t *testing.T) {
 				err := alice.RegisterWith(func() { alice.Store.Plan(k, storetest.CrashAfter) })
 				t.Logf("the first time: %v", err)
 				if err != nil || alice.Crash() != nil {
-					if err := alice.Register(); err != nil && !errors.Is(err, client.ErrRegistered) {
+					if err := alice.Register(); err != nil && !errors.Is(err, enroll.ErrRegistered) {
 						t.Fatalf("the second time: %v", err)
 					} else if err != nil {
 						if err := alice.Open(); err != nil {

@@ -9,9 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
 	done "github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -53,7 +53,7 @@ func texts(t *testing.T, p, with *testnet.Person) string {
 // whats are the changes that a person was told of.
 func whats(p *testnet.Person) (out []told.What) {
 	for _, ev := range p.Took() {
-		if c, ok := ev.(client.Changed); ok {
+		if c, ok := ev.(told.Changed); ok {
 			out = append(out, c.What)
 		}
 	}
@@ -114,7 +114,7 @@ func TestWhatPeopleDoToMessages(t *testing.T) {
 			t.Errorf("alice was told %v", got)
 		}
 		must(t, bob.Delete(t.Context(), first.ID, false))
-		if err := bob.Delete(t.Context(), first.ID, false); !errors.Is(err, client.ErrUnknownMessage) {
+		if err := bob.Delete(t.Context(), first.ID, false); !errors.Is(err, why.ErrUnknownMessage) {
 			t.Errorf("deleted twice: %v", err)
 		}
 		must(t, bob.Crash())
@@ -130,7 +130,7 @@ func TestWhatPeopleDoToMessages(t *testing.T) {
 		}
 		for _, ev := range slices.Concat(alice.Took(), bob.Took()) {
 			switch ev := ev.(type) {
-			case client.Expired, client.Problem:
+			case told.Expired, told.Problem:
 				t.Errorf("somebody was told %v", ev)
 			}
 		}
@@ -155,11 +155,11 @@ func TestAMessageTakenBackIsNeverSeen(t *testing.T) {
 		bob.Syncs()
 		for _, ev := range bob.Took() {
 			switch ev := ev.(type) {
-			case client.MessageRead:
+			case told.MessageRead:
 				if ev.Message.Text != "sorry" {
 					t.Errorf("bob was shown %q", ev.Message.Text)
 				}
-			case client.Expired, client.Problem:
+			case told.Expired, told.Problem:
 				t.Errorf("bob was told %+v", ev)
 			}
 		}

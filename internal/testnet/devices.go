@@ -79,7 +79,7 @@ func (p *Person) keeps(of *Person) (*wire.AddDevice, error) {
 func (p *Person) becomes() error {
 	chain := p.net.chain(p.asks.Me.Account)
 	if d, ok := chain.Device(p.asks.Me.Device); !ok || !d.Active {
-		return client.ErrNotRegistered
+		return enroll.ErrNotRegistered
 	}
 	_, err := p.asks.Become(p.net.t.Context(), chain)
 	if err == nil {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/testnet"
 )
 
@@ -20,7 +22,7 @@ func TestBobHasAPhoneAndAPC(t *testing.T) {
 		pc.Syncs() // publishes its key packages
 		m := alice.Says(phone, "to both")
 		alice.Syncs()
-		if m, _ := alice.Message(t.Context(), m.ID); !client.Confirmed(m) || len(m.Devices) != 2 {
+		if m, _ := alice.Message(t.Context(), m.ID); !told.Confirmed(m) || len(m.Devices) != 2 {
 			t.Fatalf("alice's message has outcomes %+v", m.Devices)
 		}
 		phone.Syncs()
@@ -28,7 +30,7 @@ func TestBobHasAPhoneAndAPC(t *testing.T) {
 		hears(t, phone, "alice: to both")
 		hears(t, pc, "alice: to both") // and no word of a gap: what was before is not missing
 
-		if _, err := pc.Send(t.Context(), "alice", "from the PC", client.SendOptions{}); err != nil {
+		if _, err := pc.Send(t.Context(), "alice", "from the PC", outbox.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		pc.Syncs()
@@ -42,15 +44,15 @@ func TestBobHasAPhoneAndAPC(t *testing.T) {
 		}
 		m = alice.Says(phone, "the PC was stolen")
 		alice.Syncs()
-		if m, _ := alice.Message(t.Context(), m.ID); !client.Confirmed(m) || len(m.Devices) != 1 {
+		if m, _ := alice.Message(t.Context(), m.ID); !told.Confirmed(m) || len(m.Devices) != 1 {
 			t.Errorf("after the removal alice's message has outcomes %+v", m.Devices)
 		}
 		phone.Syncs()
 		hears(t, phone, "alice: the PC was stolen")
-		if err := pc.Sync(t.Context()); !errors.Is(err, client.ErrDeviceRemoved) {
+		if err := pc.Sync(t.Context()); !errors.Is(err, why.ErrDeviceRemoved) {
 			t.Errorf("the removed PC syncs: %v", err)
 		}
-		if err := alice.RemoveDevice(t.Context(), pc.Me().Device); !errors.Is(err, client.ErrNoDevice) {
+		if err := alice.RemoveDevice(t.Context(), pc.Me().Device); !errors.Is(err, why.ErrNoDevice) {
 			t.Errorf("alice removes bob's device: %v", err)
 		}
 	})

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -77,8 +77,8 @@ func TestAForkedDeviceListAdmitsNobody(t *testing.T) {
 		}
 		again := alice.Says(phone, "still to the phone alone")
 		alice.Syncs()
-		for _, id := range []client.Message{m, again} {
-			if m, _ := alice.Message(t.Context(), id.ID); !client.Confirmed(m) || len(m.Devices) != 1 || m.Devices[0].Device != phone.Me().Device {
+		for _, id := range []told.Message{m, again} {
+			if m, _ := alice.Message(t.Context(), id.ID); !told.Confirmed(m) || len(m.Devices) != 1 || m.Devices[0].Device != phone.Me().Device {
 				t.Errorf("alice's message has outcomes %+v", m.Devices)
 			}
 		}
@@ -151,7 +151,7 @@ func TestWhatTheServerForgotIsHandedIn(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		m := alice.Says(bob, "to both")
 		alice.Syncs()
-		if m, _ := alice.Message(t.Context(), m.ID); !client.Confirmed(m) || len(m.Devices) != 2 {
+		if m, _ := alice.Message(t.Context(), m.ID); !told.Confirmed(m) || len(m.Devices) != 2 {
 			t.Errorf("alice's message has outcomes %+v", m.Devices)
 		}
 		if handed == 0 {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -28,7 +28,7 @@ func TestASignInThatHidesAGap(t *testing.T) {
 func hiddenGap(t *testing.T, n *testnet.Net, renewed bool) {
 	t.Helper()
 	alice, bob := acquainted(t, n)
-	var lost []client.Message
+	var lost []told.Message
 	for _, text := range []string{"one", "two"} {
 		if renewed {
 			time.Sleep(25 * time.Hour)
@@ -60,7 +60,7 @@ func hiddenGap(t *testing.T, n *testnet.Net, renewed bool) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !renewed && slices.ContainsFunc(m.Devices, func(d client.DeviceOutcome) bool { return d.Delivered }) {
+		if !renewed && slices.ContainsFunc(m.Devices, func(d told.DeviceOutcome) bool { return d.Delivered }) {
 			t.Errorf("bob sees %q as delivered", was.Text)
 		}
 	}
@@ -70,14 +70,14 @@ func hiddenGap(t *testing.T, n *testnet.Net, renewed bool) {
 	var said []string
 	for _, ev := range alice.Took() {
 		switch ev := ev.(type) {
-		case client.MessageRead:
+		case told.MessageRead:
 			said = append(said, ev.Message.Text)
-		case client.Expired:
+		case told.Expired:
 			missing += ev.Count
 			if ev.Account != bob.Me().Account {
 				t.Errorf("whose are missing: %+v", ev)
 			}
-		case client.Problem:
+		case told.Problem:
 			t.Errorf("alice was told %q", ev.Text)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/testnet"
@@ -91,7 +91,7 @@ func powerGoes(t *testing.T, n *testnet.Net, who string, k int, fault storetest.
 	if err != nil {
 		pc.PowerOff()
 		// A code that serves nowhere: it goes on with what it kept, if it did.
-		if err = join(linking.NewCode()); errors.Is(err, client.ErrRegistered) {
+		if err = join(linking.NewCode()); errors.Is(err, enroll.ErrRegistered) {
 			err = pc.Open()
 		}
 	} else if pc.Stopped() {
@@ -150,7 +150,7 @@ func TestThePowerGoesWhileAJoinerGivesUp(t *testing.T) {
 			if err := pc.GivesUp(); err != nil {
 				t.Fatal(err)
 			}
-			if err := pc.Open(); !errors.Is(err, client.ErrNotRegistered) {
+			if err := pc.Open(); !errors.Is(err, enroll.ErrNotRegistered) {
 				t.Errorf("the PC opens: %v", err)
 			}
 			s = links(t, alice, &hands{})

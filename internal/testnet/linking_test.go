@@ -9,9 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	place "github.com/byre-messenger/byre/internal/client/meet"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -113,7 +115,7 @@ func TestAliceLinksHerPC(t *testing.T) {
 		alice.Connect()
 		pc, onPhone, onPC := n.Newcomer("alice's PC"), &hands{wait: 3 * time.Second}, &hands{wait: time.Second}
 		s := links(t, alice, onPhone)
-		if err := alice.Link(t.Context(), onPhone, nil); !errors.Is(err, client.ErrLinking) {
+		if err := alice.Link(t.Context(), onPhone, nil); !errors.Is(err, why.ErrLinking) {
 			t.Errorf("a second code at once: %v", err)
 		}
 		began := time.Now()
@@ -151,7 +153,7 @@ func TestAliceLinksHerPC(t *testing.T) {
 		for i, p := range []*testnet.Person{pc, alice, pc} {
 			other := []*testnet.Person{alice, pc, alice}[i]
 			text := fmt.Sprintf("turn %d", i)
-			if _, err := p.Send(t.Context(), "bob", text, client.SendOptions{}); err != nil {
+			if _, err := p.Send(t.Context(), "bob", text, outbox.Options{}); err != nil {
 				t.Fatal(err)
 			}
 			p.Syncs()
@@ -228,7 +230,7 @@ func TestLinkingIsRefused(t *testing.T) {
 		if err := pc.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := pc.Joins(t.Context(), linking.NewCode(), &hands{}); !errors.Is(err, client.ErrRegistered) {
+		if err := pc.Joins(t.Context(), linking.NewCode(), &hands{}); !errors.Is(err, enroll.ErrRegistered) {
 			t.Errorf("a device joins again: %v", err)
 		}
 	})
@@ -327,7 +329,7 @@ func TestAJoinerWaitsForItsPhone(t *testing.T) {
 			t.Fatalf("the PC says %v", err)
 		}
 		cancel()
-		if err := pc.Open(); !errors.Is(err, client.ErrWaits) {
+		if err := pc.Open(); !errors.Is(err, enroll.ErrWaits) {
 			t.Errorf("the PC opens: %v", err)
 		}
 		alice.Switch.Tap(nil)

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -232,7 +232,7 @@ func TestSafetyNumber(t *testing.T) {
 		if f, err := alice.Friends(t.Context()); err != nil || len(f) != 1 || !f[0].Confirmed || f[0].Name != "bob" {
 			t.Errorf("friends %+v, %v", f, err)
 		}
-		if held, err := alice.Held(t.Context()); err != nil || !slices.ContainsFunc(held, func(i client.HeldItem) bool { return i.Kind == "name" && i.Text == "alice" }) {
+		if held, err := alice.Held(t.Context()); err != nil || !slices.ContainsFunc(held, func(i told.HeldItem) bool { return i.Kind == "name" && i.Text == "alice" }) {
 			t.Errorf("held %+v, %v", held, err)
 		}
 	})

@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -170,7 +172,7 @@ func TestEveryAnswerOfAHostileServer(t *testing.T) {
 					n := testnet.New(t, testnet.Options{Suite: ciphersuite.X25519_AES128GCM_SHA256_Ed25519})
 					defer n.Close()
 					told := hostileDays(t, n, kind, m)
-					offline := func(s string) bool { return s == client.ErrOffline.Error() }
+					offline := func(s string) bool { return s == line.ErrOffline.Error() }
 					if m == late && !slices.ContainsFunc(told, func(s string) bool { return !offline(s) }) {
 						return // something else came, and the answer behind it: in time
 					}
@@ -253,7 +255,7 @@ func hostileDays(t *testing.T, n *testnet.Net, kind string, m mischief) []string
 
 	alice.Switch.Tap(nil)
 	time.Sleep(5 * time.Minute)
-	if err := alice.RemoveDevice(t.Context(), tablet.Me().Device); err != nil && !errors.Is(err, client.ErrNoDevice) {
+	if err := alice.RemoveDevice(t.Context(), tablet.Me().Device); err != nil && !errors.Is(err, why.ErrNoDevice) {
 		t.Errorf("honest again: alice removes her tablet: %v", err)
 	}
 	for range 3 {
@@ -281,7 +283,7 @@ func hostileDays(t *testing.T, n *testnet.Net, kind string, m mischief) []string
 }
 
 // heardOnce fails unless exactly one message came, and it is this one.
-func heardOnce(t *testing.T, who string, events []client.Event, want string) {
+func heardOnce(t *testing.T, who string, events []told.Event, want string) {
 	t.Helper()
 	var got []string
 	for _, line := range heard(events) {

@@ -9,6 +9,9 @@ import (
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store"
@@ -66,7 +69,7 @@ func (p *Person) config() client.Config {
 	return client.Config{
 		Store:      p.Store,
 		Passphrase: func() (secret.Bytes, error) { return secret.New([]byte(p.Passphrase)), nil },
-		Connect:    func(client.Server) (client.Transport, error) { return p.Switch, nil },
+		Connect:    func(client.Server) (line.Transport, error) { return p.Switch, nil },
 		Clock:      p.Clock,
 		Vault:      p.Vault,
 		Seen:       p.Seen,
@@ -197,9 +200,9 @@ func (p *Person) Restore(b store.Batch) error {
 }
 
 // Took returns the events that came since it was called last.
-func (p *Person) Took() []client.Event {
+func (p *Person) Took() []told.Event {
 	p.net.t.Helper()
-	var out []client.Event
+	var out []told.Event
 	for ev, err := range p.Events(p.net.t.Context(), false) {
 		if err != nil {
 			p.net.t.Fatalf("%s's events: %v", p.Name, err)
@@ -210,9 +213,9 @@ func (p *Person) Took() []client.Event {
 }
 
 // Says sends and returns the message as it stands in the outbox.
-func (p *Person) Says(to *Person, text string) client.Message {
+func (p *Person) Says(to *Person, text string) told.Message {
 	p.net.t.Helper()
-	m, err := p.Send(p.net.t.Context(), to.Name, text, client.SendOptions{})
+	m, err := p.Send(p.net.t.Context(), to.Name, text, outbox.Options{})
 	if err != nil {
 		p.net.t.Fatalf("%s writes to %s: %v", p.Name, to.Name, err)
 	}

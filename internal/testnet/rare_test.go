@@ -9,7 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -38,14 +41,14 @@ func gap(t *testing.T, n *testnet.Net) rarity {
 	alice.Syncs()
 	time.Sleep(80 * time.Hour)
 	return rarity{bob, func(ctx context.Context) error { return bob.Sync(ctx) }, func() {
-		told := 0
+		heard := 0
 		for _, ev := range bob.Took() {
-			if x, ok := ev.(client.Expired); ok && x.Count > 0 {
-				told++
+			if x, ok := ev.(told.Expired); ok && x.Count > 0 {
+				heard++
 			}
 		}
-		if told != 1 {
-			t.Errorf("bob was told %d times that something expired", told)
+		if heard != 1 {
+			t.Errorf("bob was told %d times that something expired", heard)
 		}
 	}}
 }
@@ -64,11 +67,11 @@ func oldCopy(t *testing.T, n *testnet.Net) rarity {
 	if err := alice.Restore(copied); err != nil {
 		t.Fatal(err)
 	}
-	return rarity{alice, func(ctx context.Context) error { return either(alice.Sync(ctx), client.ErrOldCopy) }, func() {
-		if err := alice.Sync(t.Context()); !errors.Is(err, client.ErrOldCopy) {
+	return rarity{alice, func(ctx context.Context) error { return either(alice.Sync(ctx), why.ErrOldCopy) }, func() {
+		if err := alice.Sync(t.Context()); !errors.Is(err, why.ErrOldCopy) {
 			t.Errorf("an old copy syncs: %v", err)
 		}
-		if _, err := alice.Send(t.Context(), "bob", "from the copy", client.SendOptions{}); !errors.Is(err, client.ErrOldCopy) {
+		if _, err := alice.Send(t.Context(), "bob", "from the copy", outbox.Options{}); !errors.Is(err, why.ErrOldCopy) {
 			t.Errorf("an old copy sends: %v", err)
 		}
 	}}
@@ -80,8 +83,8 @@ func otherServer(t *testing.T, n *testnet.Net) rarity {
 	n.StopServer()
 	n.ReplaceServerKey()
 	n.StartServer()
-	return rarity{bob, func(ctx context.Context) error { return either(bob.Sync(ctx), client.ErrServerKey) }, func() {
-		if !slices.ContainsFunc(bob.Took(), func(ev client.Event) bool { _, ok := ev.(client.KeyChanged); return ok }) {
+	return rarity{bob, func(ctx context.Context) error { return either(bob.Sync(ctx), line.ErrServerKey) }, func() {
+		if !slices.ContainsFunc(bob.Took(), func(ev told.Event) bool { _, ok := ev.(told.KeyChanged); return ok }) {
 			t.Error("bob was not told")
 		}
 	}}
@@ -90,14 +93,14 @@ func otherServer(t *testing.T, n *testnet.Net) rarity {
 // nobody: alice writes to a name that nobody has.
 func nobody(t *testing.T, n *testnet.Net) rarity {
 	alice := n.Join("alice")
-	if _, err := alice.Send(t.Context(), "nobody", "hello?", client.SendOptions{}); err != nil {
+	if _, err := alice.Send(t.Context(), "nobody", "hello?", outbox.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return rarity{alice, func(ctx context.Context) error { return alice.Sync(ctx) }, func() {
 		if left, err := alice.Outbox(t.Context()); err != nil || len(left) > 0 {
 			t.Errorf("alice still waits for %+v, %v", left, err)
 		}
-		if !slices.ContainsFunc(alice.Took(), func(ev client.Event) bool { _, ok := ev.(client.Problem); return ok }) {
+		if !slices.ContainsFunc(alice.Took(), func(ev told.Event) bool { _, ok := ev.(told.Problem); return ok }) {
 			t.Error("alice was not told")
 		}
 	}}
@@ -117,10 +120,10 @@ func refusedStep(t *testing.T, n *testnet.Net) rarity {
 	}))
 	return rarity{phone, func(ctx context.Context) error {
 		err := phone.RemoveDevice(ctx, pc)
-		if r, ok := errors.AsType[*client.RefusedError](err); ok && r.Code == wire.FailureChainRefused {
+		if r, ok := errors.AsType[*line.RefusedError](err); ok && r.Code == wire.FailureChainRefused {
 			err = phone.RemoveDevice(ctx, pc)
 		}
-		return either(err, client.ErrNoDevice)
+		return either(err, why.ErrNoDevice)
 	}, func() {
 		if d, err := phone.Devices(t.Context()); err != nil || len(d) != 1 || refused != 1 {
 			t.Errorf("devices %+v, %v, %d steps were refused", d, err, refused)

@@ -5,7 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -32,13 +33,13 @@ func TestForgedReceiptsEndNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		phone, hers := bob.Me().Device, alice.Me().Device
-		delivered := func() (to []client.DeviceOutcome) {
+		delivered := func() (to []told.DeviceOutcome) {
 			t.Helper()
 			got, err := alice.Message(t.Context(), m.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return slices.DeleteFunc(got.Devices, func(d client.DeviceOutcome) bool { return !d.Delivered })
+			return slices.DeleteFunc(got.Devices, func(d told.DeviceOutcome) bool { return !d.Delivered })
 		}
 		envelopes := thief{me, chain}.begins(t, alice.Me().Account, k, "read by all",
 			wire.Received{Device: hers[:], UpTo: 1 << 60}, wire.Received{Device: phone[:], UpTo: 1},
@@ -78,9 +79,9 @@ func TestAReceiptIsForItsSenderAlone(t *testing.T) {
 		for _, p := range []*testnet.Person{bob, phone, tablet, bob, phone} {
 			p.Syncs()
 		}
-		says := func(text string) client.Message {
+		says := func(text string) told.Message {
 			t.Helper()
-			m, err := tablet.Send(t.Context(), "bob", text, client.SendOptions{})
+			m, err := tablet.Send(t.Context(), "bob", text, outbox.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +106,7 @@ func TestAReceiptIsForItsSenderAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return slices.ContainsFunc(m.Devices, func(d client.DeviceOutcome) bool { return d.Delivered && d.Account == bob.Me().Account })
+			return slices.ContainsFunc(m.Devices, func(d told.DeviceOutcome) bool { return d.Delivered && d.Account == bob.Me().Account })
 		}
 		if got := heard(phone.Took()); !slices.Contains(got, "bob: nothing") {
 			t.Fatalf("the phone heard %q", got)

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/envelope"
 	"github.com/byre-messenger/byre/internal/store/storetest"
@@ -108,8 +108,8 @@ func TestAPCComesBackThroughThePhone(t *testing.T) {
 		if got := through(t, pc); got != "bob" {
 			t.Errorf("the PC is back through %q", got)
 		}
-		back := func(ev client.Event) bool {
-			x, ok := ev.(client.DeviceChanged)
+		back := func(ev told.Event) bool {
+			x, ok := ev.(told.DeviceChanged)
 			return ok && x.Through == "bob" && x.Device == pc.Me().Device && !x.Removed
 		}
 		pcTold := pc.Took()
@@ -142,9 +142,9 @@ func TestAPCComesBackThroughThePhone(t *testing.T) {
 }
 
 // textsOf is the messages among events.
-func textsOf(events []client.Event) (out []string) {
+func textsOf(events []told.Event) (out []string) {
 	for _, ev := range events {
-		if m, ok := ev.(client.MessageRead); ok {
+		if m, ok := ev.(told.MessageRead); ok {
 			out = append(out, m.Message.FromName+": "+m.Message.Text)
 		}
 	}
@@ -168,7 +168,7 @@ func TestAPCHasSomethingToSay(t *testing.T) {
 				m := pc.Says(alice, "from the drawer")
 				began := time.Now()
 				pc.Syncs()
-				if m, err := pc.Message(t.Context(), m.ID); err != nil || !client.Confirmed(m) || len(m.Devices) != 2 {
+				if m, err := pc.Message(t.Context(), m.ID); err != nil || !told.Confirmed(m) || len(m.Devices) != 2 {
 					t.Errorf("after the sync: %+v, %v", m, err)
 				}
 				took := time.Since(began)
@@ -286,8 +286,8 @@ func TestAThiefAsksToComeBack(t *testing.T) {
 		time.Sleep(time.Hour)
 		var comes [][]byte
 		shown := func() bool {
-			return slices.ContainsFunc(alice.Took(), func(ev client.Event) bool {
-				d, ok := ev.(client.DeviceChanged)
+			return slices.ContainsFunc(alice.Took(), func(ev told.Event) bool {
+				d, ok := ev.(told.DeviceChanged)
 				return ok && d.Through == "alice"
 			})
 		}

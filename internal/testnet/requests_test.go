@@ -6,15 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
 // asking is who asks among events, by the names that they claim.
-func asking(events []client.Event) (names []string) {
+func asking(events []told.Event) (names []string) {
 	for _, ev := range events {
-		if r, ok := ev.(client.RequestCame); ok {
+		if r, ok := ev.(told.RequestCame); ok {
 			names = append(names, r.Name)
 		}
 	}
@@ -32,13 +32,13 @@ func asksFirst(t *testing.T, p *testnet.Person) {
 }
 
 // pending reports whether nothing is promised for a message.
-func pending(t *testing.T, p *testnet.Person, m client.Message) bool {
+func pending(t *testing.T, p *testnet.Person, m told.Message) bool {
 	t.Helper()
 	m, err := p.Message(t.Context(), m.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m.Queued && len(m.Devices) == 1 && m.Devices[0].Outcome == client.Pending && m.Problem != ""
+	return m.Queued && len(m.Devices) == 1 && m.Devices[0].Outcome == told.Pending && m.Problem != ""
 }
 
 // TestAStrangerAsks: alice wants to be asked. What bob, whom she does not know,
@@ -48,7 +48,7 @@ func TestAStrangerAsks(t *testing.T) {
 	story(t, func(t *testing.T, n *testnet.Net) {
 		alice, bob := n.Join("alice"), n.Join("bob")
 		asksFirst(t, alice)
-		var said []client.Message
+		var said []told.Message
 		for _, text := range []string{"one", "two", "three", "four", "five"} {
 			said = append(said, bob.Says(alice, text))
 		}
@@ -88,7 +88,7 @@ func TestAStrangerAsks(t *testing.T) {
 		alice.Syncs()
 		hears(t, alice, "bob: one", "bob: two", "bob: three", "bob: four", "bob: five")
 		for _, m := range said {
-			if got, err := bob.Message(t.Context(), m.ID); err != nil || !client.Confirmed(got) {
+			if got, err := bob.Message(t.Context(), m.ID); err != nil || !told.Confirmed(got) {
 				t.Errorf("bob's message stands as %+v, %v", got, err)
 			}
 		}
@@ -97,7 +97,7 @@ func TestAStrangerAsks(t *testing.T) {
 		bob.Syncs()
 		m := bob.Says(alice, "six")
 		bob.Syncs()
-		if got, err := bob.Message(t.Context(), m.ID); err != nil || !client.Confirmed(got) {
+		if got, err := bob.Message(t.Context(), m.ID); err != nil || !told.Confirmed(got) {
 			t.Errorf("bob's last message stands as %+v, %v", got, err)
 		}
 		alice.Syncs()
@@ -176,7 +176,7 @@ func TestFriendsNeedNotAsk(t *testing.T) {
 		for _, p := range []*testnet.Person{bob, carol} {
 			m := p.Says(alice, "and to you")
 			p.Syncs()
-			if m, err := p.Message(t.Context(), m.ID); err != nil || !client.Confirmed(m) {
+			if m, err := p.Message(t.Context(), m.ID); err != nil || !told.Confirmed(m) {
 				t.Errorf("%s's message stands as %+v, %v", p.Name, m, err)
 			}
 		}

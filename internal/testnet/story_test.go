@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
 )
@@ -38,23 +38,23 @@ func tell(t *testing.T, suite ciphersuite.ID, fn func(t *testing.T, n *testnet.N
 }
 
 // heard is the messages and what went wrong among events, as lines.
-func heard(events []client.Event) []string {
+func heard(events []told.Event) []string {
 	var out []string
 	for _, ev := range events {
 		switch ev := ev.(type) {
-		case client.MessageRead:
+		case told.MessageRead:
 			out = append(out, ev.Message.FromName+": "+ev.Message.Text)
-		case client.Problem:
+		case told.Problem:
 			out = append(out, "problem: "+ev.Text)
-		case client.KeyChanged:
+		case told.KeyChanged:
 			out = append(out, "key changed: "+ev.Text)
-		case client.Expired:
+		case told.Expired:
 			if ev.Healed {
 				out = append(out, "healed")
 			} else {
 				out = append(out, "expired")
 			}
-		case client.Delivered, client.DeviceChanged, client.Notice:
+		case told.Delivered, told.DeviceChanged, told.Notice:
 		}
 	}
 	return out
@@ -74,7 +74,7 @@ func TestAliceWritesWhileBobIsAway(t *testing.T) {
 		m := alice.Says(bob, "안녕 🐄")
 		alice.Syncs()
 		m, err := alice.Message(t.Context(), m.ID)
-		if err != nil || !client.Confirmed(m) || m.Devices[0].Outcome != client.Stored {
+		if err != nil || !told.Confirmed(m) || m.Devices[0].Outcome != told.Stored {
 			t.Fatalf("after sending: %+v, %v", m, err)
 		}
 		time.Sleep(60 * time.Hour)
@@ -83,8 +83,8 @@ func TestAliceWritesWhileBobIsAway(t *testing.T) {
 		if len(got) != 1 {
 			t.Fatalf("bob heard %+v", got)
 		}
-		read := got[0].(client.MessageRead).Message
-		if read.Text != "안녕 🐄" || read.FromName != "alice" || read.Path != client.Stored || read.Waited.Round(time.Hour) != 60*time.Hour {
+		read := got[0].(told.MessageRead).Message
+		if read.Text != "안녕 🐄" || read.FromName != "alice" || read.Path != told.Stored || read.Waited.Round(time.Hour) != 60*time.Hour {
 			t.Errorf("bob read %+v", read)
 		}
 		if s := n.Status(); s.Waiting != 0 {

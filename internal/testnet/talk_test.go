@@ -8,8 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -26,14 +30,14 @@ func TestLiveMessagesAreNeverStored(t *testing.T) {
 		before := n.Status().Stored
 		for i := range 10 {
 			m := alice.Says(bob, fmt.Sprint("live ", i))
-			m, err := alice.WaitFor(t.Context(), m.ID, client.Confirmed)
-			if err != nil || !client.ConfirmedLive(m) {
+			m, err := alice.WaitFor(t.Context(), m.ID, told.Confirmed)
+			if err != nil || !told.ConfirmedLive(m) {
 				t.Fatalf("message %d: %+v, %v", i, m, err)
 			}
 		}
 		for i := range 10 {
 			m := bob.Says(alice, fmt.Sprint("back ", i))
-			if _, err := bob.WaitFor(t.Context(), m.ID, client.ConfirmedLive); err != nil {
+			if _, err := bob.WaitFor(t.Context(), m.ID, told.ConfirmedLive); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -65,7 +69,7 @@ func TestReceiptsComeFromTheReader(t *testing.T) {
 		if err != nil || !got.Devices[0].Delivered {
 			t.Fatalf("after bob's receipt: %+v, %v", got, err)
 		}
-		if !slices.ContainsFunc(alice.Took(), func(ev client.Event) bool { d, ok := ev.(client.Delivered); return ok && d.ID == m.ID }) {
+		if !slices.ContainsFunc(alice.Took(), func(ev told.Event) bool { d, ok := ev.(told.Delivered); return ok && d.ID == m.ID }) {
 			t.Error("alice was not told")
 		}
 		if s := n.Status(); s.Waiting != 0 {
@@ -202,13 +206,13 @@ func TestWhatExpiredIsTold(t *testing.T) {
 		var room, all uint64
 		for _, ev := range bob.Took() {
 			switch ev := ev.(type) {
-			case client.Expired:
+			case told.Expired:
 				if ev.Room == ([16]byte{}) {
 					all += ev.Count
 				} else {
 					room += ev.Count
 				}
-			case client.MessageRead:
+			case told.MessageRead:
 				if ev.Message.Text != "in time" {
 					t.Errorf("bob read %q", ev.Message.Text)
 				}
@@ -237,7 +241,7 @@ func TestTheRoomOfAFriend(t *testing.T) {
 		if err != nil || len(friends) != 1 {
 			t.Fatalf("friends %+v, %v", friends, err)
 		}
-		if _, err := alice.Send(t.Context(), friends[0].Room.String(), "hello, friend", client.SendOptions{}); err != nil {
+		if _, err := alice.Send(t.Context(), friends[0].Room.String(), "hello, friend", outbox.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		alice.Syncs()
@@ -295,18 +299,18 @@ func TestDoublesAndDisorder(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	story(t, func(t *testing.T, n *testnet.Net) {
 		alice, bob := n.Join("alice"), n.Join("bob")
-		if err := n.Newcomer("Alice").Register(); !errors.Is(err, client.ErrNameTaken) {
+		if err := n.Newcomer("Alice").Register(); !errors.Is(err, enroll.ErrNameTaken) {
 			t.Errorf("a taken name: %v", err)
 		}
-		m, err := alice.Send(t.Context(), "nobody", "hello?", client.SendOptions{})
+		m, err := alice.Send(t.Context(), "nobody", "hello?", outbox.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		alice.Syncs()
-		if _, err := alice.WaitFor(t.Context(), m.ID, client.Attempted); !errors.Is(err, client.ErrNameUnknown) {
+		if _, err := alice.WaitFor(t.Context(), m.ID, told.Attempted); !errors.Is(err, why.ErrNameUnknown) {
 			t.Errorf("an unknown name: %v", err)
 		}
-		hears(t, alice, "problem: nobody: "+client.ErrNameUnknown.Error())
+		hears(t, alice, "problem: nobody: "+why.ErrNameUnknown.Error())
 		if left, _ := alice.Outbox(t.Context()); len(left) != 0 {
 			t.Errorf("it stays in the outbox: %+v", left)
 		}
@@ -324,10 +328,10 @@ func TestRefusals(t *testing.T) {
 		n.StopServer()
 		n.ReplaceServerKey()
 		n.StartServer()
-		if err := bob.Sync(t.Context()); !errors.Is(err, client.ErrServerKey) {
+		if err := bob.Sync(t.Context()); !errors.Is(err, line.ErrServerKey) {
 			t.Errorf("another server key: %v", err)
 		}
-		hears(t, bob, "key changed: "+client.ErrServerKey.Error())
+		hears(t, bob, "key changed: "+line.ErrServerKey.Error())
 	})
 }
 
@@ -347,16 +351,16 @@ func TestAnOldCopySendsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The restored home counts from where it was: its first sign-in is refused.
-		if err := alice.Sync(t.Context()); !errors.Is(err, client.ErrOldCopy) {
+		if err := alice.Sync(t.Context()); !errors.Is(err, why.ErrOldCopy) {
 			t.Fatalf("an old copy signs in: %v", err)
 		}
-		if _, err := alice.Send(t.Context(), "bob", "from the copy", client.SendOptions{}); !errors.Is(err, client.ErrOldCopy) {
+		if _, err := alice.Send(t.Context(), "bob", "from the copy", outbox.Options{}); !errors.Is(err, why.ErrOldCopy) {
 			t.Errorf("an old copy sends: %v", err)
 		}
 		if err := alice.Crash(); err != nil {
 			t.Fatal(err)
 		}
-		if err := alice.Sync(t.Context()); !errors.Is(err, client.ErrOldCopy) {
+		if err := alice.Sync(t.Context()); !errors.Is(err, why.ErrOldCopy) {
 			t.Errorf("after a restart it signs in: %v", err)
 		}
 		bob.Syncs()

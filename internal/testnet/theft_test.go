@@ -21,8 +21,9 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
-	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/store"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/testnet"
@@ -201,7 +202,7 @@ func (*hoard) Erase(context.Context, uint64) error { return nil }
 
 // gone takes it that what was deleted by an interrupted try is.
 func gone(err error) error {
-	if errors.Is(err, client.ErrUnknownMessage) {
+	if errors.Is(err, why.ErrUnknownMessage) {
 		return nil
 	}
 	return err
@@ -268,7 +269,7 @@ func theft(t *testing.T, seed uint64, vault func() home.Vault) (wrong []string) 
 		sync()
 		list, err := p.History(t.Context(), to.Name, time.Time{})
 		must(t, err)
-		list = slices.DeleteFunc(list, func(m client.Message) bool { return m.Deleted })
+		list = slices.DeleteFunc(list, func(m told.Message) bool { return m.Deleted })
 		switch m := list[dice.IntN(len(list))]; dice.IntN(5) {
 		case 0, 1:
 			everyone := m.Own && dice.IntN(2) == 0

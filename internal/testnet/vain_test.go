@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -24,8 +24,8 @@ func TestWhatWaitedInVainIsSentAgain(t *testing.T) {
 		time.Sleep(23 * time.Hour)
 		two := alice.Says(bob, "two")
 		alice.Syncs()
-		for _, m := range []client.Message{one, two} {
-			if m, err := alice.Message(t.Context(), m.ID); err != nil || !client.Confirmed(m) {
+		for _, m := range []told.Message{one, two} {
+			if m, err := alice.Message(t.Context(), m.ID); err != nil || !told.Confirmed(m) {
 				t.Fatalf("%+v, %v", m, err)
 			}
 		}
@@ -46,7 +46,7 @@ func TestWhatWaitedInVainIsSentAgain(t *testing.T) {
 		if err := alice.Crash(); err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range []client.Message{one, two} {
+		for _, m := range []told.Message{one, two} {
 			if m, err := alice.Message(t.Context(), m.ID); err != nil || !m.Queued {
 				t.Errorf("what bob can't read is said to be %+v, %v", m, err)
 			}
@@ -57,7 +57,7 @@ func TestWhatWaitedInVainIsSentAgain(t *testing.T) {
 		if !slices.Equal(got, []string{"alice: one", "alice: two"}) {
 			t.Errorf("bob heard %q", got)
 		}
-		for _, m := range []client.Message{one, two} {
+		for _, m := range []told.Message{one, two} {
 			if m, err := alice.Message(t.Context(), m.ID); err != nil || m.Queued {
 				t.Errorf("and then %+v, %v", m, err)
 			}

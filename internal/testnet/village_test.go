@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/testnet"
@@ -123,7 +124,7 @@ func (v *village) say(d *dweller) {
 	}
 	v.said++
 	text := fmt.Sprintf("%03d from %s to %s", v.said, d.Name, to)
-	m, err := d.Send(v.t.Context(), to, text, client.SendOptions{})
+	m, err := d.Send(v.t.Context(), to, text, outbox.Options{})
 	v.note("%s: %v", text, err)
 	// A message that Send refused may be there all the same, where nobody knows
 	// what became of the commit.
@@ -179,29 +180,29 @@ func (v *village) listen(d *dweller) {
 			return
 		}
 		switch ev := ev.(type) {
-		case client.MessageRead:
+		case told.MessageRead:
 			v.history.Told(d.id, v.entry(ev.Message))
-		case client.Delivered:
+		case told.Delivered:
 			if text, ok := d.ids[ev.ID]; ok {
 				v.history.Said(text, v.names[ev.Device], witness.Receipt)
 			}
-		case client.Expired:
+		case told.Expired:
 			v.note("%s is told: %+v", d.Name, ev)
 			if ev.Room == (ident.RoomID{}) {
 				v.history.Alarm(d.id, fmt.Sprintf("the server let %d expire", ev.Count))
 				break
 			}
 			v.history.Gap(d.id, ev.Room.String(), int(ev.Count), ev.Healed)
-		case client.KeyChanged:
+		case told.KeyChanged:
 			v.history.Alarm(d.id, ev.Text)
-		case client.Problem:
+		case told.Problem:
 			v.note("%s is told: %s", d.Name, ev.Text)
-		case client.DeviceChanged, client.Notice:
+		case told.DeviceChanged, told.Notice:
 		}
 	}
 }
 
-func (v *village) entry(m client.Message) witness.Entry {
+func (v *village) entry(m told.Message) witness.Entry {
 	return witness.Entry{Room: m.Room.String(), From: v.names[m.Device], Text: m.Text}
 }
 
@@ -224,15 +225,15 @@ func (v *village) look(d *dweller) {
 }
 
 // tells records the outcomes of a message as its sender has them.
-func (v *village) tells(m client.Message) {
+func (v *village) tells(m told.Message) {
 	for _, o := range m.Devices {
 		at := v.names[o.Device]
 		switch {
 		case o.Delivered:
 			v.history.Said(m.Text, at, witness.Receipt)
-		case o.Outcome == client.Live:
+		case o.Outcome == told.Live:
 			v.history.Said(m.Text, at, witness.Live)
-		case o.Outcome == client.Stored:
+		case o.Outcome == told.Stored:
 			v.history.Said(m.Text, at, witness.Stored)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/testnet/witness"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -155,8 +155,8 @@ func (s *Switch) now(up bool) (time.Duration, Tap) {
 	return s.way(up).delay, s.tap
 }
 
-// Dial implements [client.Transport].
-func (s *Switch) Dial(context.Context) (client.Conn, error) {
+// Dial implements [line.Transport].
+func (s *Switch) Dial(context.Context) (line.Conn, error) {
 	s.mu.Lock()
 	down := s.down
 	s.mu.Unlock()
@@ -246,7 +246,7 @@ func (c *cable) pass(up bool, b []byte) [][]byte {
 	return out
 }
 
-// Send implements [client.Conn].
+// Send implements [line.Conn].
 func (c *cable) Send(ctx context.Context, frame []byte) error {
 	select {
 	case <-c.gone:
@@ -264,7 +264,7 @@ func (c *cable) Send(ctx context.Context, frame []byte) error {
 	}
 }
 
-// Recv implements [client.Conn].
+// Recv implements [line.Conn].
 func (c *cable) Recv(ctx context.Context) ([]byte, error) {
 	for {
 		if len(c.passed) > 0 {
@@ -290,7 +290,7 @@ func (c *cable) Recv(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// Close implements [client.Conn].
+// Close implements [line.Conn].
 func (c *cable) Close() error {
 	c.once.Do(func() {
 		close(c.gone)

@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/notes"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
 )
@@ -110,7 +112,7 @@ func (c *Core) register(ctx context.Context, a args) (me any, err error) {
 	}
 	err = c.exclusive(ctx, func() error {
 		if _, err := c.now(); err == nil {
-			return client.ErrRegistered
+			return enroll.ErrRegistered
 		}
 		var key secret.Bytes
 		cfg := c.config(&key)
@@ -155,7 +157,7 @@ func (c *Core) unlock(ctx context.Context, a args) (me any, err error) {
 			return secret.New([]byte(a.Passphrase)), nil
 		}
 		cl, err := client.Open(ctx, cfg)
-		if errors.Is(err, client.ErrNotRegistered) {
+		if errors.Is(err, enroll.ErrNotRegistered) {
 			// The server was never told of it, or never answered: S1 goes on with
 			// the same passphrase.
 			c.set(func(s *state) { s.Phase = "empty" })
@@ -271,7 +273,7 @@ func (o *opened) talking(c *Core) calls {
 			return messageOf(m), err
 		},
 		"send": func(ctx context.Context, a args) (any, error) {
-			var so client.SendOptions
+			var so outbox.Options
 			var err error
 			if so.ID, err = ident.ParseMessageID(a.ID); err != nil {
 				return nil, err

@@ -9,11 +9,12 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/requests"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 )
 
@@ -45,40 +46,40 @@ var codes = []struct {
 	{errCancelled, "cancelled"},
 	{errKey, "passkey_wrong"},
 	{errName, "name_bad"},
-	{client.ErrNameTaken, "name_taken"},
+	{enroll.ErrNameTaken, "name_taken"},
 	{enroll.ErrNameAlike, "name_alike"},
 	{enroll.ErrNameRefused, "name_refused"},
 	{enroll.ErrInvitation, "invitation_needed"},
 	{enroll.ErrUsed, "invitation_used"},
 	{enroll.ErrClosed, "registration_closed"},
 	{enroll.ErrSlow, "work_slow"},
-	{client.ErrRegistered, "registered"},
-	{client.ErrNotRegistered, "not_registered"},
+	{enroll.ErrRegistered, "registered"},
+	{enroll.ErrNotRegistered, "not_registered"},
 	{home.ErrPassphrase, "passphrase"},
 	{home.ErrNewer, "newer_home"},
 	{home.ErrDamaged, "damaged"},
-	{client.ErrNameUnknown, "name_unknown"},
-	{client.ErrMoved, "name_moved"},
-	{client.ErrTwoNames, "name_moved"},
-	{client.ErrSelf, "self"},
-	{client.ErrUnknownRoom, "room_unknown"},
-	{client.ErrUnknownMessage, "message_unknown"},
-	{client.ErrSafety, "safety_differs"},
+	{why.ErrNameUnknown, "name_unknown"},
+	{why.ErrMoved, "name_moved"},
+	{why.ErrTwoNames, "name_moved"},
+	{why.ErrSelf, "self"},
+	{why.ErrUnknownRoom, "room_unknown"},
+	{why.ErrUnknownMessage, "message_unknown"},
+	{why.ErrSafety, "safety_differs"},
 	{deeds.ErrNotYours, "not_yours"},
 	{deeds.ErrEmoji, "emoji_bad"},
-	{client.ErrEmpty, "text_empty"},
-	{client.ErrTooLong, "text_long"},
-	{client.ErrNoText, "text_bad"},
+	{why.ErrEmpty, "text_empty"},
+	{why.ErrTooLong, "text_long"},
+	{why.ErrNoText, "text_bad"},
 	{requests.ErrNone, "name_unknown"},
 	{ident.ErrBad, "bad_call"},
-	{client.ErrServerKey, "server_key"},
-	{client.ErrOldCopy, "old_copy"},
-	{client.ErrDeviceRemoved, "device_removed"},
-	{client.ErrProtocol, "protocol"},
-	{client.ErrRetention, "retention"},
-	{client.ErrSuperseded, "superseded"},
-	{client.ErrOffline, "offline"},
-	{client.ErrClosed, "cancelled"},
+	{line.ErrServerKey, "server_key"},
+	{why.ErrOldCopy, "old_copy"},
+	{why.ErrDeviceRemoved, "device_removed"},
+	{line.ErrProtocol, "protocol"},
+	{line.ErrRetention, "retention"},
+	{line.ErrSuperseded, "superseded"},
+	{line.ErrOffline, "offline"},
+	{why.ErrClosed, "cancelled"},
 	{context.Canceled, "cancelled"},
 }
 
@@ -89,7 +90,7 @@ func explain(err error) problem {
 			return problem{c.code, err.Error()}
 		}
 	}
-	if _, ok := errors.AsType[*client.RefusedError](err); ok {
+	if _, ok := errors.AsType[*line.RefusedError](err); ok {
 		return problem{"refused", err.Error()}
 	}
 	return problem{"other", err.Error()}

@@ -8,8 +8,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -43,10 +44,10 @@ func TestErrorsAreTold(t *testing.T) {
 		err  error
 		code string
 	}{
-		{client.ErrNameTaken, "name_taken"},
+		{enroll.ErrNameTaken, "name_taken"},
 		{fmt.Errorf("open: %w", home.ErrPassphrase), "passphrase"},
 		{errors.Join(errors.New("a name has 2 to 30 characters"), errName), "name_bad"},
-		{&client.RefusedError{Code: wire.FailureLimited, Text: "slower"}, "refused"},
+		{&line.RefusedError{Code: wire.FailureLimited, Text: "slower"}, "refused"},
 		{errors.New("anything else"), "other"},
 	} {
 		if got := explain(c.err); got.Code != c.code || got.Text != c.err.Error() {

@@ -9,6 +9,9 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
@@ -156,7 +159,7 @@ func (c *Core) config(key *secret.Bytes) client.Config {
 		Store: c.store, Clock: c.clock, Web: true, Seen: true, Server: client.Server{URL: c.origin},
 		Opened:     func(k secret.Bytes) { *key = k },
 		Connection: c.connected,
-		Connect: func(s client.Server) (client.Transport, error) {
+		Connect: func(s client.Server) (line.Transport, error) {
 			// The page's server, also where the home remembers an older address
 			// of it: the key is pinned.
 			return dialer{browser.Dialer{URL: c.origin, Clock: c.clock}}, nil
@@ -167,8 +170,8 @@ func (c *Core) config(key *secret.Bytes) client.Config {
 // dialer gives the transport the core's types.
 type dialer struct{ browser.Dialer }
 
-// Dial implements [client.Transport].
-func (d dialer) Dial(ctx context.Context) (client.Conn, error) {
+// Dial implements [line.Transport].
+func (d dialer) Dial(ctx context.Context) (line.Conn, error) {
 	conn, err := d.Dialer.Dial(ctx)
 	if err != nil {
 		return nil, err
@@ -232,16 +235,16 @@ func (c *Core) events(ctx context.Context, o *opened) error {
 			return err
 		}
 		switch ev := ev.(type) {
-		case client.MessageRead:
+		case told.MessageRead:
 			o.list.took(ev.Message, ev.Message.From != o.client.Me().Account)
 			o.fades.watch(ev.Message)
 			c.tell(event{"type": "conversations"})
-		case client.Delivered:
+		case told.Delivered:
 			c.changed(ctx, o, ev.ID)
-		case client.Changed:
+		case told.Changed:
 			o.list.forget(ev.Room)
 			c.tell(event{"type": "conversations"})
-		case client.Expired, client.KeyChanged, client.DeviceChanged, client.Notice, client.Problem:
+		case told.Expired, told.KeyChanged, told.DeviceChanged, told.Notice, told.Problem:
 			c.tell(event{"type": "notes"})
 		}
 		if out := eventOf(ev); out != nil {
@@ -263,7 +266,7 @@ func (c *Core) changed(ctx context.Context, o *opened, id ident.MessageID) {
 func (c *Core) over(ctx context.Context, o *opened, id ident.MessageID) bool {
 	m, err := o.client.Message(ctx, id)
 	if err != nil || !m.Deleted {
-		return errors.Is(err, client.ErrUnknownMessage)
+		return errors.Is(err, why.ErrUnknownMessage)
 	}
 	o.list.stands(m)
 	c.tell(event{"type": "message", "message": messageOf(m), "update": true})
@@ -274,15 +277,15 @@ func (c *Core) over(ctx context.Context, o *opened, id ident.MessageID) bool {
 // watch tells each change of an own message until the server answers for it:
 // where many wait, of the first few alone, since each looks whenever something
 // happens. The others' turn comes as they go.
-func (c *Core) watch(ctx context.Context, o *opened, last client.Message) {
+func (c *Core) watch(ctx context.Context, o *opened, last told.Message) {
 	go func() {
 		leave, err := o.watched.enter(ctx, last.To)
 		if err != nil {
 			return
 		}
 		defer leave()
-		for !client.Confirmed(last) {
-			m, err := o.client.WaitFor(ctx, last.ID, func(m client.Message) bool { return differ(m, last) })
+		for !told.Confirmed(last) {
+			m, err := o.client.WaitFor(ctx, last.ID, func(m told.Message) bool { return differ(m, last) })
 			if err != nil {
 				return // it was dropped, with an event of its own, or the client ended
 			}
@@ -294,7 +297,7 @@ func (c *Core) watch(ctx context.Context, o *opened, last client.Message) {
 }
 
 // differ reports whether a message changed in what is shown of it.
-func differ(a, b client.Message) bool {
+func differ(a, b told.Message) bool {
 	if a.Room != b.Room || a.Queued != b.Queued || a.Problem != b.Problem || len(a.Devices) != len(b.Devices) {
 		return true
 	}

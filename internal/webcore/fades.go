@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
 )
@@ -38,7 +38,7 @@ type fade struct {
 }
 
 // watch looks after a message that a screen may show.
-func (f *fades) watch(m client.Message) {
+func (f *fades) watch(m told.Message) {
 	if m.Disappears == 0 || m.Deleted {
 		return
 	}
@@ -58,7 +58,7 @@ func (f *fades) watch(m client.Message) {
 }
 
 // begun looks after a message whose time begins now.
-func (f *fades) begun(m client.Message) {
+func (f *fades) begun(m told.Message) {
 	f.mu.Lock()
 	delete(f.due, m.ID)
 	f.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
 )
@@ -24,13 +24,13 @@ func TestFading(t *testing.T) {
 		}}
 		defer f.end()
 		watch := func(id ident.MessageID, stays time.Duration) {
-			f.watch(client.Message{ID: id, ReadAt: began, Disappears: stays})
+			f.watch(told.Message{ID: id, ReadAt: began, Disappears: stays})
 		}
 		watch(hour, time.Hour)
 		watch(second, time.Second)
 		watch(late, time.Minute) // its time began when it was sent, some seconds later
 		watch(second, time.Second)
-		f.watch(client.Message{ID: ident.NewMessageID(), ReadAt: began}) // stays for good
+		f.watch(told.Message{ID: ident.NewMessageID(), ReadAt: began}) // stays for good
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		for id, want := range map[ident.MessageID][]time.Duration{
@@ -51,7 +51,7 @@ func TestFading(t *testing.T) {
 		watch(unread, time.Minute) // over since long
 		synctest.Wait()
 		f.over = func(id ident.MessageID) bool { return id == unread }
-		f.begun(client.Message{ID: unread, ReadAt: began, Disappears: time.Minute})
+		f.begun(told.Message{ID: unread, ReadAt: began, Disappears: time.Minute})
 		if at := f.due[unread].at; !at.Equal(clock.System{}.Now().Add(time.Minute)) {
 			t.Errorf("looked at at %v", at)
 		}

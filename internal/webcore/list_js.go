@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
 
@@ -37,7 +37,7 @@ func (l *list) forget(room ident.RoomID) {
 
 // took adds a message that came or was written: reading its conversation anew
 // for each would keep the core from everything else.
-func (l *list) took(m client.Message, unread bool) {
+func (l *list) took(m told.Message, unread bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	row, ok := l.rows[m.Room]
@@ -59,7 +59,7 @@ func (l *list) took(m client.Message, unread bool) {
 }
 
 // stands takes over how a message stands now.
-func (l *list) stands(m client.Message) {
+func (l *list) stands(m told.Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	row, ok := l.rows[m.Room]
@@ -120,7 +120,7 @@ func (o *opened) conversations(ctx context.Context) ([]conversation, error) {
 	return out, err
 }
 
-func (o *opened) conversation(ctx context.Context, r client.Room) (conversation, error) {
+func (o *opened) conversation(ctx context.Context, r told.Room) (conversation, error) {
 	row := conversation{Room: r.ID.String(), Name: r.Name, Accounts: []string{}, Messages: r.Messages}
 	for _, a := range r.Accounts {
 		row.Accounts = append(row.Accounts, a.String())

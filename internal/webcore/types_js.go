@@ -32,7 +32,7 @@ type friend struct {
 	Devices   int    `json:"devices"`
 }
 
-func friendOf(f client.Friend) friend {
+func friendOf(f told.Friend) friend {
 	return friend{f.Name, f.Account.String(), f.Room.String(), f.Confirmed, f.Alarmed, f.Devices}
 }
 
@@ -95,7 +95,7 @@ type reaction struct {
 	Emoji   string `json:"emoji"`
 }
 
-func messageOf(m client.Message) *message {
+func messageOf(m told.Message) *message {
 	out := &message{
 		ID: m.ID.String(), Room: roomText(m.Room), Position: int64(m.Position), To: m.To, //nolint:gosec // no room has 2^63
 		From: m.From.String(), FromName: m.FromName, Device: m.Device.String(), Own: m.Own,
@@ -124,7 +124,7 @@ func messageOf(m client.Message) *message {
 	return out
 }
 
-func messagesOf(list []client.Message) []*message {
+func messagesOf(list []told.Message) []*message {
 	out := []*message{}
 	for _, m := range list {
 		out = append(out, messageOf(m))
@@ -149,7 +149,7 @@ type held struct {
 	Text   string `json:"text"`
 }
 
-func heldOf(h client.HeldItem) held {
+func heldOf(h told.HeldItem) held {
 	out := held{h.Kind, "", h.Count, h.Bytes, millis(h.Since), millis(h.Until), h.Text}
 	if h.Device != (ident.DeviceID{}) {
 		out.Device = h.Device.String()
@@ -183,33 +183,33 @@ type event map[string]any
 
 // eventOf returns what a tab is told of an event of the core; nil where the
 // message it is about tells enough.
-func eventOf(ev client.Event) event {
+func eventOf(ev told.Event) event {
 	switch ev := ev.(type) {
-	case client.MessageRead:
+	case told.MessageRead:
 		return event{"type": "message", "message": messageOf(ev.Message), "update": false}
-	case client.Expired:
+	case told.Expired:
 		return event{
 			"type": "expired", "at": millis(ev.At), "room": roomText(ev.Room), "account": accountText(ev.Account),
 			"count": ev.Count, "from": millis(ev.From), "to": millis(ev.To), "healed": ev.Healed,
 		}
-	case client.Changed:
+	case told.Changed:
 		if ev.ID != (ident.MessageID{}) {
 			return event{"type": "message", "message": messageOf(ev.Message), "update": true}
 		}
-	case client.KeyChanged:
+	case told.KeyChanged:
 		return event{"type": "key_changed", "at": millis(ev.At), "account": ev.Account.String(), "name": ev.Name, "text": ev.Text}
-	case client.DeviceChanged:
+	case told.DeviceChanged:
 		return event{
 			"type": "device", "at": millis(ev.At), "room": roomText(ev.Room), "account": ev.Account.String(),
 			"device": ev.Device.String(), "removed": ev.Removed,
 		}
-	case client.Notice:
+	case told.Notice:
 		return event{"type": "notice", "at": millis(ev.At), "text": ev.Text}
-	case client.Problem:
+	case told.Problem:
 		return event{"type": "problem", "at": millis(ev.At), "room": roomText(ev.Room), "message": messageText(ev.ID), "text": ev.Text}
-	case client.RequestCame:
+	case told.RequestCame:
 		return event{"type": "requests"}
-	case client.Delivered:
+	case told.Delivered:
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/told"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
 )
@@ -49,7 +51,7 @@ func (p *program) devices() *cli.Command {
 	}
 }
 
-func deviceState(d client.Device) string {
+func deviceState(d told.Device) string {
 	switch {
 	case !d.Active:
 		return "removed"
@@ -109,7 +111,7 @@ func deviceBy(ctx context.Context, c *client.Client, text string) (id ident.Devi
 	}
 	switch {
 	case found == 0:
-		return id, client.ErrNoDevice
+		return id, why.ErrNoDevice
 	case found > 1:
 		return id, cli.Usagef("more than one device begins with %q: give more of its id", text)
 	}

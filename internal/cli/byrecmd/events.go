@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
@@ -46,7 +46,7 @@ type expiredJSON struct {
 }
 
 // printEvent writes one event as a line.
-func printEvent(w io.Writer, ev client.Event, asJSON bool) error {
+func printEvent(w io.Writer, ev told.Event, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(eventObject(ev))
 	}
@@ -54,9 +54,9 @@ func printEvent(w io.Writer, ev client.Event, asJSON bool) error {
 	return err
 }
 
-func eventObject(ev client.Event) any {
+func eventObject(ev told.Event) any {
 	switch ev := ev.(type) {
-	case client.MessageRead:
+	case told.MessageRead:
 		m := ev.Message
 		waited := m.Waited.Seconds()
 		sent := m.SentAt.UTC()
@@ -68,7 +68,7 @@ func eventObject(ev client.Event) any {
 			o.ReplyTo = m.ReplyTo.String()
 		}
 		return o
-	case client.Changed:
+	case told.Changed:
 		o := eventJSON{Event: string(ev.What), Room: ev.Room.String(), Account: ev.Account.String(), At: utc(ev.At), Text: ev.Message.Text}
 		if ev.ID != (ident.MessageID{}) {
 			o.ID = ev.ID.String()
@@ -83,19 +83,19 @@ func eventObject(ev client.Event) any {
 			o.Seconds = &secs
 		}
 		return o
-	case client.Delivered:
+	case told.Delivered:
 		return eventJSON{Event: "delivered", ID: ev.ID.String(), Room: ev.Room.String(), Account: ev.Account.String(), At: utc(ev.At)}
-	case client.Expired:
+	case told.Expired:
 		return expiredJSON{"expired", roomText(ev.Room), ev.Count, ev.From.UTC(), ev.To.UTC(), ev.Healed}
-	case client.KeyChanged:
+	case told.KeyChanged:
 		return eventJSON{Event: "key_changed", From: ev.Name, Text: ev.Text, At: utc(ev.At), Account: ev.Account.String()}
-	case client.DeviceChanged:
+	case told.DeviceChanged:
 		return eventJSON{Event: "device", Room: ev.Room.String(), Account: ev.Account.String(), Device: ev.Device.String(), Removed: &ev.Removed, Through: ev.Through, At: utc(ev.At)}
-	case client.Notice:
+	case told.Notice:
 		return eventJSON{Event: "notice", Text: ev.Text, At: utc(ev.At)}
-	case client.RequestCame:
+	case told.RequestCame:
 		return eventJSON{Event: "request", From: ev.Name, Account: ev.Account.String(), At: utc(ev.At)}
-	case client.Problem:
+	case told.Problem:
 		o := eventJSON{Event: "error", Text: ev.Text, Room: roomText(ev.Room), At: utc(ev.At)}
 		if ev.ID != (ident.MessageID{}) {
 			o.ID = ev.ID.String()
@@ -111,7 +111,7 @@ func utc(t time.Time) *time.Time {
 }
 
 // sender is the name of who wrote, or the account where no name is known.
-func sender(m client.Message) string {
+func sender(m told.Message) string {
 	if m.FromName != "" {
 		return m.FromName
 	}
@@ -120,22 +120,22 @@ func sender(m client.Message) string {
 
 const clockTime = "2006-01-02 15:04"
 
-func eventLine(ev client.Event) string {
+func eventLine(ev told.Event) string {
 	switch ev := ev.(type) {
-	case client.MessageRead:
+	case told.MessageRead:
 		return messageLine(ev.Message)
-	case client.Changed:
+	case told.Changed:
 		return changedLine(ev)
-	case client.Delivered:
+	case told.Delivered:
 		return fmt.Sprintf("[%s] delivered: %s", ev.At.Local().Format(clockTime), ev.ID)
-	case client.Expired:
+	case told.Expired:
 		if ev.Healed {
 			return fmt.Sprintf("* %d of the messages that had expired came after all", ev.Count)
 		}
 		return fmt.Sprintf("* %d messages expired while you were away, from %s to %s", ev.Count, ev.From.Local().Format(clockTime), ev.To.Local().Format(clockTime))
-	case client.KeyChanged:
+	case told.KeyChanged:
 		return "! " + plain(ev.Text)
-	case client.DeviceChanged:
+	case told.DeviceChanged:
 		switch {
 		case ev.Removed:
 			return "* a device left the conversation"
@@ -143,17 +143,17 @@ func eventLine(ev client.Event) string {
 			return "* a device that could not follow the conversation is back in it, through " + plain(ev.Through)
 		}
 		return "* a device joined the conversation"
-	case client.Notice:
+	case told.Notice:
 		return "* " + plain(ev.Text)
-	case client.RequestCame:
-		return "* " + requestLine(client.Request{Account: ev.Account, Name: ev.Name, At: ev.At}) + "; 'byre requests' answers"
-	case client.Problem:
+	case told.RequestCame:
+		return "* " + requestLine(requests.Request{Account: ev.Account, Name: ev.Name, At: ev.At}) + "; 'byre requests' answers"
+	case told.Problem:
 		return "! " + plain(ev.Text)
 	}
 	return "* something happened that this byre can't show"
 }
 
-func changedLine(ev client.Changed) string {
+func changedLine(ev told.Changed) string {
 	switch ev.What {
 	case told.Edited:
 		return "* edited: " + messageLine(ev.Message)
@@ -178,7 +178,7 @@ func changedLine(ev client.Changed) string {
 }
 
 // messageLine shows a message as a person reads it.
-func messageLine(m client.Message) string {
+func messageLine(m told.Message) string {
 	who, mark := sender(m), ""
 	if m.Own {
 		who = "me"
@@ -199,8 +199,8 @@ func messageLine(m client.Message) string {
 	return fmt.Sprintf("[%s] %s: %s%s", m.SentAt.Local().Format(clockTime), plain(who), text, mark)
 }
 
-func ownState(m client.Message) string {
-	count := map[client.Outcome]int{}
+func ownState(m told.Message) string {
+	count := map[told.Outcome]int{}
 	delivered := len(m.Devices) > 0
 	for _, d := range m.Devices {
 		count[d.Outcome]++

@@ -9,6 +9,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
 
@@ -55,7 +56,7 @@ func (p *program) held() *cli.Command {
 	}
 }
 
-func heldObject(i client.HeldItem) heldJSON {
+func heldObject(i told.HeldItem) heldJSON {
 	o := heldJSON{Kind: i.Kind, Count: i.Count, Bytes: i.Bytes, Text: i.Text}
 	if i.Device != (ident.DeviceID{}) {
 		o.Device = i.Device.String()
@@ -69,7 +70,7 @@ func heldObject(i client.HeldItem) heldJSON {
 	return o
 }
 
-func heldLine(i client.HeldItem) string {
+func heldLine(i told.HeldItem) string {
 	line := fmt.Sprintf("%-26s", i.Kind)
 	if i.Text != "" {
 		line += " " + plain(i.Text)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
 
@@ -33,7 +34,7 @@ type messageJSON struct {
 	Disappears int64        `json:"disappears_seconds,omitempty"`
 }
 
-func messageObject(c *client.Client, m client.Message) messageJSON {
+func messageObject(c *client.Client, m told.Message) messageJSON {
 	o := messageJSON{
 		ID: m.ID.String(), Room: roomText(m.Room), From: sender(m), To: m.To, Text: m.Text, NeedsNewer: m.Newer, Own: m.Own,
 		SentAt: m.SentAt.UTC(), Path: string(m.Path), Queued: m.Queued, Problem: m.Problem,
@@ -80,7 +81,7 @@ func (p *program) history() *cli.Command {
 	}
 }
 
-func printMessages(env *cli.Env, c *client.Client, messages []client.Message, asJSON bool) error {
+func printMessages(env *cli.Env, c *client.Client, messages []told.Message, asJSON bool) error {
 	for _, m := range messages {
 		var err error
 		if asJSON {

@@ -14,6 +14,7 @@ import (
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/filelock"
 	"github.com/byre-messenger/byre/internal/keyring"
@@ -116,7 +117,7 @@ func (d *homeDir) config(ctx context.Context, env *cli.Env) (client.Config, erro
 		Clock:      clk,
 		Cost:       costOf(env),
 		Passphrase: func() (secret.Bytes, error) { return passphrase(env, "passphrase of this home: ") },
-		Connect: func(s client.Server) (client.Transport, error) {
+		Connect: func(s client.Server) (line.Transport, error) {
 			dial := transport.Dialer{URL: s.URL, Clock: clk}
 			if len(s.CA) > 0 {
 				dial.Roots = x509.NewCertPool()
@@ -143,8 +144,8 @@ func (d *homeDir) client(ctx context.Context, env *cli.Env) (*client.Client, err
 // dialer gives the transport the core's types.
 type dialer struct{ transport.Dialer }
 
-// Dial implements [client.Transport].
-func (d dialer) Dial(ctx context.Context) (client.Conn, error) {
+// Dial implements [line.Transport].
+func (d dialer) Dial(ctx context.Context) (line.Conn, error) {
 	c, err := d.Dialer.Dial(ctx)
 	if err != nil {
 		return nil, err

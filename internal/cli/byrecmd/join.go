@@ -10,6 +10,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/secret"
@@ -38,7 +39,7 @@ func (p *program) join() *cli.Command {
 					return err
 				}
 				if p.here != nil {
-					return client.ErrRegistered
+					return enroll.ErrRegistered
 				}
 				if to.server.CA, err = readCA(*ca); err != nil {
 					return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/told"
 )
 
 type friendJSON struct {
@@ -20,7 +21,7 @@ type friendJSON struct {
 	Alarmed   bool   `json:"alarmed"`
 }
 
-func printFriend(env *cli.Env, f client.Friend, asJSON bool) error {
+func printFriend(env *cli.Env, f told.Friend, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(env.Stdout).Encode(friendJSON{f.Name, f.Account.String(), roomText(f.Room), f.Devices, f.Confirmed, f.Alarmed})
 	}
@@ -158,7 +159,7 @@ func (p *program) safety() *cli.Command {
 }
 
 // through says who vouches alone for what is said in a conversation.
-func through(r client.Room) string {
+func through(r told.Room) string {
 	if r.Through == "" {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/secret"
 )
 
@@ -26,7 +27,7 @@ func (p *program) register() *cli.Command {
 					return cli.Usagef("name the server's address and the name you want")
 				}
 				if p.here != nil {
-					return client.ErrRegistered
+					return enroll.ErrRegistered
 				}
 				pem, err := readCA(*ca)
 				if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/requests"
 )
 
 func (p *program) requests() *cli.Command {
@@ -55,7 +56,7 @@ func (p *program) requests() *cli.Command {
 }
 
 // requestLine shows a request. The name is what a stranger says.
-func requestLine(r client.Request) string {
+func requestLine(r requests.Request) string {
 	who := "somebody without a name"
 	if r.Name != "" {
 		who = "somebody who says to be " + plain(r.Name)

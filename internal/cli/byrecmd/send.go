@@ -11,6 +11,8 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
 
@@ -35,7 +37,7 @@ func (p *program) send() *cli.Command {
 				if err != nil {
 					return err
 				}
-				var o client.SendOptions
+				var o outbox.Options
 				if *reply != "" {
 					if o.ReplyTo, err = ident.ParseMessageID(*reply); err != nil {
 						return cli.Usagef("--reply: %q is no message id", *reply)
@@ -53,23 +55,23 @@ func (p *program) send() *cli.Command {
 }
 
 // parseWait reads --wait: when send is done, and how long it tries.
-func parseWait(s string) (done func(client.Message) bool, patience time.Duration, err error) {
+func parseWait(s string) (done func(told.Message) bool, patience time.Duration, err error) {
 	switch s {
 	case "live":
-		return client.ConfirmedLive, sendPatience, nil
+		return told.ConfirmedLive, sendPatience, nil
 	case "stored":
-		return client.Confirmed, sendPatience, nil
+		return told.Confirmed, sendPatience, nil
 	}
 	patience, err = time.ParseDuration(s)
 	if err != nil || patience <= 0 {
 		return nil, 0, cli.Usagef("--wait takes live, stored or a time like 5s, not %q", s)
 	}
-	return client.Confirmed, patience, nil
+	return told.Confirmed, patience, nil
 }
 
 // deliver connects until the message has an outcome at every device, and
 // returns it as it then stands.
-func deliver(ctx context.Context, env *cli.Env, c *client.Client, m client.Message, patience time.Duration) (client.Message, error) {
+func deliver(ctx context.Context, env *cli.Env, c *client.Client, m told.Message, patience time.Duration) (told.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := syncNow(ctx, env, c)
@@ -90,13 +92,13 @@ type deviceJSON struct {
 }
 
 // report prints what became of a message. It is an error unless all is done.
-func report(env *cli.Env, m client.Message, asJSON, done bool, problem error) error {
+func report(env *cli.Env, m told.Message, asJSON, done bool, problem error) error {
 	out := struct {
 		ID      string       `json:"id"`
 		Room    string       `json:"room"`
 		Devices []deviceJSON `json:"devices"`
 	}{m.ID.String(), roomText(m.Room), []deviceJSON{}}
-	count := map[client.Outcome]int{}
+	count := map[told.Outcome]int{}
 	for _, d := range m.Devices {
 		out.Devices = append(out.Devices, deviceJSON{d.Device.String(), string(d.Outcome)})
 		count[d.Outcome]++
@@ -112,7 +114,7 @@ func report(env *cli.Env, m client.Message, asJSON, done bool, problem error) er
 		return err
 	case problem == nil && m.Problem != "":
 		problem = errors.New(m.Problem)
-	case problem == nil && client.Confirmed(m):
+	case problem == nil && told.Confirmed(m):
 		return fmt.Errorf("the message is safe, but the server stored it on its way, as a device was not connected; --wait stored takes that as done")
 	case problem == nil:
 		problem = errors.New("not every device of the receiver could be reached")
@@ -123,20 +125,20 @@ func report(env *cli.Env, m client.Message, asJSON, done bool, problem error) er
 	return fmt.Errorf("%w; the message waits in the outbox, 'byre retry' sends it", problem)
 }
 
-func outcomeLine(count map[client.Outcome]int) string {
+func outcomeLine(count map[told.Outcome]int) string {
 	var parts []string
 	for _, o := range []struct {
-		outcome client.Outcome
+		outcome told.Outcome
 		text    string
 	}{
-		{client.Live, "live, never stored"},
-		{client.Stored, "stored at the server until it is read"},
-		{client.Held, "held in the server's memory"},
-		{client.Pending, "not sent yet"},
-		{client.Full, "no room in the mailbox"},
-		{client.Gone, "device gone"},
-		{client.Refused, "refused"},
-		{client.Unknown, "not known"},
+		{told.Live, "live, never stored"},
+		{told.Stored, "stored at the server until it is read"},
+		{told.Held, "held in the server's memory"},
+		{told.Pending, "not sent yet"},
+		{told.Full, "no room in the mailbox"},
+		{told.Gone, "device gone"},
+		{told.Refused, "refused"},
+		{told.Unknown, "not known"},
 	} {
 		switch n := count[o.outcome]; {
 		case n == 1:

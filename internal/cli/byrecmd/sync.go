@@ -11,6 +11,8 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/why"
 )
 
 func (p *program) sync() *cli.Command {
@@ -47,7 +49,7 @@ func (p *program) listen() *cli.Command {
 		Example: "byre listen --json",
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			asJSON := flags.Bool("json", false, "print one JSON object a line")
-			home := homeFlag(flags)
+			dir := homeFlag(flags)
 			return func(ctx context.Context, env *cli.Env, args []string) error {
 				if len(args) > 0 {
 					return cli.Usagef("listen takes no arguments")
@@ -57,14 +59,14 @@ func (p *program) listen() *cli.Command {
 				}
 				ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 				defer stop()
-				d, err := openHome(ctx, env, *home)
+				d, err := openHome(ctx, env, *dir)
 				if err != nil {
 					return err
 				}
-				if err = listen(ctx, env, d, *asJSON); errors.Is(err, client.ErrWiped) {
-					return errors.Join(client.ErrWiped, d.remove())
-				} else if errors.Is(err, client.ErrLocked) {
-					return errors.Join(client.ErrLocked, d.close())
+				if err = listen(ctx, env, d, *asJSON); errors.Is(err, home.ErrGone) {
+					return errors.Join(home.ErrGone, d.remove())
+				} else if errors.Is(err, why.ErrLocked) {
+					return errors.Join(why.ErrLocked, d.close())
 				}
 				return errors.Join(err, d.close())
 			}
@@ -99,7 +101,7 @@ func listen(ctx context.Context, env *cli.Env, d *homeDir, asJSON bool) error {
 	err = printEvents(ctx, env, c, asJSON, true)
 	cancel()
 	err = errors.Join(err, <-ended)
-	stop(errors.Is(err, client.ErrLocked) || errors.Is(err, client.ErrWiped))
+	stop(errors.Is(err, why.ErrLocked) || errors.Is(err, home.ErrGone))
 	return errors.Join(err, c.Close())
 }
 

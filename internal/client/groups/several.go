@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/ident"
@@ -66,4 +67,15 @@ func Lost[E Entry](list []E) (last E, lost bool) {
 		}
 	}
 	return last, lost
+}
+
+// Missing returns the accounts but me of which no device has done something.
+func Missing[E Entry](list []E, accounts []ident.AccountID, me ident.AccountID, did func(ident.DeviceID) bool) []ident.AccountID {
+	done := map[ident.AccountID]bool{me: true}
+	for _, g := range list {
+		for _, m := range g.entry().Members {
+			done[m.Account] = done[m.Account] || did(m.Device)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(accounts), func(a ident.AccountID) bool { return done[a] })
 }

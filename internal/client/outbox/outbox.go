@@ -167,3 +167,12 @@ func (r *Round) Next(x *Entry, members []account.Member) (to []account.Member, o
 	}
 	return to, open
 }
+
+// Options change how a message is sent.
+type Options struct {
+	// ReplyTo is the message answered, or zero.
+	ReplyTo ident.MessageID
+	// ID, unless zero, is the message's; it must be random. Sending again under
+	// it is no second message: the first is returned.
+	ID ident.MessageID
+}

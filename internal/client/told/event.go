@@ -171,3 +171,15 @@ var changes = map[wire.Change]What{
 	wire.ChangeEdited: Edited, wire.ChangeDeleted: Deleted, wire.ChangeReaction: Reaction,
 	wire.ChangeRead: Read, wire.ChangeDisappear: Disappear,
 }
+
+// ErrorEvent is the record of a [Problem]; room and id may be zero.
+func ErrorEvent(room ident.RoomID, id ident.MessageID, text string) *wire.ErrorEvent {
+	ev := &wire.ErrorEvent{Text: text}
+	if room != (ident.RoomID{}) {
+		ev.Room = room[:]
+	}
+	if id != (ident.MessageID{}) {
+		ev.Id = id[:]
+	}
+	return ev
+}

@@ -23,6 +23,8 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/secret"
@@ -107,7 +109,7 @@ func write(ctx context.Context, c *client.Client, to string, count int) error {
 			for i := range 1 + n*7%40 {
 				text = append(text, words[(n+i)%len(words)])
 			}
-			if _, err := c.Send(ctx, to, strings.Join(text, " "), client.SendOptions{}); err != nil {
+			if _, err := c.Send(ctx, to, strings.Join(text, " "), outbox.Options{}); err != nil {
 				return err
 			}
 		}
@@ -158,7 +160,7 @@ func config(server client.Server) client.Config {
 	return client.Config{
 		Store: memstore.New(), Clock: clock.System{}, Server: server, Cost: home.WeakCostForTests(),
 		Passphrase: func() (secret.Bytes, error) { return secret.New([]byte("eine Kuh macht Muh")), nil },
-		Connect: func(s client.Server) (client.Transport, error) {
+		Connect: func(s client.Server) (line.Transport, error) {
 			roots := x509.NewCertPool()
 			roots.AppendCertsFromPEM(server.CA)
 			return dialer{transport.Dialer{URL: s.URL, Roots: roots, Clock: clock.System{}}}, nil
@@ -169,8 +171,8 @@ func config(server client.Server) client.Config {
 // dialer gives the transport the client's types.
 type dialer struct{ transport.Dialer }
 
-// Dial implements [client.Transport].
-func (d dialer) Dial(ctx context.Context) (client.Conn, error) {
+// Dial implements [line.Transport].
+func (d dialer) Dial(ctx context.Context) (line.Conn, error) {
 	conn, err := d.Dialer.Dial(ctx)
 	if err != nil {
 		return nil, err

@@ -1,37 +1,15 @@
-package client
+package why
 
-import (
-	"errors"
+import "errors"
 
-	"github.com/byre-messenger/byre/internal/client/enroll"
-	"github.com/byre-messenger/byre/internal/client/line"
-)
-
-// What may go wrong, as sentences for the owner. Others are wrapped with their
-// cause.
+// What may go wrong, as sentences for the owner.
 var (
-	ErrNameTaken     = enroll.ErrNameTaken
-	ErrNameUnknown   = errors.New("nobody has this name here: check the spelling")
-	ErrNotRegistered = enroll.ErrNotRegistered
-	ErrRegistered    = enroll.ErrRegistered
-	ErrWaits         = enroll.ErrWaits
-
+	ErrNameUnknown = errors.New("nobody has this name here: check the spelling")
 	// ErrOldCopy: the home was restored or cloned. Sending from it would use
 	// keys twice, so it sends nothing.
 	ErrOldCopy = errors.New("this home is an older copy of a device that went on elsewhere, so it reads and sends nothing: use the newest copy, or register this device anew; what it holds can still be read")
-	// ErrServerKey: the server is not the one that was pinned.
-	ErrServerKey = line.ErrServerKey
 	// ErrDeviceRemoved: another device of the account removed this one.
 	ErrDeviceRemoved = errors.New("this device was removed from the account: register or join anew")
-	// ErrProtocol: the two sides have no version in common.
-	ErrProtocol = line.ErrProtocol
-	// ErrRetention: R2 leaves no choice.
-	ErrRetention = line.ErrRetention
-	// ErrSuperseded: a second session of the same device.
-	ErrSuperseded = line.ErrSuperseded
-
-	// ErrOffline: what was asked for needs the server.
-	ErrOffline = line.ErrOffline
 	// ErrClosed: the client was closed.
 	ErrClosed = errors.New("the client is closed")
 	// ErrUnknownMessage: no message has this id here.
@@ -46,4 +24,16 @@ var (
 	ErrEmpty = errors.New("the text is empty")
 	// ErrSafety: the number compared is another one.
 	ErrSafety = errors.New("this is not the safety number with this person: compare it again, and do not trust the conversation if it differs")
+	// ErrMoved says that the server leads a pinned name to another account.
+	ErrMoved = errors.New("the server leads this name to another person than before: nothing was sent; ask the person in another way, and tell the server's operator")
+	// ErrTwoNames says that the server gives a pinned account a second name.
+	ErrTwoNames = errors.New("the server leads this name to somebody whom you know by another name: nothing was sent; ask the person in another way, and tell the server's operator")
+	// ErrSelf says that a message has no receiver.
+	ErrSelf = errors.New("this is your own name: write to somebody else")
+	// ErrNoDevice says that the account has no such device.
+	ErrNoDevice = errors.New("the account has no device with this id: see the list of devices")
+	// ErrLinking: one code at a time is shown.
+	ErrLinking = errors.New("this device shows a code already: use that one, or stop it first")
+	// ErrLocked ends a device whose owner locked it.
+	ErrLocked = errors.New("this device was locked: the next command asks for the passphrase")
 )
