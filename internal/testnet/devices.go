@@ -2,6 +2,7 @@ package testnet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/byre-messenger/byre/internal/client"
@@ -77,7 +78,10 @@ func (p *Person) keeps(of *Person) (*wire.AddDevice, error) {
 
 // becomes makes a device that asked a device, if the directory lists it by now.
 func (p *Person) becomes() error {
-	chain := p.net.chain(p.asks.Me.Account)
+	chain, known := p.net.chain(p.asks.Me.Account)
+	if !known {
+		return enroll.ErrNotRegistered
+	}
 	if d, ok := chain.Device(p.asks.Me.Device); !ok || !d.Active {
 		return enroll.ErrNotRegistered
 	}
@@ -89,9 +93,20 @@ func (p *Person) becomes() error {
 }
 
 // Chain is the person's account as the directory shows it to whoever asks.
-func (p *Person) Chain() devchain.Chain { return p.net.chain(p.Me().Account) }
+// A server that never had it is told of it first, as at every connection.
+func (p *Person) Chain() devchain.Chain {
+	p.net.t.Helper()
+	chain, known := p.net.chain(p.Me().Account)
+	if !known {
+		p.Syncs()
+		if chain, known = p.net.chain(p.Me().Account); !known {
+			p.net.t.Fatalf("the server does not know %s", p.Name)
+		}
+	}
+	return chain
+}
 
-func (n *Net) chain(of ident.AccountID) devchain.Chain {
+func (n *Net) chain(of ident.AccountID) (chain devchain.Chain, known bool) {
 	n.t.Helper()
 	ok := func(err error) {
 		n.t.Helper()
@@ -105,11 +120,14 @@ func (n *Net) chain(of ident.AccountID) devchain.Chain {
 	ok(err)
 	defer l.End(line.ErrOffline)
 	body, err := l.Ask(n.t.Context(), &wire.ReadChain{Account: of[:]})
+	if _, refused := errors.AsType[*line.RefusedError](err); refused {
+		return devchain.Chain{}, false
+	}
 	ok(err)
 	shown, _ := body.(*wire.Account)
-	chain, err := account.ReadChain(shown)
+	chain, err = account.ReadChain(shown)
 	ok(err)
-	return chain
+	return chain, true
 }
 
 // Mount gets at the disk of a device that is off, to plan faults on its Store.

@@ -115,8 +115,13 @@ func TestAStepIsOfferedAgainByteForByte(t *testing.T) {
 		if err := phone.RemoveDevice(t.Context(), tablet.Me().Device); err != nil {
 			t.Fatal(err)
 		}
-		if len(kept) != 2 || !bytes.Equal(kept[0].Entry, kept[1].Entry) || !bytes.Equal(kept[0].Signature, kept[1].Signature) {
-			t.Errorf("%d steps were offered, and not the same", len(kept))
+		if len(kept) < 2 { // at the next connection too, before anything is asked for
+			t.Errorf("%d steps were offered", len(kept))
+		}
+		for _, again := range kept {
+			if !bytes.Equal(kept[0].Entry, again.Entry) || !bytes.Equal(kept[0].Signature, again.Signature) {
+				t.Error("the steps that were offered are not the same")
+			}
 		}
 		if d, err := phone.Devices(t.Context()); err != nil || len(d) != 1 || !d[0].This {
 			t.Errorf("devices %+v, %v", d, err)
