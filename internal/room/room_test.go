@@ -36,6 +36,7 @@ func (d *diary) Read(e Read) error {
 	}
 	return d.add("read %d-%d", e.Span.From, e.Span.To)
 }
+
 func (d *diary) Show(e Show) error {
 	if e.Healed {
 		return d.add("heal %d", e.Seq)
