@@ -25,7 +25,8 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE)
 	env := &cli.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
 	env.Terminal = term.IsTerminal(int(os.Stderr.Fd()))
-	if term.IsTerminal(int(os.Stdin.Fd())) {
+	terminal, err := term.GetState(int(os.Stdin.Fd()))
+	if err == nil {
 		env.Prompt = func(question string) ([]byte, error) {
 			_, _ = fmt.Fprint(os.Stderr, question)
 			defer func() { _, _ = fmt.Fprintln(os.Stderr) }()
@@ -35,5 +36,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := byrecmd.Main(ctx, env, os.Args[1:])
 	stop()
+	if terminal != nil { // a question for a passphrase may have been left open
+		_ = term.Restore(int(os.Stdin.Fd()), terminal)
+	}
 	os.Exit(code)
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,8 +79,10 @@ func (s *session) offer(ctx context.Context, next devchain.Chain) error {
 		// in its place. A crash before this commit has it offered and refused again.
 		return errors.Join(err, s.do(ctx, func(tx *txn) error {
 			p := *tx.own()
-			p.Record.Offered = nil
-			tx.putPin(&p)
+			if o := p.Record.Offered; o != nil && bytes.Equal(o.Entry, entries[len(entries)-1].Entry) {
+				p.Record.Offered = nil
+				tx.putPin(&p)
+			}
 			return nil
 		}))
 	} else if err != nil {

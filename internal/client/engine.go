@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -209,7 +210,7 @@ func (e *engine) apply(batch []step) error {
 	for i, s := range batch {
 		ring = ring || !s.quiet
 		if s.done != nil {
-			s.done <- firstError(results[i], err)
+			s.done <- cmp.Or(results[i], err)
 		}
 	}
 	if ring {
@@ -244,15 +245,6 @@ func (e *engine) close() error {
 	<-e.stopped
 	if e.failure != nil {
 		return fmt.Errorf("the device stopped: %w", e.failure)
-	}
-	return nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

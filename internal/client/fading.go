@@ -50,15 +50,13 @@ func (e *engine) planFading() {
 	})
 }
 
-func (tx *txn) putTime() { tx.Put(tx.home.Key(home.Time), tx.fading.Record()) }
-
 // fade deletes what is due.
 //
 // F1: it is gone, and how far time has run. A crash before this commit leaves it
 // to the next opening, at which the time between counts.
 func (tx *txn) fade(atLeast time.Duration) error {
 	due := tx.fading.Due(tx.now, atLeast)
-	tx.putTime()
+	tx.Put(tx.home.Key(home.Time), tx.fading.Record())
 	for _, s := range due {
 		t, ok := tx.talks[s.Room]
 		if !ok {
@@ -72,10 +70,6 @@ func (tx *txn) fade(atLeast time.Duration) error {
 	}
 	tx.then(tx.planFading)
 	return nil
-}
-
-func (tx *txn) dying(t *talk, at uint64) home.Key {
-	return tx.home.Key(home.Dying, t.ID[:]).At(at)
 }
 
 // startFading counts the time of a message that was read, unless it is counted
@@ -92,15 +86,15 @@ func (tx *txn) startFading(t *talk, at uint64, rec *wire.MessageRecord, c *wire.
 	}
 	rec.DiesAt = tx.fading.Begin(fading.Spot{Room: t.ID, At: at}, tx.now, time.Duration(secs)*time.Second) //nolint:gosec // bounded
 	tx.putMessage(t, at, rec)
-	tx.Put(tx.dying(t, at), &wire.DyingRecord{Room: t.ID[:], Position: at, DiesAt: rec.DiesAt})
-	tx.putTime()
+	tx.Put(tx.home.Key(home.Dying, t.ID[:]).At(at), &wire.DyingRecord{Room: t.ID[:], Position: at, DiesAt: rec.DiesAt})
+	tx.Put(tx.home.Key(home.Time), tx.fading.Record())
 	tx.then(tx.planFading)
 	return true
 }
 
 func (tx *txn) stopFading(t *talk, at uint64) {
 	if tx.fading.Stop(fading.Spot{Room: t.ID, At: at}) {
-		tx.Delete(tx.dying(t, at))
+		tx.Delete(tx.home.Key(home.Dying, t.ID[:]).At(at))
 	}
 }
 

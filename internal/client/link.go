@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -16,7 +17,7 @@ func (e *engine) hold(ctx context.Context) (s *session, letGo func(), err error)
 	ctx, cancel := e.alive(ctx)
 	defer cancel()
 	if s, letGo, err = e.link.Hold(ctx); err != nil {
-		return nil, nil, firstError(e.closedError(), err)
+		return nil, nil, cmp.Or(e.closedError(), err)
 	}
 	return s, letGo, nil
 }
@@ -63,7 +64,7 @@ func (e *engine) run(ctx context.Context) error {
 		began := e.clock.Now()
 		err := e.runOnce(ctx)
 		if ctx.Err() != nil {
-			return firstError(e.closedError())
+			return cmp.Or(e.closedError())
 		}
 		for _, end := range hopeless {
 			if errors.Is(err, end) {
@@ -144,7 +145,7 @@ func (s *session) settle(ctx context.Context) error {
 		rung, settled := s.bell.Next(), false
 		if err := s.look(ctx, func(tx *txn) error {
 			if s.gone {
-				return firstError(context.Cause(s.ctx), line.ErrOffline)
+				return cmp.Or(context.Cause(s.ctx), line.ErrOffline)
 			}
 			// At the batch's end too: there begins what the steps before this one begin.
 			now := s.settled() && !tx.hopes()

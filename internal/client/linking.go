@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -45,6 +46,8 @@ func (c *Client) Link(ctx context.Context, who meet.Person, shows func(linking.L
 		return why.ErrLinking
 	}
 	defer e.linking.Unlock()
+	ctx, cancel := e.alive(ctx)
+	defer cancel()
 	s, letGo, err := e.hold(ctx)
 	if err != nil {
 		return err
@@ -69,10 +72,15 @@ func (c *Client) Link(ctx context.Context, who meet.Person, shows func(linking.L
 	if err != nil {
 		return err
 	}
-	return meet.Link(ctx, meet.Sponsoring{
+	defer link.Code.Wipe()
+	defer side.Wipe()
+	if err := meet.Link(ctx, meet.Sponsoring{
 		Clock: e.clock, Lines: e.places, Person: who, Shows: func() { shows(link) },
 		Device: e.me, Extend: e.extend, Stopped: e.closedError,
-	}, side)
+	}, side); err != nil {
+		return cmp.Or(e.closedError(), err)
+	}
+	return nil
 }
 
 // places has what the server says of places handed to pushed.

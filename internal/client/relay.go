@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -33,7 +34,7 @@ func (e *engine) signInError(ctx context.Context, err error) error {
 	}
 	// C1: this home is a copy. From here on it neither reads nor sends, in this
 	// process or a later one. A crash before this commit has it told again.
-	return firstError(e.do(ctx, func(tx *txn) error {
+	return cmp.Or(e.do(ctx, func(tx *txn) error {
 		tx.signIn.OldCopy = true
 		tx.putSignIn()
 		tx.problem(ident.RoomID{}, ident.MessageID{}, why.ErrOldCopy.Error())

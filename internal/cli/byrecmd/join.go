@@ -71,6 +71,9 @@ func readTarget(args []string) (to target, err error) {
 		}
 		return target{server: client.Server{URL: l.Server}, code: l.Code, key: l.ServerKey[:]}, nil
 	}
+	if strings.Contains(args[0], "#") {
+		return to, cli.Usagef("give the link alone, or the server's address and the code")
+	}
 	to.server.URL = args[0]
 	to.code, err = linking.ReadCode(strings.Join(args[1:], ""))
 	return to, err

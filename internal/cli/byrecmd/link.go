@@ -29,7 +29,7 @@ func (p *program) link() *cli.Command {
 				h := &hands{env: env, asJSON: *asJSON, sponsor: c}
 				err := c.Link(ctx, h, h.shows)
 				if errors.Is(err, context.Canceled) {
-					return errors.New("stopped: the code serves no more")
+					return errors.New("stopped: the code serves no more; if you had agreed already, the device may be linked all the same: see 'byre devices'")
 				} else if err != nil {
 					return err
 				}
@@ -109,11 +109,23 @@ func (h *hands) Compare(ctx context.Context, a linking.Ask) (bool, error) {
 			if h.sponsor == nil {
 				return true, nil
 			}
-			return true, prove(ctx, h.env, h.sponsor)
+			return h.proven(ctx)
 		case "no", "n", "아니요", "아니오":
 			return false, nil
 		}
 		_, _ = fmt.Fprintln(h.env.Stderr, "byre: say yes or no")
+	}
+}
+
+// proven asks for the passphrase, until linking is over.
+func (h *hands) proven(ctx context.Context) (bool, error) {
+	done := make(chan error, 1)
+	go func() { done <- prove(ctx, h.env, h.sponsor) }()
+	select {
+	case err := <-done:
+		return true, err
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 }
 

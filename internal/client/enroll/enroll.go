@@ -165,6 +165,9 @@ func prepare(ctx context.Context, cfg Config, h *home.Home) (*wire.DeviceRecord,
 		if ok, err := h.Get(ctx, h.Key(home.Pin, dev.Account), &pin); err != nil {
 			return nil, nil, err
 		} else if !ok {
+			if err := Nobody(ctx, h); !errors.Is(err, ErrNotRegistered) {
+				return nil, nil, err // it waits to be linked
+			}
 			return nil, nil, home.ErrDamaged
 		}
 		dev.Server, dev.ServerCa = cfg.Server, cfg.CA

@@ -74,6 +74,7 @@ func Link(ctx context.Context, cfg Config, connect func(url string, ca []byte) (
 			return nil, nil, err
 		}
 	}
+	defer side.Wipe()
 	chain, err := meet.Join(ctx, meet.Joining{Clock: clk, Lines: lines.Open, Person: who, Keep: j.Keep}, side)
 	if _, ended := errors.AsType[meet.EndedError](err); ended {
 		return nil, nil, errors.Join(err, j.Forget(context.WithoutCancel(ctx)))
@@ -87,9 +88,17 @@ func Link(ctx context.Context, cfg Config, connect func(url string, ca []byte) (
 // GiveUp ends the waiting of a device that has consented: its home is empty then.
 // The other device may list it all the same.
 func GiveUp(ctx context.Context, cfg Config) error {
+	if there, err := home.Exists(ctx, cfg.Store); err != nil {
+		return err
+	} else if !there {
+		return ErrNoCode
+	}
 	j, err := Join(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	if j.asked == nil {
+		return ErrNoCode
 	}
 	return j.Forget(ctx)
 }
@@ -169,6 +178,9 @@ func (j *Joining) Become(ctx context.Context, chain devchain.Chain) (*wire.Devic
 	dev := &wire.DeviceRecord{}
 	if ok, err := j.Home.Get(ctx, j.Home.Key(home.Device), dev); err != nil || !ok {
 		return nil, errors.Join(home.ErrDamaged, err)
+	}
+	if d, ok := chain.Device(j.Me.Device); !ok || !d.Active || chain.ID() != j.Me.Account {
+		return nil, account.ErrChain
 	}
 	dev.Registered = true
 	pin := account.NewPin(chain)

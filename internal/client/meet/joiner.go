@@ -105,7 +105,8 @@ func (r joinerRuns) Look(l linking.Look) error {
 		if err != nil || !ok {
 			return
 		}
-		if chain, err := account.ReadChain(shown); err == nil {
+		// What comes behind the end changes nothing any more.
+		if chain, err := account.ReadChain(shown); err == nil && r.why == 0 && chain.ID() == l.Account {
 			r.shown = chain
 			r.happens(linking.Shown{Chain: chain})
 		}

@@ -206,7 +206,7 @@ func (m *meeting) pushed(body wire.PushBody) {
 	var at []byte
 	switch b := body.(type) {
 	case *wire.LinkArrived:
-		if b.Slot > 255 {
+		if b.Slot > 255 || len(b.Message) > linking.Size {
 			return
 		}
 		at, ev = b.Place, linking.Arrived{Slot: linking.Slot(b.Slot), Bytes: b.Message, At: m.clock.Now()}
