@@ -260,11 +260,11 @@ func stealsKeys(t *testing.T, from *testnet.Person) impostor {
 // device.
 func (x impostor) asks(t *testing.T, n *testnet.Net, alice, to *testnet.Person) []byte {
 	t.Helper()
-	k, err := x.me.KeyPackage(x.chain, account.KeyPackageOptions{Suite: n.Suite(), Now: time.Now()})
+	room := account.Direct(alice.Me().Account, x.me.Account).ID
+	k, err := x.me.KeyPackage(x.chain, account.KeyPackageOptions{Suite: n.Suite(), Now: time.Now(), Rejoins: room[:]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := account.Direct(alice.Me().Account, x.me.Account).ID
 	box, err := envelope.SealBox(stealsKeys(t, to).me.Keys.Box, (&wire.Box{Body: &wire.RejoinBox{Room: room[:], KeyPackage: k.Public()}}).Append(nil))
 	if err != nil {
 		t.Fatal(err)

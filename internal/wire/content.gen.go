@@ -1011,6 +1011,10 @@ type LeafInfo struct {
 	// than its last one in the group and the seconds since 1970. 0 in leaves of
 	// before it was there.
 	Number uint64
+	// rejoins is the room that the device asks to come back into with this key
+	// package; empty in all others, so that nobody can ask with one that it
+	// published.
+	Rejoins []byte
 }
 
 // EncodedLen implements [Message].
@@ -1020,6 +1024,7 @@ func (m *LeafInfo) EncodedLen() (n int) {
 	n += lenText(3, m.DeliveryToken)
 	n += lenInteger(4, m.Features)
 	n += lenInteger(5, m.Number)
+	n += lenText(6, m.Rejoins)
 	return n
 }
 
@@ -1030,6 +1035,7 @@ func (m *LeafInfo) Append(b []byte) []byte {
 	b = appendText(b, 3, m.DeliveryToken)
 	b = appendInteger(b, 4, m.Features)
 	b = appendInteger(b, 5, m.Number)
+	b = appendText(b, 6, m.Rejoins)
 	return b
 }
 
@@ -1061,6 +1067,8 @@ func (m *LeafInfo) merge(b []byte, parts *int) error {
 			m.Features = uint64(d.num)
 		case 5<<3 | wireVarint:
 			m.Number = uint64(d.num)
+		case 6<<3 | wireLength:
+			m.Rejoins = d.raw
 		}
 	}
 	return d.err

@@ -22,6 +22,8 @@ type KeyPackageOptions struct {
 	Mute bool
 	// After is the number of the leaf that it is to replace, 0: of none.
 	After uint64
+	// Rejoins is the room that it asks to come back into, empty: none.
+	Rejoins []byte
 }
 
 var (

@@ -50,12 +50,12 @@ func LeafNumber(last uint64, now time.Time) uint64 {
 // LeafExtensions are what this device's leaves carry: what it last saw of its
 // own chain, how to write to it, and their [LeafNumber].
 func (m *Me) LeafExtensions(own devchain.Chain, number uint64) group.Extensions {
-	return m.leafExtensions(own, m.token.Reveal(), number)
+	return m.leafExtensions(own, m.token.Reveal(), number, nil)
 }
 
-func (m *Me) leafExtensions(own devchain.Chain, token []byte, number uint64) group.Extensions {
+func (m *Me) leafExtensions(own devchain.Chain, token []byte, number uint64, rejoins []byte) group.Extensions {
 	head := own.Head()
-	info := &wire.LeafInfo{ChainLength: own.Len(), ChainHead: head[:], DeliveryToken: token, Number: number}
+	info := &wire.LeafInfo{ChainLength: own.Len(), ChainHead: head[:], DeliveryToken: token, Number: number, Rejoins: rejoins}
 	intro := &wire.Introduction{Chain: own.Wire()}
 	return group.Extensions{
 		{Type: extLeafInfo, Data: info.Append(nil)},
@@ -69,7 +69,7 @@ func (m *Me) KeyPackage(own devchain.Chain, o KeyPackageOptions) (*group.OwnKeyP
 	if o.Mute {
 		token = nil
 	}
-	exts := m.leafExtensions(own, token, LeafNumber(o.After, o.Now))
+	exts := m.leafExtensions(own, token, LeafNumber(o.After, o.Now), o.Rejoins)
 	return group.NewKeyPackage(group.KeyPackageOptions{
 		Suite: o.Suite, Identity: m.Identity(), Signer: m.Leaf, LastResort: o.LastResort,
 		Extensions: exts, Supports: Supports(),
@@ -84,6 +84,9 @@ type Member struct {
 	Leaf    group.LeafIndex
 	// Number grows from leaf to leaf of the device.
 	Number uint64
+	// Rejoins is the room that its key package was made for to come back into, or
+	// empty.
+	Rejoins []byte
 	// Token lets this device write to the member's mailbox; empty, to its request
 	// box alone.
 	Token []byte
@@ -116,7 +119,7 @@ func ReadMember(l group.Member) (Member, error) {
 	if n := len(info.DeliveryToken); n != TokenSize && n != 0 || len(info.ChainHead) != sha256.Size {
 		return m, fmt.Errorf("%w: its delivery token or chain head has a wrong size", ErrLeaf)
 	}
-	m.Token, m.Number = info.DeliveryToken, info.Number
+	m.Token, m.Number, m.Rejoins = info.DeliveryToken, info.Number, info.Rejoins
 	var intro wire.Introduction
 	if err := parseExtension(l.Extensions, extIntroduction, &intro); err != nil {
 		return m, err

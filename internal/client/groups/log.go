@@ -319,6 +319,7 @@ func (g *Group) merge(tx *home.Tx, st *group.Staged, now time.Time) (m Moved, er
 		return m, err
 	}
 	g.begins(m.By.Device, at)
+	g.Rec.Follows = trust.Members(g.Rec.Follows).Opens(m.By.Device, now) // it lives
 	g.adds(m, at, now)
 	m.Epoch, g.Rec.ReadLog = true, true // there may be more
 	g.Rec.SureAt = now.UnixMilli()

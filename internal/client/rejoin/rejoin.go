@@ -43,6 +43,10 @@ var (
 	ErrAway     = errors.New("this device was away or has joined within a day: it can't vouch for the other's silence")
 )
 
+// maxNumber leaves room behind it: a leaf with the last number that there is could
+// never be replaced.
+const maxNumber = 1 << 62
+
 // Request is a device that asks to come back into a room.
 type Request struct {
 	Room ident.RoomID
@@ -68,8 +72,8 @@ func Read(b *wire.RejoinBox, at time.Time) (r Request, err error) {
 	if r.By, err = account.ReadMember(r.made.Leaf()); err != nil {
 		return r, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	if r.made.LastResort() || len(r.By.Token) == 0 {
-		return r, fmt.Errorf("%w: its key package was made for anybody", ErrRequest)
+	if r.made.LastResort() || len(r.By.Token) == 0 || !bytes.Equal(r.By.Rejoins, r.Room[:]) || r.By.Number > maxNumber {
+		return r, fmt.Errorf("%w: its key package was not made for this", ErrRequest)
 	}
 	r.claimed = wire.ClaimedKeyPackage{Device: bytes.Clone(r.By.Device[:]), KeyPackage: b.KeyPackage}
 	return r, nil

@@ -46,6 +46,9 @@ func (b bob) made(o account.KeyPackageOptions) []byte {
 	if o.Suite == 0 {
 		o.Suite = suite
 	}
+	if o.Rejoins == nil {
+		o.Rejoins = room[:]
+	}
 	k, err := b.me.KeyPackage(b.chain, o)
 	if err != nil {
 		b.t.Fatal(err)
@@ -137,7 +140,7 @@ func TestARequestIsReadByItsBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := stranger.KeyPackage(b.chain, account.KeyPackageOptions{Suite: suite, Now: noon})
+	other, err := stranger.KeyPackage(b.chain, account.KeyPackageOptions{Suite: suite, Now: noon, Rejoins: room[:]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,6 +150,8 @@ func TestARequestIsReadByItsBytes(t *testing.T) {
 		"garbage":                        {Room: room[:], KeyPackage: []byte("garbage")},
 		"cut":                            {Room: room[:], KeyPackage: good[:len(good)-1]},
 		"what was published as the last": {Room: room[:], KeyPackage: b.made(account.KeyPackageOptions{LastResort: true})},
+		"what was published, for once":   {Room: room[:], KeyPackage: b.made(account.KeyPackageOptions{Rejoins: []byte{}})},
+		"made for another room":          {Room: room[:], KeyPackage: b.made(account.KeyPackageOptions{Rejoins: make([]byte, ident.RoomSize)})},
 		"what strangers get":             {Room: room[:], KeyPackage: b.made(account.KeyPackageOptions{Mute: true})},
 		"under another's chain":          {Room: room[:], KeyPackage: other.Public()},
 	} {

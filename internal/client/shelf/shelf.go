@@ -138,7 +138,7 @@ func (s *Shelf) Renew(tx *home.Tx, now time.Time) { s.retire(tx, true, now) }
 // Ask makes a key package for a request to come back into a room, in the place
 // of a leaf of the number after, and returns its public part.
 func (s *Shelf) Ask(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciphersuite.ID, room ident.RoomID, after uint64, now time.Time) ([]byte, error) {
-	k, err := me.KeyPackage(own, account.KeyPackageOptions{Suite: suite, Now: now, After: after})
+	k, err := me.KeyPackage(own, account.KeyPackageOptions{Suite: suite, Now: now, After: after, Rejoins: room[:]})
 	if err != nil {
 		return nil, err
 	}

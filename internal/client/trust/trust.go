@@ -5,6 +5,7 @@ package trust
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -76,7 +77,8 @@ func (m Members) Opens(d ident.DeviceID, at time.Time) Members {
 // Active is when a device was last heard here, or added.
 func (m Members) Active(d ident.DeviceID) (at time.Time) {
 	for _, r := range m {
-		if n := max(r.OpenedAt, r.AddedAt); bytes.Equal(r.Device, d[:]) && n != 0 {
+		// Records of before OpenedAt know HeardAt alone.
+		if n := cmp.Or(max(r.OpenedAt, r.AddedAt), r.HeardAt); bytes.Equal(r.Device, d[:]) && n != 0 {
 			at = time.UnixMilli(n)
 		}
 	}
