@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/byre-messenger/byre/internal/secret"
@@ -157,44 +156,14 @@ type Link struct {
 	Code      Code
 }
 
-// fragment begins the part of a link that no browser sends to a server.
-const fragment = "byre-link=1."
+// Fragment begins the part of a link that no browser sends to a server.
+const Fragment = "byre-link=1."
 
 // Text is the link: an address that opens the web client where the server has
 // one. What is secret in it stands behind the #, which stays in the device.
 func (l Link) Text() string {
 	code := strings.ReplaceAll(l.Code.Text(), "-", "")
-	return l.Server + "/#" + fragment + code + "." + base64.RawURLEncoding.EncodeToString(l.ServerKey[:])
-}
-
-// ReadLink reads a link. The error is [ErrLink], also beside a cause.
-func ReadLink(text string) (Link, error) {
-	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil {
-		return Link{}, ErrLink // the cause would quote the code
-	}
-	rest, ok := strings.CutPrefix(u.Fragment, fragment)
-	code, key, two := strings.Cut(rest, ".")
-	if !ok || !two || !serves(u) {
-		return Link{}, ErrLink
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(key)
-	if err != nil || len(b) != ed25519.PublicKeySize || strings.ContainsAny(key, "\r\n") { // which the decoder skips
-		return Link{}, ErrLink
-	}
-	c, err := ReadCode(code)
-	if err != nil {
-		return Link{}, errors.Join(ErrLink, err)
-	}
-	return Link{Server: u.Scheme + "://" + u.Host, ServerKey: [ed25519.PublicKeySize]byte(b), Code: c}, nil
-}
-
-// serves reports whether an address may be a server's: https, or http on this
-// machine, and nothing but a host.
-func serves(u *url.URL) bool {
-	host := u.Hostname()
-	local := u.Scheme == "http" && (host == "localhost" || host == "127.0.0.1" || host == "::1")
-	return (u.Scheme == "https" || local) && host != "" && u.User == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && !u.ForceQuery
+	return l.Server + "/#" + Fragment + code + "." + base64.RawURLEncoding.EncodeToString(l.ServerKey[:])
 }
 
 // String hides the link from fmt.

@@ -15,6 +15,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/linking"
+	"github.com/byre-messenger/byre/internal/linking/link"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -77,7 +78,7 @@ func links(t *testing.T, p *testnet.Person, h *hands) *screen {
 	case <-time.After(time.Minute):
 		t.Fatalf("%s shows no code", p.Name)
 	}
-	if read, err := linking.ReadLink(s.link.Text()); err != nil || read.Server != s.link.Server {
+	if read, err := link.Read(s.link.Text()); err != nil || read.Server != s.link.Server {
 		t.Fatalf("the link can't be read: %v", err)
 	}
 	return s

@@ -13,6 +13,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/linking"
+	"github.com/byre-messenger/byre/internal/linking/link"
 	"github.com/byre-messenger/byre/internal/secret"
 )
 
@@ -63,7 +64,7 @@ func readTarget(args []string) (to target, err error) {
 	case 0:
 		return to, nil
 	case 1:
-		l, err := linking.ReadLink(args[0])
+		l, err := link.Read(args[0])
 		if errors.Is(err, linking.ErrCodeMistyped) {
 			return to, linking.ErrCodeMistyped
 		} else if err != nil {
