@@ -132,7 +132,10 @@ func (e *engine) begin(ctx context.Context, l *line.Line, in *wire.SignedIn) (*s
 // run holds the session's goroutines until the connection ends.
 func (s *session) run(in *wire.SignedIn) {
 	var wg sync.WaitGroup
-	wg.Go(func() { s.serve(in) })
+	wg.Go(func() {
+		s.offerAgain()
+		s.serve(in)
+	})
 	wg.Go(s.tick)
 	_ = s.line.Run(func(body wire.PushBody) {
 		s.post(func(tx *txn) error { return s.pushed(tx, body) })

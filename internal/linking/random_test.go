@@ -290,20 +290,25 @@ func (w *wild) settle() {
 func TestBothSidesOrNeither(t *testing.T) {
 	var mu sync.Mutex
 	ends := map[Why]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		w := &wild{alice: newAlice(t), T: t, leaked: rapid.Bool().Draw(t, "leaked"), phoneUp: true, laptopUp: true}
-		w.m = newMallory(t, w.alice)
-		for range rapid.IntRange(1, 25).Draw(t, "steps") {
-			w.step()
-		}
-		w.settle()
-		w.judge()
-		mu.Lock()
-		ends[w.laptpEnd]++
-		mu.Unlock()
-	})
+	missed := func() bool {
+		return ends[Linked] == 0 || ends[Tampered]+ends[Contested] == 0 || ends[Overtaken]+ends[Abandoned] == 0
+	}
+	for round := 0; round == 0 || missed() && round < 10; round++ { // what is rare may not come in one
+		rapid.Check(t, func(t *rapid.T) {
+			w := &wild{alice: newAlice(t), T: t, leaked: rapid.Bool().Draw(t, "leaked"), phoneUp: true, laptopUp: true}
+			w.m = newMallory(t, w.alice)
+			for range rapid.IntRange(1, 25).Draw(t, "steps") {
+				w.step()
+			}
+			w.settle()
+			w.judge()
+			mu.Lock()
+			ends[w.laptpEnd]++
+			mu.Unlock()
+		})
+	}
 	t.Logf("ends of the laptop: %v", ends)
-	if ends[Linked] == 0 || ends[Tampered]+ends[Contested] == 0 || ends[Overtaken]+ends[Abandoned] == 0 {
+	if missed() {
 		t.Error("the schedules do not reach what they are for")
 	}
 }
