@@ -94,13 +94,14 @@ func (e *engine) places(ctx context.Context, pushed func(wire.PushBody)) (*line.
 	return s.line, func() { hand(nil); letGo() }, nil
 }
 
-// offerAgain offers the step of the own chain that was signed last and that
-// nobody knows the fate of: whoever it adds may wait for it (ADR 43).
+// offerAgain offers the step of the own chain that was signed before this session
+// and that nobody knows the fate of: whoever it adds may wait for it (ADR 43).
 func (s *session) offerAgain() {
 	var next devchain.Chain
 	err := s.look(s.ctx, func(tx *txn) (err error) {
-		if next, err = tx.own().Offers(); err != nil {
-			err = errDone
+		own := tx.own()
+		if next, err = own.Offers(); err != nil || own.Record.Offered != s.unsure {
+			err = errDone // it is settled, or this session's own
 		}
 		return err
 	})

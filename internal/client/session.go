@@ -29,6 +29,7 @@ type session struct {
 	drained bool
 	gap     bool                     // the relay told of a gap at sign-in
 	idle    bool                     // the worker found nothing to do
+	unsure  *wire.SignedEntry        // the own chain's step that an earlier session may have offered
 	shelved time.Time                // when the key packages at the relay were looked after
 	named   map[ident.AccountID]bool // whose names the directory was asked for
 	places  func(wire.PushBody)      // takes what is pushed of places, nil if none is open
@@ -109,7 +110,7 @@ func (e *engine) begin(ctx context.Context, l *line.Line, in *wire.SignedIn) (*s
 	// what the relay told of a gap is noted, and every group must read its epoch
 	// log before it sends, before the relay may forget the gap.
 	err := e.do(ctx, func(tx *txn) error {
-		tx.session = s
+		tx.session, s.unsure = s, tx.own().Record.Offered
 		if err := tx.lapse(); err != nil {
 			return err
 		}
@@ -132,10 +133,7 @@ func (e *engine) begin(ctx context.Context, l *line.Line, in *wire.SignedIn) (*s
 // run holds the session's goroutines until the connection ends.
 func (s *session) run(in *wire.SignedIn) {
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		s.offerAgain()
-		s.serve(in)
-	})
+	wg.Go(func() { s.serve(in) })
 	wg.Go(s.tick)
 	_ = s.line.Run(func(body wire.PushBody) {
 		s.post(func(tx *txn) error { return s.pushed(tx, body) })

@@ -30,6 +30,7 @@ func (s *session) serve(in *wire.SignedIn) {
 	// carry it.
 	err := s.readChain(s.ctx, s.me.Account)
 	if err == nil {
+		s.offerAgain()
 		err = s.replenish(s.ctx, shelf.PublishedAt(in))
 	}
 	if err != nil {

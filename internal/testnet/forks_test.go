@@ -129,6 +129,46 @@ func TestAStepIsOfferedAgainByteForByte(t *testing.T) {
 	})
 }
 
+// A server that came back from an old copy would refuse a step whose parent it
+// lacks, for good: at a connection the chain is read, and mended, before the step
+// of earlier is offered, and it is offered once.
+func TestAStepOfEarlierIsOfferedBehindTheChain(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		phone := n.Join("bob")
+		pc := phone.Adds("bob's PC")
+		var kept []wire.SignedEntry
+		phone.Switch.Tap(keeping(&kept))
+		if err := phone.RemoveDevice(t.Context(), pc.Me().Device); err == nil || len(kept) != 1 {
+			t.Fatalf("%d steps were offered, %v", len(kept), err)
+		}
+		if err := phone.Crash(); err != nil {
+			t.Fatal(err)
+		}
+		var asked []string
+		phone.Switch.Tap(func(up bool, f *wire.Frame) []*wire.Frame {
+			if r, ok := f.Body.(*wire.Request); ok && up {
+				switch body := r.Body.(type) {
+				case *wire.ReadChain:
+					asked = append(asked, "reads")
+				case *wire.AppendChain:
+					asked = append(asked, "offers")
+					if len(body.Entries) != 1 || !bytes.Equal(body.Entries[0].Entry, kept[0].Entry) {
+						t.Error("another step is offered")
+					}
+				}
+			}
+			return []*wire.Frame{f}
+		})
+		phone.Syncs()
+		if !slices.Equal(asked, []string{"reads", "offers"}) {
+			t.Errorf("bob's phone %q", asked)
+		}
+		if d, err := phone.Devices(t.Context()); err != nil || len(d) != 1 {
+			t.Errorf("devices %+v, %v", d, err)
+		}
+	})
+}
+
 // The server came back with an old copy of a chain: whoever knows better hands
 // in what it lacks.
 func TestWhatTheServerForgotIsHandedIn(t *testing.T) {

@@ -329,23 +329,31 @@ func (w *wild) settle() {
 func TestBothSidesOrNeitherAtAPlace(t *testing.T) {
 	var mu sync.Mutex
 	ends := map[linking.Why]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		a := newAlice(t)
-		w := &wild{alice: a, T: t, leaked: rapid.Bool().Draw(t, "leaked"), phoneUp: true, laptopUp: true, her: newMallory(t, a)}
-		for range rapid.IntRange(1, 25).Draw(t, "steps") {
-			w.step()
+	missed := func() bool {
+		for _, must := range [][]linking.Why{{linking.Linked}, {linking.Tampered, linking.Contested}, {linking.Overtaken, linking.Abandoned}, {linking.Expired}} {
+			if !slices.ContainsFunc(must, func(y linking.Why) bool { return ends[y] > 0 }) {
+				return true
+			}
 		}
-		w.settle()
-		w.judge()
-		mu.Lock()
-		ends[w.laptopEnd]++
-		mu.Unlock()
-	})
+		return false
+	}
+	for round := 0; round == 0 || missed() && round < 10; round++ { // what is rare may not come in one
+		rapid.Check(t, func(t *rapid.T) {
+			a := newAlice(t)
+			w := &wild{alice: a, T: t, leaked: rapid.Bool().Draw(t, "leaked"), phoneUp: true, laptopUp: true, her: newMallory(t, a)}
+			for range rapid.IntRange(1, 25).Draw(t, "steps") {
+				w.step()
+			}
+			w.settle()
+			w.judge()
+			mu.Lock()
+			ends[w.laptopEnd]++
+			mu.Unlock()
+		})
+	}
 	t.Logf("ends of the laptop: %v", ends)
-	for _, must := range [][]linking.Why{{linking.Linked}, {linking.Tampered, linking.Contested}, {linking.Overtaken, linking.Abandoned}, {linking.Expired}} {
-		if !slices.ContainsFunc(must, func(y linking.Why) bool { return ends[y] > 0 }) {
-			t.Errorf("the schedules never end with any of %v", must)
-		}
+	if missed() {
+		t.Error("the schedules do not reach what they are for")
 	}
 }
 
