@@ -22,7 +22,7 @@ var limited = []string{
 	"internal/relay", "internal/relay/mailbox", "internal/relay/directory", "internal/relay/epochlog", "internal/relay/meeting",
 	"internal/server", "internal/server/socket", "internal/server/gate", "internal/server/control",
 	"internal/transport", "internal/client/line", "internal/devchain", "internal/store",
-	"internal/wire", "internal/room", "internal/client", "internal/client/inbox", "internal/client/outbox", "internal/client/requests", "internal/client/follow",
+	"internal/wire", "internal/room", "internal/client", "internal/client/inbox", "internal/client/outbox", "internal/client/requests", "internal/client/follow", "internal/client/drawn",
 }
 
 // unlisted are constants of these packages that bound nothing that somebody

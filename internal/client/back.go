@@ -106,7 +106,7 @@ func (tx *txn) helpJob(s *session) *job {
 	for _, x := range tx.desk.Askers() {
 		g := tx.helps(x.Request)
 		if g == nil {
-			tx.desk.Drop(tx.Tx, x.Room, x.By.Device)
+			tx.desk.Drop(tx.Tx, x.Room, x.By)
 			continue
 		}
 		if turn := x.Turn(tx.me.Device, g.Members); x.Pause.Until.Before(turn) {
@@ -163,7 +163,7 @@ func (s *session) help(ctx context.Context, x *rejoin.Asker) error {
 			_, err = tx.propose(g.talk, g, groups.Change{Add: []*group.KeyPackage{k}, Remove: []group.LeafIndex{leaf}})
 			return err
 		}
-		tx.desk.Drop(tx.Tx, x.Room, x.By.Device)
+		tx.desk.Drop(tx.Tx, x.Room, x.By)
 		return nil
 	}); err != nil || may != nil {
 		return err
@@ -208,7 +208,7 @@ func (tx *txn) through(t *talk) string {
 func (tx *txn) tellLost(g *groupState, m groups.Moved) {
 	why := m.Lost
 	if errors.Is(why, groups.ErrReplaced) {
-		why = rejoin.Why(tx.shelf.Holds(m.Own))
+		why = rejoin.Why(tx.shelf.Asked(m.Own))
 	}
 	switch {
 	case errors.Is(why, rejoin.ErrCopied):

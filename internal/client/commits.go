@@ -95,7 +95,7 @@ func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
 		tx.seeChain(x.Chain)
 	}
 	for _, x := range m.Back {
-		tx.desk.Drop(tx.Tx, g.talk.ID, x.Device)
+		tx.desk.Drop(tx.Tx, g.talk.ID, x)
 		if err := tx.resend(g.talk, x.Device, 0); err != nil { // it missed what it did not confirm
 			return err
 		}

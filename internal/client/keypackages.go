@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"maps"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/shelf"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -20,6 +22,7 @@ func (s *session) replenish(ctx context.Context, at shelf.Published) error {
 	// after this commit leaves key packages that nobody has.
 	if err := s.do(ctx, func(tx *txn) (err error) {
 		s.shelved = tx.now
+		tx.shelf.Prune(tx.Tx, groups.Oldest(maps.Values(tx.groups)))
 		req, err = tx.shelf.Fill(tx.Tx, tx.me, tx.own().Chain, tx.suite(), at, tx.requests.Ask, tx.now)
 		return err
 	}); err != nil || req == nil {

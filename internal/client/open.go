@@ -110,7 +110,7 @@ func (e *engine) loadTalks(ctx context.Context) error {
 		if err := rec.Parse(it.Record); err != nil {
 			return errors.Join(home.ErrDamaged, err)
 		}
-		t := &talk{next: rec.NextPosition, disappear: rec.Disappear}
+		t := &talk{next: rec.NextPosition, disappear: rec.Disappear, drawn: rec.Drawn}
 		if t.Room, err = account.RoomFrom(&rec); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package client
 import (
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/drawn"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
@@ -10,21 +11,15 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-const (
-	// resendFor is how old a message may be that is sent again, and maxResend how
-	// many are.
-	resendFor = 14 * 24 * time.Hour
-	maxResend = 1000
-)
-
 // resend puts into the outbox again what the relay took for a device and the
 // device never read: it begins the conversation anew and tells how far it came.
 // What was there for it was in epochs that it can't reach (DESIGN 5).
 func (tx *txn) resend(t *talk, d ident.DeviceID, upTo uint64) error {
 	last := t.order.Sent()
-	first := max(upTo, t.order.ReadBy(d)) + 1
-	if last > maxResend {
-		first = max(first, last-maxResend+1)
+	by, _ := tx.accountOf(t, d)
+	first, n := max(upTo, t.order.ReadBy(d))+1, uint64(0)
+	if most := t.drawn.Left(by, tx.now); last > most {
+		first = max(first, last-most+1)
 	}
 	for seq := first; seq <= last; seq++ {
 		var at wire.IndexRecord
@@ -38,14 +33,17 @@ func (tx *txn) resend(t *talk, d ident.DeviceID, upTo uint64) error {
 			return err
 		}
 		id, err := ident.MessageIDFrom(content.Id)
-		if err != nil || !told.Vain(rec, d) || tx.now.Sub(time.UnixMilli(content.SentAt)) > resendFor {
+		if err != nil || !told.Vain(rec, d) || tx.now.Sub(time.UnixMilli(content.SentAt)) > drawn.For {
 			continue // never sent there, or gone, or too old: its number tells that it is missing
 		}
 		if err := tx.resendOne(t, id, seq, at.Position, rec.Outcomes, d); err != nil {
 			return err
 		}
+		n++
 	}
 	outbox.Sort(t.outbox)
+	t.drawn = t.drawn.Draw(by, n, tx.now)
+	tx.talked[t] = true
 	return nil
 }
 

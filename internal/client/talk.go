@@ -7,6 +7,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/again"
+	"github.com/byre-messenger/byre/internal/client/drawn"
 	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/outbox"
@@ -24,6 +25,7 @@ type talk struct {
 
 	order  order.Room
 	next   uint64          // position of the next message in the history
+	drawn  drawn.By        // what others had sent again
 	groups []*groupState   // the one to send in first
 	outbox []*outbox.Entry // in the order of their numbers
 
@@ -48,7 +50,7 @@ func (tx *txn) talkOf(r account.Room) *talk {
 // record is what the home keeps of the conversation.
 func (t *talk) record() *wire.RoomRecord {
 	rec := t.Record()
-	rec.NextPosition, rec.Sequence, rec.Disappear = t.next, t.order.Record(), t.disappear
+	rec.NextPosition, rec.Sequence, rec.Disappear, rec.Drawn = t.next, t.order.Record(), t.disappear, t.drawn
 	for _, g := range t.groups {
 		rec.Groups = append(rec.Groups, g.ID)
 	}
@@ -156,12 +158,5 @@ func (r *teller) Read(e order.Read) error {
 
 // accountOf finds whose a device is, in the groups of a conversation.
 func (tx *txn) accountOf(t *talk, d ident.DeviceID) (ident.AccountID, bool) {
-	for _, g := range t.groups {
-		for _, m := range g.Members {
-			if m.Device == d {
-				return m.Account, true
-			}
-		}
-	}
-	return ident.AccountID{}, false
+	return groups.Owner(t.groups, d)
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/byre-messenger/byre/internal/store/storetest"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
-	"github.com/byre-messenger/byre/mls/group"
 )
 
 // household is alice, and bob with a phone and a PC, who have all heard each
@@ -137,6 +136,42 @@ func TestAPCComesBackThroughThePhone(t *testing.T) {
 		}
 		if got := given(n); got != before {
 			t.Errorf("%d key packages were taken: it was begun anew", got-before)
+		}
+	})
+}
+
+// TestAMemberDrawsNoMoreThanItsShare: bob's devices have been brought back so often
+// that alice has sent again to them what she sends again in two days. His PC comes
+// back once more: she sends it nothing of before, his phone does; and what she
+// writes from then on it reads. (How much that is: package drawn.)
+func TestAMemberDrawsNoMoreThanItsShare(t *testing.T) {
+	linkStory(t, func(t *testing.T, n *testnet.Net) {
+		alice, phone, pc := household(t, n)
+		drawer(alice, phone)
+		h, bob := alice.Home(), pc.Me().Account
+		room := account.Direct(alice.Me().Account, bob).ID
+		var rec wire.RoomRecord
+		if ok, err := h.Get(t.Context(), h.Key(home.Room, room[:]), &rec); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		rec.Drawn = []wire.DrawnRecord{{Account: bob[:], Count: 10_000, At: time.Now().UnixMilli()}}
+		tx := h.Begin()
+		tx.Put(h.Key(home.Room, room[:]), &rec)
+		must(t, tx.Commit(t.Context()))
+		must(t, alice.Crash())
+		pc.Syncs()
+		time.Sleep(time.Minute)
+		meet(phone, pc, alice)
+		if got := through(t, pc); got != "bob" {
+			t.Fatalf("the PC is back through %q", got)
+		}
+		if got := said(pc); !slices.Equal(got, missed[:1]) {
+			t.Errorf("the PC heard %q", got)
+		}
+		alice.Says(phone, "and now")
+		meet(alice, pc)
+		if got := said(pc); !slices.Equal(got, []string{"alice: and now"}) {
+			t.Errorf("the PC heard %q then", got)
 		}
 	})
 }
@@ -321,50 +356,6 @@ func TestAThiefAsksToComeBack(t *testing.T) {
 		}) {
 			t.Errorf("the PC's owner was told %q", told)
 		}
-	})
-}
-
-// TestAPlaceThatAliceDidNotAskFor: bob's PC puts a leaf in the place of alice's
-// that it made of a key package which she had published, newer than her leaf. All
-// hold that for valid; alice, who did not ask for it, tells so, does not follow,
-// and the conversation goes on in another group.
-func TestAPlaceThatAliceDidNotAskFor(t *testing.T) {
-	story(t, func(t *testing.T, n *testnet.Net) {
-		alice, bob := n.Join("alice"), n.Join("bob")
-		me, chain := listedPC(t, bob)
-		if _, err := alice.AddFriend(t.Context(), "bob"); err != nil {
-			t.Fatal(err)
-		}
-		var packages []*group.KeyPackage
-		var last []byte
-		alice.Switch.Tap(published(&last))
-		for range 2 {
-			time.Sleep(25 * time.Hour)
-			alice.Syncs()
-			k, err := group.ParseKeyPackage(last)
-			if err != nil {
-				t.Fatal(err)
-			}
-			packages = append(packages, k)
-		}
-		pc := takeOut(t, me, chain, alice.Me().Account, packages[0], packages[1])
-		var entry []byte
-		var comes [][]byte
-		alice.Switch.Tap(both(shows(pc.handle, &entry), pushes(func() [][]byte { return comes })))
-		comes = pc.first
-		alice.Syncs()
-		hears(t, alice, "bob: before")
-		alice.Switch.Tap(nil)
-		entry, comes = pc.replacement, pc.unasked
-		alice.Switch.Tap(both(shows(pc.handle, &entry), pushes(func() [][]byte { return comes })))
-		alice.Syncs()
-		if told := heard(alice.Took()); len(told) != 1 || !strings.Contains(told[0], "did not ask for") {
-			t.Errorf("alice was told %q", told)
-		}
-		alice.Switch.Tap(nil)
-		alice.Says(bob, "what was that?")
-		turns(alice, bob)
-		hears(t, bob, "alice: what was that?")
 	})
 }
 

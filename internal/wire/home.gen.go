@@ -497,6 +497,11 @@ type KeyPackageRecord struct {
 	Published bool
 	// room is the one that it asks to come back into; empty: it is for anybody.
 	Room []byte
+	// leaf is the SHA-256 of its leaf's public key, and number that leaf's, where it
+	// asks for a room: they stay, without a state, when the key is gone, so that its
+	// device knows what it made.
+	Leaf   []byte
+	Number uint64
 }
 
 // EncodedLen implements [Message].
@@ -509,6 +514,8 @@ func (m *KeyPackageRecord) EncodedLen() (n int) {
 	n += lenInteger(6, m.RetiredAt)
 	n += lenBool(7, m.Published)
 	n += lenText(8, m.Room)
+	n += lenText(9, m.Leaf)
+	n += lenInteger(10, m.Number)
 	return n
 }
 
@@ -522,6 +529,8 @@ func (m *KeyPackageRecord) Append(b []byte) []byte {
 	b = appendInteger(b, 6, m.RetiredAt)
 	b = appendBool(b, 7, m.Published)
 	b = appendText(b, 8, m.Room)
+	b = appendText(b, 9, m.Leaf)
+	b = appendInteger(b, 10, m.Number)
 	return b
 }
 
@@ -559,6 +568,10 @@ func (m *KeyPackageRecord) merge(b []byte, parts *int) error {
 			m.Published = d.num != 0
 		case 8<<3 | wireLength:
 			m.Room = d.raw
+		case 9<<3 | wireLength:
+			m.Leaf = d.raw
+		case 10<<3 | wireVarint:
+			m.Number = uint64(d.num)
 		}
 	}
 	return d.err
@@ -586,6 +599,8 @@ type RoomRecord struct {
 	Sequence     *SequenceRecord
 	// disappear is how many seconds messages stay once they were read, 0: for good.
 	Disappear uint64
+	// drawn is how much of this device's messages accounts had sent again of late.
+	Drawn []DrawnRecord
 }
 
 // EncodedLen implements [Message].
@@ -599,6 +614,9 @@ func (m *RoomRecord) EncodedLen() (n int) {
 		n += lenHead(6, m.Sequence.EncodedLen())
 	}
 	n += lenInteger(7, m.Disappear)
+	for i := range m.Drawn {
+		n += lenHead(8, m.Drawn[i].EncodedLen())
+	}
 	return n
 }
 
@@ -613,6 +631,9 @@ func (m *RoomRecord) Append(b []byte) []byte {
 		b = m.Sequence.Append(appendHead(b, 6, m.Sequence.EncodedLen()))
 	}
 	b = appendInteger(b, 7, m.Disappear)
+	for i := range m.Drawn {
+		b = m.Drawn[i].Append(appendHead(b, 8, m.Drawn[i].EncodedLen()))
+	}
 	return b
 }
 
@@ -651,6 +672,9 @@ func (m *RoomRecord) merge(b []byte, parts *int) error {
 			d.err = m.Sequence.merge(d.part(parts), parts)
 		case 7<<3 | wireVarint:
 			m.Disappear = uint64(d.num)
+		case 8<<3 | wireLength:
+			m.Drawn = append(m.Drawn, DrawnRecord{})
+			d.err = m.Drawn[len(m.Drawn)-1].merge(d.part(parts), parts)
 		}
 	}
 	return d.err
@@ -664,6 +688,68 @@ func (m RoomRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m RoomRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// DrawnRecord is what one account had sent again.
+type DrawnRecord struct {
+	Account []byte
+	// count is how many messages counted at a time (unix milliseconds).
+	Count uint64
+	At    int64
+}
+
+// EncodedLen implements [Message].
+func (m *DrawnRecord) EncodedLen() (n int) {
+	n += lenText(1, m.Account)
+	n += lenInteger(2, m.Count)
+	n += lenInteger(3, m.At)
+	return n
+}
+
+// Append implements [Message].
+func (m *DrawnRecord) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Account)
+	b = appendInteger(b, 2, m.Count)
+	b = appendInteger(b, 3, m.At)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *DrawnRecord) Parse(b []byte) error {
+	*m = DrawnRecord{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = DrawnRecord{}
+		return fmt.Errorf("parse DrawnRecord: %w", err)
+	}
+	return nil
+}
+
+func (m *DrawnRecord) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Account = d.raw
+		case 2<<3 | wireVarint:
+			m.Count = uint64(d.num)
+		case 3<<3 | wireVarint:
+			m.At = int64(d.num)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m DrawnRecord) String() string { return describe("DrawnRecord", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m DrawnRecord) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m DrawnRecord) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // SequenceRecord is the state of package room.
 type SequenceRecord struct {

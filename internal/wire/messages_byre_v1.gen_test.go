@@ -35,6 +35,7 @@ var messagesByreV1 = map[string]func() Message{
 	"byre.v1.PinRecord":          func() Message { return new(PinRecord) },
 	"byre.v1.KeyPackageRecord":   func() Message { return new(KeyPackageRecord) },
 	"byre.v1.RoomRecord":         func() Message { return new(RoomRecord) },
+	"byre.v1.DrawnRecord":        func() Message { return new(DrawnRecord) },
 	"byre.v1.SequenceRecord":     func() Message { return new(SequenceRecord) },
 	"byre.v1.SenderRecord":       func() Message { return new(SenderRecord) },
 	"byre.v1.SpanRecord":         func() Message { return new(SpanRecord) },

@@ -178,13 +178,15 @@ func TestALeafSpeaksForItsDeviceAlone(t *testing.T) {
 }
 
 // TestALeafReplacesAnOlderOne: the number of a device's leaf grows, whatever its
-// clock says.
+// clock says; and one that takes another's place by Remove and Add was made for
+// that, in this room.
 func TestALeafReplacesAnOlderOne(t *testing.T) {
 	bob, chain := person(t)
 	alice, hers := person(t)
-	leaf := func(me *Me, c devchain.Chain, number uint64) group.Member {
+	room := Direct(alice.Account, bob.Account)
+	madeFor := func(me *Me, c devchain.Chain, number uint64, rejoins []byte) group.Member {
 		own, err := group.NewKeyPackage(group.KeyPackageOptions{
-			Suite: suite, Identity: me.Identity(), Signer: me.Leaf, Extensions: me.LeafExtensions(c, number),
+			Suite: suite, Identity: me.Identity(), Signer: me.Leaf, Extensions: me.leafExtensions(c, nil, number, rejoins),
 			Supports: Supports(), NotBefore: noon, NotAfter: noon,
 		})
 		if err != nil {
@@ -196,6 +198,7 @@ func TestALeafReplacesAnOlderOne(t *testing.T) {
 		}
 		return k.Leaf()
 	}
+	leaf := func(me *Me, c devchain.Chain, number uint64) group.Member { return madeFor(me, c, number, room.ID[:]) }
 	first := LeafNumber(0, noon)
 	if first != uint64(noon.Unix()) || LeafNumber(first, noon) != first+1 || LeafNumber(first, noon.Add(-time.Hour)) != first+1 || LeafNumber(first, noon.Add(time.Hour)) != first+3600 {
 		t.Errorf("the number of a leaf after %d", first)
@@ -206,16 +209,22 @@ func TestALeafReplacesAnOlderOne(t *testing.T) {
 		ok     bool
 	}{{first + 1, true}, {first, false}, {first - 1, false}, {0, false}} {
 		after := leaf(bob, chain, c.number)
-		claim := group.Claim{Member: after, Previous: &before, Group: Direct(alice.Account, bob.Account).Extensions()}
+		claim := group.Claim{Member: after, Previous: &before, Group: room.Extensions()}
 		if err := Validate(claim); errors.Is(err, ErrLeaf) == c.ok {
 			t.Errorf("an update from %d to %d: %v", first, c.number, err)
 		}
-		if err := CheckReplaced([]group.Member{before}, []group.Member{leaf(alice, hers, 0), after}); errors.Is(err, ErrLeaf) == c.ok {
+		if err := CheckReplaced(room.ID, []group.Member{before}, []group.Member{leaf(alice, hers, 0), after}); errors.Is(err, ErrLeaf) == c.ok {
 			t.Errorf("taken out at %d and added at %d: %v", first, c.number, err)
 		}
 	}
-	if err := CheckReplaced([]group.Member{before}, []group.Member{leaf(alice, hers, 0)}); err != nil {
+	if err := CheckReplaced(room.ID, []group.Member{before}, []group.Member{leaf(alice, hers, 0)}); err != nil {
 		t.Errorf("two devices: %v", err)
+	}
+	other := Direct(alice.Account, ident.AccountID{}).ID
+	for what, rejoins := range map[string][]byte{"published": nil, "made for another room": other[:], "cut": room.ID[:8]} {
+		if err := CheckReplaced(room.ID, []group.Member{before}, []group.Member{madeFor(bob, chain, first+1, rejoins)}); !errors.Is(err, ErrLeaf) {
+			t.Errorf("a leaf that was %s takes the place of another: %v", what, err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package account
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/devchain"
@@ -24,6 +25,12 @@ type KeyPackageOptions struct {
 	After uint64
 	// Rejoins is the room that it asks to come back into, empty: none.
 	Rejoins []byte
+}
+
+// MadeAt is when a key package of [Me.KeyPackage] was made, by its device's word.
+func MadeAt(k *group.KeyPackage) time.Time {
+	seconds := min(k.Content().Leaf.Lifetime.NotBefore, math.MaxInt32<<8)
+	return time.Unix(int64(seconds), 0).Add(Backdate)
 }
 
 var (

@@ -207,15 +207,25 @@ func grows(before, after group.Member) error {
 	return nil
 }
 
-// CheckReplaced judges a commit that takes leaves out and adds others, by those
-// alone: a device that stands in both comes back with a newer leaf.
-func CheckReplaced(removed, added []group.Member) error {
+// CheckReplaced judges a commit in a room that takes leaves out and adds others, by
+// those alone: a device that stands in both comes back, with a newer leaf that it
+// made to come back into this room. Else a member could put any key package there
+// that the device ever published, which the device may know no more.
+func CheckReplaced(room ident.RoomID, removed, added []group.Member) error {
 	for _, before := range removed {
 		for _, after := range added {
-			if bytes.Equal(before.Identity, after.Identity) {
-				if err := grows(before, after); err != nil {
-					return err
-				}
+			if !bytes.Equal(before.Identity, after.Identity) {
+				continue
+			}
+			if err := grows(before, after); err != nil {
+				return err
+			}
+			var info wire.LeafInfo
+			if err := parseExtension(after.Extensions, extLeafInfo, &info); err != nil {
+				return err
+			}
+			if !bytes.Equal(info.Rejoins, room[:]) {
+				return fmt.Errorf("%w: it was not made to take the place of another", ErrLeaf)
 			}
 		}
 	}

@@ -43,7 +43,7 @@ func (g *Group) Propose(tx *home.Tx, own devchain.Chain, c Change, box wire.Welc
 	if err != nil {
 		return fmt.Errorf("change the conversation: %w", err)
 	}
-	if err := account.CheckReplaced(p.Removed(), p.Added()); err != nil { // as the others will
+	if err := account.CheckReplaced(ident.RoomID(g.Rec.Room), p.Removed(), p.Added()); err != nil { // as the others will
 		p.Discard()
 		return err
 	}
@@ -287,7 +287,7 @@ func (g *Group) stage(entry []byte) (*group.Staged, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = account.CheckReplaced(st.Removed(), st.Added())
+	err = account.CheckReplaced(ident.RoomID(g.Rec.Room), st.Removed(), st.Added())
 	// What a room is never changes (docs/spec/content.md).
 	if _, replaced := st.GroupExtensions(); replaced {
 		err = fmt.Errorf("%w: it changes what the room is", account.ErrLeaf)

@@ -1,6 +1,8 @@
 package groups
 
 import (
+	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -55,18 +57,44 @@ func Active[E Entry](list []E, d ident.DeviceID) (at time.Time) {
 
 // Lost reports whether this device can't follow the last group any more, and
 // returns the one that it could follow last. One from which it was taken out is
-// none that it lost.
+// none that it lost, and hides none: whoever is a member takes nobody's word for
+// where another group of the room stands.
 func Lost[E Entry](list []E) (last E, lost bool) {
 	for _, x := range list {
 		g := x.entry()
-		if g.Usable() || g.Unsure() && !g.Rec.Over || g.Rec.Removed {
-			return last, false
+		if g.Usable() || g.Unsure() && !g.Rec.Over {
+			var none E
+			return none, false
 		}
-		if g.Rec.Over && (!lost || g.Rec.SureAt > last.entry().Rec.SureAt) {
+		if g.Rec.Over && !g.Rec.Removed && (!lost || g.Rec.SureAt > last.entry().Rec.SureAt) {
 			last, lost = x, true
 		}
 	}
 	return last, lost
+}
+
+// Oldest is the lowest number of this device's own leaves in the groups that it
+// follows; without any it is the highest that there is.
+func Oldest[E Entry](all iter.Seq[E]) uint64 {
+	n := uint64(math.MaxUint64)
+	for x := range all {
+		if g := x.entry(); !g.Rec.Over {
+			n = min(n, g.Number())
+		}
+	}
+	return n
+}
+
+// Owner finds whose a device is that is a member of any of them.
+func Owner[E Entry](list []E, d ident.DeviceID) (ident.AccountID, bool) {
+	for _, g := range list {
+		for _, m := range g.entry().Members {
+			if m.Device == d {
+				return m.Account, true
+			}
+		}
+	}
+	return ident.AccountID{}, false
 }
 
 // Missing returns the accounts but me of which no device has done something.

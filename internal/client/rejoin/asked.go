@@ -13,9 +13,9 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// What a device is told whose leaf was replaced by one that it did not ask for.
+// What a device is told whose leaf was replaced by one that it does not wait for.
 var (
-	ErrUnasked = errors.New("a member gave this device a place in the conversation that it did not ask for, and that it does not take: it asks the others to bring it back, or begins the conversation anew")
+	ErrUnasked = errors.New("a member gave this device a place in the conversation that it had asked for long ago, and that it does not take: it asks the others to bring it back, or begins the conversation anew")
 	ErrCopied  = errors.New("something that has the keys of this device took its place in the conversation: somebody may have a copy of this home; remove this device from your account with another one, and register it anew")
 )
 
@@ -88,13 +88,15 @@ func Seal(box *wire.RejoinBox, members []account.Member, to func(account.Member)
 	return out, nil
 }
 
-// Why is what a device is told whose leaf was replaced by one of which it holds
-// the key or not, and for which it asked or not; nil: by what it asked for.
-func Why(held, asked bool) error {
+// Why is what a device is told whose leaf was replaced by one that came back into
+// the room ([account.CheckReplaced]): made tells whether it made that leaf for a
+// request of its own, held whether the key is still here; nil: by what it asked
+// for. A leaf that it did not make was made with its keys all the same.
+func Why(made, held bool) error {
 	switch {
-	case asked:
-		return nil
 	case held:
+		return nil
+	case made:
 		return ErrUnasked
 	}
 	return ErrCopied

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/again"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -80,11 +81,13 @@ func (d *Desk) Put(tx *home.Tx, r Request) {
 	})
 }
 
-// Drop forgets the request of a device.
-func (d *Desk) Drop(tx *home.Tx, room ident.RoomID, device ident.DeviceID) {
-	if _, ok := d.kept[place{room, device}]; ok {
-		delete(d.kept, place{room, device})
-		tx.Delete(d.key(room, device))
+// Drop forgets the request of a device for the leaf m, and what it asked before; a
+// newer one stands.
+func (d *Desk) Drop(tx *home.Tx, room ident.RoomID, m account.Member) {
+	at := place{room, m.Device}
+	if x, ok := d.kept[at]; ok && x.By.Number <= m.Number {
+		delete(d.kept, at)
+		tx.Delete(d.key(room, m.Device))
 	}
 }
 
@@ -108,10 +111,11 @@ func (d *Desk) Asked(room ident.RoomID) Asked {
 }
 
 // Ask keeps what this device is about to ask, and returns it. made makes the key
-// package; one that was not sent is sent again.
+// package; one that was not sent is sent again, within a day: nobody answers an old
+// one.
 func (d *Desk) Ask(tx *home.Tx, room ident.RoomID, now time.Time, made func() ([]byte, error)) (*wire.RejoinBox, error) {
 	rec, ok := d.own[room]
-	if !ok || rec.Sent {
+	if !ok || rec.Sent || now.Sub(time.UnixMilli(rec.At)) >= askAgain {
 		public, err := made()
 		if err != nil {
 			return nil, err

@@ -27,9 +27,14 @@ const (
 	silence = 24 * time.Hour
 	// turn is how long each helper lets the one before it answer.
 	turn = 2 * time.Second
-	// goodFor is how long a request is answered: its own way to a helper and the
-	// Welcome's back take no longer than the key package is kept (package shelf).
+	// goodFor is how long a request is answered after it was handed to the relay: its
+	// own way to a helper and the Welcome's back take no longer than the key package
+	// is kept (package shelf).
 	goodFor = trust.Retention
+	// madeFor is how long it is after it was made, which its device has signed, so
+	// that a relay which brings it again makes no new one of it: clocks may differ,
+	// and by then the key package is there still.
+	madeFor = goodFor + account.Backdate
 )
 
 // Why a request is not answered.
@@ -52,8 +57,9 @@ type Request struct {
 	Room ident.RoomID
 	// By is its leaf to be, checked.
 	By account.Member
-	// At is when the request was handed to the relay.
-	At time.Time
+	// At is when the request was handed to the relay, by the relay's word; Made when
+	// its key package was made, by its device's.
+	At, Made time.Time
 
 	public  []byte
 	made    *group.KeyPackage
@@ -75,6 +81,7 @@ func Read(b *wire.RejoinBox, at time.Time) (r Request, err error) {
 	if r.made.LastResort() || len(r.By.Token) == 0 || !bytes.Equal(r.By.Rejoins, r.Room[:]) || r.By.Number > maxNumber {
 		return r, fmt.Errorf("%w: its key package was not made for this", ErrRequest)
 	}
+	r.Made = account.MadeAt(r.made)
 	r.claimed = wire.ClaimedKeyPackage{Device: bytes.Clone(r.By.Device[:]), KeyPackage: b.KeyPackage}
 	return r, nil
 }
@@ -127,7 +134,9 @@ func (r Request) May(s Standing, now time.Time) (group.LeafIndex, *group.KeyPack
 
 // Stale reports whether a request is too old to be answered: the device may have
 // given up its key package.
-func (r Request) Stale(now time.Time) bool { return now.Sub(r.At) >= goodFor }
+func (r Request) Stale(now time.Time) bool {
+	return now.Sub(r.At) >= goodFor || now.Sub(r.Made) >= madeFor
+}
 
 // Turn is when a member answers, so that not all of them do at once: the helpers
 // stand in the order of HMAC(request, device).

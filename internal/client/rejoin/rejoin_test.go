@@ -119,7 +119,11 @@ func TestWhoMayHelp(t *testing.T) {
 		"the helper has joined today":       {fresh, func(s *Standing) { s.Joined = noon.Add(-23 * time.Hour) }, 0, ErrAway},
 		"the helper's clock was set back":   {fresh, func(s *Standing) { s.Joined = noon.Add(time.Hour) }, 0, ErrAway},
 		"his key package has another suite": {account.KeyPackageOptions{Suite: ciphersuite.Default}, func(*Standing) {}, 0, ErrRequest},
-		"his key package is too old":        {account.KeyPackageOptions{Now: noon.Add(-31 * 24 * time.Hour)}, func(*Standing) {}, 0, ErrRequest},
+		"his key package is too old":        {account.KeyPackageOptions{Now: noon.Add(-31 * 24 * time.Hour)}, func(*Standing) {}, 0, ErrStale},
+		"the relay brings it again":         {account.KeyPackageOptions{Now: noon.Add(-5 * 24 * time.Hour)}, func(*Standing) {}, 0, ErrStale},
+		"his clock is two days behind":      {account.KeyPackageOptions{Now: noon.Add(-48 * time.Hour)}, func(*Standing) {}, 72*time.Hour - time.Second, nil},
+		"his clock is two days ahead":       {account.KeyPackageOptions{Now: noon.Add(48 * time.Hour)}, func(*Standing) {}, 0, nil},
+		"his clock is a week ahead":         {account.KeyPackageOptions{Now: noon.Add(7 * 24 * time.Hour)}, func(*Standing) {}, 0, ErrRequest},
 	} {
 		st := b.standing()
 		c.st(&st)
@@ -229,6 +233,19 @@ func TestWhatFollowsALostPlace(t *testing.T) {
 	}
 }
 
+// TestWhoTookThePlace: what a device is told of a leaf that came back into its room
+// in the place of its own.
+func TestWhoTookThePlace(t *testing.T) {
+	for _, c := range []struct {
+		made, held bool
+		want       error
+	}{{true, true, nil}, {true, false, ErrUnasked}, {false, false, ErrCopied}} {
+		if got := Why(c.made, c.held); !errors.Is(got, c.want) || c.want == nil && got != nil {
+			t.Errorf("made %v, held %v: %v", c.made, c.held, got)
+		}
+	}
+}
+
 func TestTheDeskKeepsWhatIsAsked(t *testing.T) {
 	h, err := home.Create(t.Context(), memstore.New(), home.Options{
 		Passphrase: func() (secret.Bytes, error) { return secret.New([]byte("p")), nil }, Cost: home.WeakCostForTests(),
@@ -257,7 +274,11 @@ func TestTheDeskKeepsWhatIsAsked(t *testing.T) {
 	if got := d.Askers(); len(got) != 1 || got[0].By.Number != newer.By.Number || !got[0].At.Equal(noon) || got[0].Room != room {
 		t.Errorf("of three requests of one device %v stand", got)
 	}
-	step(func(tx *home.Tx) { d.Drop(tx, room, b.me.Device) })
+	step(func(tx *home.Tx) { d.Drop(tx, room, older.By) })
+	if len(d.Askers()) != 1 {
+		t.Error("the newer one went with the one that was answered")
+	}
+	step(func(tx *home.Tx) { d.Drop(tx, room, newer.By) })
 	if len(d.Askers()) != 0 {
 		t.Error("what was dropped is there")
 	}
@@ -272,14 +293,17 @@ func TestTheDeskKeepsWhatIsAsked(t *testing.T) {
 		})
 		return box
 	}
-	if ask(0); ask(time.Hour).KeyPackage[0] != 1 {
+	if ask(0); ask(23 * time.Hour).KeyPackage[0] != 1 {
 		t.Error("what was not sent is made anew")
 	}
-	step(func(tx *home.Tx) { d.Sent(tx, room, noon.Add(2*time.Hour)) })
-	if a := d.Asked(room); !a.Sent || !a.Since.Equal(noon) || !a.At.Equal(noon.Add(2*time.Hour)) {
+	if ask(24 * time.Hour).KeyPackage[0] != 2 {
+		t.Error("what was not sent for a day is sent: nobody would answer it for long")
+	}
+	step(func(tx *home.Tx) { d.Sent(tx, room, noon.Add(25*time.Hour)) })
+	if a := d.Asked(room); !a.Sent || !a.Since.Equal(noon) || !a.At.Equal(noon.Add(25*time.Hour)) {
 		t.Errorf("it says that it asked %+v", a)
 	}
-	if ask(26 * time.Hour).KeyPackage[0] != 2 || !d.Asked(room).Since.Equal(noon) || len(d.Askers()) != 0 {
+	if ask(50 * time.Hour).KeyPackage[0] != 3 || !d.Asked(room).Since.Equal(noon) || len(d.Askers()) != 0 {
 		t.Errorf("a day later: %+v", d.Asked(room))
 	}
 	step(func(tx *home.Tx) { d.Back(tx, room) })

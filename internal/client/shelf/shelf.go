@@ -5,8 +5,11 @@ package shelf
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -36,6 +39,10 @@ const (
 	// askedFor is how long one of a request to come back into a room is kept: the
 	// request waits at the relay, and so does the Welcome that answers it.
 	askedFor = 7 * 24 * time.Hour
+	// mostGone is how many leaves of requests are remembered; the lowest number is
+	// forgotten first. A room makes one a day, for a week, when its device lost its
+	// place there.
+	mostGone = 1024
 )
 
 // Published is what stands at the relay.
@@ -68,11 +75,12 @@ func PublishedNow(held *wire.Held, me ident.DeviceID) (at Published) {
 type Shelf struct {
 	home *home.Home
 	kept map[string]*wire.KeyPackageRecord
+	gone map[string]*wire.KeyPackageRecord // of requests, without their private parts
 }
 
 // Load reads the shelf.
 func Load(ctx context.Context, h *home.Home) (*Shelf, error) {
-	s := &Shelf{home: h, kept: map[string]*wire.KeyPackageRecord{}}
+	s := &Shelf{home: h, kept: map[string]*wire.KeyPackageRecord{}, gone: map[string]*wire.KeyPackageRecord{}}
 	for it, err := range h.All(ctx, home.KeyPackage) {
 		if err != nil {
 			return nil, err
@@ -81,7 +89,11 @@ func Load(ctx context.Context, h *home.Home) (*Shelf, error) {
 		if err := rec.Parse(it.Record); err != nil {
 			return nil, errors.Join(home.ErrDamaged, err)
 		}
-		s.kept[string(rec.Ref)] = rec
+		if len(rec.State) == 0 {
+			s.gone[string(rec.Ref)] = rec
+		} else {
+			s.kept[string(rec.Ref)] = rec
+		}
 	}
 	return s, nil
 }
@@ -142,20 +154,56 @@ func (s *Shelf) Ask(tx *home.Tx, me *account.Me, own devchain.Chain, suite ciphe
 	if err != nil {
 		return nil, err
 	}
-	s.put(tx, &wire.KeyPackageRecord{Ref: k.Ref(), State: k.State().Reveal(), MadeAt: now.UnixMilli(), Room: room[:]})
+	s.put(tx, &wire.KeyPackageRecord{
+		Ref: k.Ref(), State: k.State().Reveal(), MadeAt: now.UnixMilli(), Room: room[:],
+		Leaf: nameOf(k.Content().Leaf.EncryptionKey), Number: account.LeafNumber(after, now),
+	})
 	return k.Public(), nil
 }
 
-// Holds reports whether the private key of a leaf that somebody made of a key
-// package is here, and whether it was made for a request.
-func (s *Shelf) Holds(leaf group.Member) (held, asked bool) {
-	for _, rec := range s.kept {
-		k, err := group.RestoreKeyPackage(secret.New(slices.Clone(rec.State)))
-		if err == nil && bytes.Equal(k.Content().Leaf.EncryptionKey, leaf.EncryptionKey) {
-			return true, len(rec.Room) > 0
+// nameOf is by what a leaf is remembered: its public key, which is there once.
+func nameOf(leafKey []byte) []byte {
+	h := sha256.Sum256(leafKey)
+	return h[:]
+}
+
+// Asked reports whether this device made a leaf for a request of its own, and
+// whether the key of that is still here: it was not used, and may be.
+func (s *Shelf) Asked(leaf group.Member) (made, held bool) {
+	name := nameOf(leaf.EncryptionKey)
+	is := func(rec *wire.KeyPackageRecord) bool { return bytes.Equal(rec.Leaf, name) }
+	held = anyOf(s.kept, is)
+	return held || anyOf(s.gone, is), held
+}
+
+func anyOf(list map[string]*wire.KeyPackageRecord, is func(*wire.KeyPackageRecord) bool) bool {
+	for _, rec := range list {
+		if is(rec) {
+			return true
 		}
 	}
-	return false, false
+	return false
+}
+
+// Prune forgets the leaves of requests that nobody can put anywhere any more.
+// oldest is the lowest number of this device's leaves in all groups that it
+// follows: a leaf takes the place of an older one alone, and into a group that is
+// not known yet this device comes by a key package that is here.
+func (s *Shelf) Prune(tx *home.Tx, oldest uint64) {
+	for _, rec := range s.kept {
+		n := rec.Number
+		if len(rec.Room) == 0 {
+			n = account.LeafNumber(0, time.UnixMilli(rec.MadeAt))
+		}
+		oldest = min(oldest, n)
+	}
+	byNumber := slices.SortedFunc(maps.Values(s.gone), func(a, b *wire.KeyPackageRecord) int { return cmp.Compare(a.Number, b.Number) })
+	for i, rec := range byNumber {
+		if rec.Number <= oldest || len(byNumber)-i > mostGone {
+			delete(s.gone, string(rec.Ref))
+			tx.Delete(s.home.Key(home.KeyPackage, rec.Ref))
+		}
+	}
 }
 
 // Found is a key package of this device that a Welcome names.
@@ -193,11 +241,19 @@ func (s *Shelf) put(tx *home.Tx, rec *wire.KeyPackageRecord) {
 	tx.Put(s.home.Key(home.KeyPackage, rec.Ref), rec)
 }
 
-// drop erases a private part.
+// drop erases a private part. Of one that was made for a request all members of
+// the room have the public part, so what shows that this device made it takes its
+// place, in the same commit.
 func (s *Shelf) drop(tx *home.Tx, rec *wire.KeyPackageRecord) {
 	delete(s.kept, string(rec.Ref))
 	clear(rec.State)
-	tx.Delete(s.home.Key(home.KeyPackage, rec.Ref))
+	if len(rec.Leaf) == 0 {
+		tx.Delete(s.home.Key(home.KeyPackage, rec.Ref))
+		return
+	}
+	left := &wire.KeyPackageRecord{Ref: rec.Ref, MadeAt: rec.MadeAt, Room: rec.Room, Leaf: rec.Leaf, Number: rec.Number}
+	s.gone[string(rec.Ref)] = left
+	tx.Put(s.home.Key(home.KeyPackage, rec.Ref), left)
 }
 
 // offers reports whether the private part of something given out is here.

@@ -2,6 +2,8 @@ package shelf
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -207,14 +209,14 @@ func TestAKeyOfARequestServesOnce(t *testing.T) {
 	if f, err := b.shelf.Find(w); err != nil || string(f.Room) != string(room[:]) {
 		t.Errorf("it is found as %v, %v", f.Room, err)
 	}
-	if held, asked := b.shelf.Holds(k.Leaf()); !held || !asked {
-		t.Errorf("held %v, asked %v", held, asked)
+	if made, held := b.shelf.Asked(k.Leaf()); !made || !held {
+		t.Errorf("made %v, held %v", made, held)
 	}
 	if !b.use(w) || b.use(w) {
 		t.Error("it does not serve once")
 	}
-	if held, _ := b.shelf.Holds(k.Leaf()); held {
-		t.Error("it is held after it was used")
+	if made, held := b.shelf.Asked(k.Leaf()); !made || held {
+		t.Errorf("after it was used: made %v, held %v", made, held)
 	}
 	w = b.welcome(ask())
 	b.now = b.now.Add(6 * 24 * time.Hour)
@@ -226,5 +228,92 @@ func TestAKeyOfARequestServesOnce(t *testing.T) {
 	b.fill(Published{OneTime: 16, LastResort: b.now})
 	if _, err := b.shelf.Find(w); !errors.Is(err, group.ErrNotForMe) {
 		t.Errorf("after more than a week: %v", err)
+	}
+}
+
+// TestADeviceKnowsWhatItAskedWith: a leaf that bob made for a request stays his when
+// its key was used, or given up behind a week, for as long as somebody could put it
+// in the place of an older one of his; what was published, and what another made
+// with his keys, is none of these.
+func TestADeviceKnowsWhatItAskedWith(t *testing.T) {
+	b := newBob(t)
+	room := ident.RoomID{7}
+	leaf := func(public []byte) group.Member {
+		k, err := group.ParseKeyPackage(public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.Leaf()
+	}
+	step := func(do func(*home.Tx)) {
+		t.Helper()
+		tx := b.home.Begin()
+		do(tx)
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.reload()
+	}
+	ask := func() (public []byte) {
+		t.Helper()
+		step(func(tx *home.Tx) {
+			var err error
+			if public, err = b.shelf.Ask(tx, b.me, b.chain, suite, room, 0, b.now); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return public
+	}
+	knows := func(when string, public []byte, want bool) {
+		t.Helper()
+		if made, held := b.shelf.Asked(leaf(public)); made != want || held {
+			t.Errorf("%s: made %v, held %v", when, made, held)
+		}
+	}
+	published := b.fill(Published{})
+	b.now = b.now.Add(time.Second)
+	used := ask()
+	number := uint64(b.now.Unix())
+	if !b.use(b.welcome(used)) {
+		t.Fatal("it opens no Welcome")
+	}
+	stolen, err := b.me.KeyPackage(b.chain, account.KeyPackageOptions{Suite: suite, Now: b.now, Rejoins: room[:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	knows("made with bob's keys elsewhere", stolen.Public(), false)
+	knows("published", published.OneTime[0], false)
+	b.now = b.now.Add(time.Hour)
+	waited := ask()
+	b.now = b.now.Add(8 * 24 * time.Hour)
+	b.fill(Published{OneTime: 16, LastResort: b.now})
+	knows("used", used, true)
+	knows("given up", waited, true)
+
+	// The groups that he follows have newer leaves of his, but what is published has not.
+	step(func(tx *home.Tx) { b.shelf.Prune(tx, number+3600) })
+	knows("while an older package is given out", used, true)
+	b.now = b.now.Add(15 * 24 * time.Hour)
+	b.fill(Published{}) // retires them
+	b.now = b.now.Add(5 * 24 * time.Hour)
+	b.fill(Published{OneTime: 16, LastResort: b.now})
+	step(func(tx *home.Tx) { b.shelf.Prune(tx, number-1) })
+	knows("while a group has an older leaf of his", used, true)
+	step(func(tx *home.Tx) { b.shelf.Prune(tx, number) })
+	knows("behind it", used, false)
+	knows("of a newer number", waited, true)
+	step(func(tx *home.Tx) { b.shelf.Prune(tx, math.MaxUint64) })
+	knows("when he follows nothing", waited, false)
+}
+
+// TestWhatWasAskedIsBounded: the lowest numbers are forgotten first.
+func TestWhatWasAskedIsBounded(t *testing.T) {
+	b := newBob(t)
+	for n := range uint64(mostGone + 2) {
+		b.shelf.gone[fmt.Sprint(n)] = &wire.KeyPackageRecord{Ref: []byte(fmt.Sprint(n)), Number: n + 1, Leaf: []byte{1}}
+	}
+	b.shelf.Prune(b.home.Begin(), 0)
+	if _, ok := b.shelf.gone["2"]; len(b.shelf.gone) != mostGone || !ok {
+		t.Errorf("%d are remembered, among them the lowest: %v", len(b.shelf.gone), ok)
 	}
 }
