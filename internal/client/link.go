@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
 
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/share"
@@ -14,7 +13,7 @@ import (
 // hold returns the one session, which it opens if there is none. The caller must
 // let it go.
 func (e *engine) hold(ctx context.Context) (s *session, letGo func(), err error) {
-	ctx, cancel := e.alive(ctx)
+	ctx, cancel := share.Until(ctx, e.stopped)
 	defer cancel()
 	if s, letGo, err = e.link.Hold(ctx); err != nil {
 		return nil, nil, cmp.Or(e.closedError(), err)
@@ -32,19 +31,6 @@ func (s *session) shut() {
 	<-s.ended
 }
 
-// alive returns a context that ends with the engine.
-func (e *engine) alive(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-e.stopped:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
 func (e *engine) closedError() error {
 	select {
 	case <-e.stopped:
@@ -53,9 +39,6 @@ func (e *engine) closedError() error {
 		return nil
 	}
 }
-
-// hopeless are the ends of a session after which connecting again can't help.
-var hopeless = []error{why.ErrOldCopy, line.ErrServerKey, why.ErrDeviceRemoved, line.ErrProtocol, line.ErrRetention, line.ErrSuperseded, why.ErrClosed}
 
 // run keeps a session open until ctx ends.
 func (e *engine) run(ctx context.Context) error {
@@ -66,10 +49,8 @@ func (e *engine) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return cmp.Or(e.closedError())
 		}
-		for _, end := range hopeless {
-			if errors.Is(err, end) {
-				return err
-			}
+		if why.Hopeless(err) {
+			return err
 		}
 		if e.closedError() != nil {
 			return e.closedError()

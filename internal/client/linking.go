@@ -10,6 +10,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/meet"
+	"github.com/byre-messenger/byre/internal/client/share"
 	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -46,7 +47,7 @@ func (c *Client) Link(ctx context.Context, who meet.Person, shows func(linking.L
 		return why.ErrLinking
 	}
 	defer e.linking.Unlock()
-	ctx, cancel := e.alive(ctx)
+	ctx, cancel := share.Until(ctx, e.stopped)
 	defer cancel()
 	s, letGo, err := e.hold(ctx)
 	if err != nil {

@@ -26,21 +26,22 @@ type target struct {
 
 func (p *program) join() *cli.Command {
 	return &cli.Command{
-		Name: "join", Args: "URL CODE",
-		Summary: "Make this device one of your account, with the code that 'byre link' or the settings show on another one. Without a code it goes on where it was interrupted.",
-		Example: "byre join https://127.0.0.1:8443 000G4-0R40M-30E20-9185G-R38E1R --ca byre-data/ca.pem\nbyre join",
+		Name: "join", Args: "URL [CODE]",
+		Summary: "Make this device one of your account, with the code that 'byre link' or the settings show on another one. Without CODE it is asked for, so that no other program of this machine sees it; - asks for the link. Without anything it goes on where it was interrupted.",
+		Example: "byre join https://127.0.0.1:8443 --ca byre-data/ca.pem\nbyre join -\nbyre join",
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			path := homeFlag(flags)
 			ca := caFlag(flags)
 			asJSON := flags.Bool("json", false, "print one JSON object a line; the answers come on the input, a line each")
 			giveUp := flags.Bool("give-up", false, "wait no longer for the other device")
 			return func(ctx context.Context, env *cli.Env, args []string) error {
-				to, err := readTarget(args)
-				if err != nil {
-					return err
-				}
 				if p.here != nil {
 					return enroll.ErrRegistered
+				}
+				h := &hands{env: env, asJSON: *asJSON}
+				to, err := h.target(ctx, args)
+				if err != nil {
+					return err
 				}
 				if to.server.CA, err = readCA(*ca); err != nil {
 					return err
@@ -52,10 +53,34 @@ func (p *program) join() *cli.Command {
 				if *giveUp {
 					return errors.Join(giveUpJoining(ctx, env, d), d.close())
 				}
-				return errors.Join(join(ctx, &hands{env: env, asJSON: *asJSON}, d, to), d.close())
+				return errors.Join(join(ctx, h, d, to), d.close())
 			}
 		},
 	}
+}
+
+// target is where a new device belongs, with what it asks its person for.
+func (h *hands) target(ctx context.Context, args []string) (to target, err error) {
+	if h.given = len(args) > 0; len(args) == 1 {
+		question := ""
+		switch at := args[0]; {
+		case at == "-":
+			question, args = "The link that the other device shows: ", nil
+		case strings.Contains(at, "://") && !strings.Contains(at, "#"):
+			question = "The code that the other device shows: "
+		}
+		if question != "" {
+			if h.asJSON {
+				question = ""
+			}
+			said, err := h.env.Line(ctx, question)
+			if err != nil {
+				return to, fmt.Errorf("the code is missing, behind the server's address or on the input: %w", err)
+			}
+			args = append(args, said)
+		}
+	}
+	return readTarget(args)
 }
 
 // readTarget reads a link, or an address and a code, which may be in pieces.
@@ -104,6 +129,11 @@ func join(ctx context.Context, h *hands, d *homeDir, to target) error {
 }
 
 func giveUpJoining(ctx context.Context, env *cli.Env, d *homeDir) error {
+	if there, err := home.Exists(ctx, d.store); err != nil {
+		return err
+	} else if !there {
+		return enroll.ErrNoCode
+	}
 	cfg, err := d.config(ctx, env)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/cli/dots"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/linking"
@@ -26,7 +27,7 @@ func (p *program) link() *cli.Command {
 				if len(args) > 0 {
 					return cli.Usagef("link takes no arguments: the code that it shows is for 'byre join' on the other device")
 				}
-				h := &hands{env: env, asJSON: *asJSON, sponsor: c}
+				h := &hands{env: env, asJSON: *asJSON, proves: func(ctx context.Context) error { return prove(ctx, env, c) }}
 				err := c.Link(ctx, h, h.shows)
 				if errors.Is(err, context.Canceled) {
 					return errors.New("stopped: the code serves no more; if you had agreed already, the device may be linked all the same: see 'byre devices'")
@@ -50,13 +51,16 @@ type linkJSON struct {
 	Web     bool       `json:"web,omitempty"`  // the new device's code comes from a server at each visit
 	Device  string     `json:"device,omitempty"`
 	Server  string     `json:"server,omitempty"`
+	Unused  bool       `json:"code_unused,omitempty"` // the device waits by what it agreed to before
 }
 
 // hands are the person's, at this device.
 type hands struct {
-	env     *cli.Env
-	asJSON  bool
-	sponsor *client.Client // nil at the new device
+	env    *cli.Env
+	asJSON bool
+	proves func(context.Context) error // asks for the passphrase; nil at the new device
+	given  bool                        // a code, or where to ask for one
+	asked  bool                        // whether both show the same digits
 }
 
 // say tells the person, or a program.
@@ -72,16 +76,17 @@ func (h *hands) say(o linkJSON, format string, args ...any) error {
 func (h *hands) shows(l linking.Link) {
 	ends := clock.System{}.Now().Add(linking.Lifetime).UTC().Truncate(time.Second)
 	if h.env.Terminal && !h.asJSON {
-		_, _ = fmt.Fprint(h.env.Stderr, qrCode(l.Text()))
+		_, _ = fmt.Fprint(h.env.Stderr, dots.Code(l.Text()))
 	}
 	_ = h.say(linkJSON{Event: "code", Code: l.Code.Text(), Link: l.Text(), Expires: &ends},
-		"On the new device, within five minutes:\n\n    byre join %s %s\n\nShow this to nobody: who has the code can ask for a place in your account.\n", l.Server, l.Code.Text())
+		"On the new device, within five minutes:\n\n    byre join %s\n\nIt asks for this code:\n\n    %s\n\nShow it to nobody: who has the code can ask for a place in your account.\n", l.Server, l.Code.Text())
 }
 
 // Compare implements [meet.Person].
 func (h *hands) Compare(ctx context.Context, a linking.Ask) (bool, error) {
+	h.asked = true
 	name := ""
-	if h.sponsor == nil {
+	if h.proves == nil {
 		name = a.Name.String()
 	}
 	question := "The new device will read everything. Is it in your hand, and does it show the same digits? (yes or no) "
@@ -106,7 +111,7 @@ func (h *hands) Compare(ctx context.Context, a linking.Ask) (bool, error) {
 		}
 		switch strings.ToLower(said) {
 		case "yes", "y", "예", "네":
-			if h.sponsor == nil {
+			if h.proves == nil {
 				return true, nil
 			}
 			return h.proven(ctx)
@@ -120,7 +125,7 @@ func (h *hands) Compare(ctx context.Context, a linking.Ask) (bool, error) {
 // proven asks for the passphrase, until linking is over.
 func (h *hands) proven(ctx context.Context) (bool, error) {
 	done := make(chan error, 1)
-	go func() { done <- prove(ctx, h.env, h.sponsor) }()
+	go func() { done <- h.proves(ctx) }()
 	select {
 	case err := <-done:
 		return true, err
@@ -129,7 +134,12 @@ func (h *hands) proven(ctx context.Context) (bool, error) {
 	}
 }
 
-// Waits implements [meet.Person].
+// Waits implements [meet.Person]. A device that has agreed before goes on with that.
 func (h *hands) Waits(name string) {
+	if h.given && !h.asked {
+		_ = h.say(linkJSON{Event: "waiting", Name: name, Unused: true},
+			"This device has agreed before to be one of %s's, and waits for that: the code given now is not used. 'byre join --give-up' ends the waiting, and then another code serves ...\n", plain(name))
+		return
+	}
 	_ = h.say(linkJSON{Event: "waiting", Name: name}, "Waiting for the other device; 'byre join' goes on if this is interrupted ...\n")
 }

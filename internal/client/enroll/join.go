@@ -88,6 +88,9 @@ func Link(ctx context.Context, cfg Config, connect func(url string, ca []byte) (
 // GiveUp ends the waiting of a device that has consented: its home is empty then.
 // The other device may list it all the same.
 func GiveUp(ctx context.Context, cfg Config) error {
+	if there, err := home.Exists(ctx, cfg.Store); err != nil || !there {
+		return err // and none is made
+	}
 	j, err := Join(ctx, cfg)
 	if err != nil {
 		return err

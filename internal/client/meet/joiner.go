@@ -7,6 +7,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -101,17 +102,20 @@ func (r joinerRuns) Look(l linking.Look) error {
 		return nil // it looks again in five seconds
 	}
 	r.request(&wire.ReadChain{Account: l.Account[:]}, func(body wire.ResponseBody, err error) {
-		shown, ok := body.(*wire.Account)
-		if err != nil || !ok {
-			return
-		}
-		// What comes behind the end changes nothing any more.
-		if chain, err := account.ReadChain(shown); err == nil && r.why == 0 && chain.ID() == l.Account {
-			r.shown = chain
-			r.happens(linking.Shown{Chain: chain})
+		if shown, ok := body.(*wire.Account); ok && err == nil {
+			r.sees(l.Account, shown)
 		}
 	})
 	return nil
+}
+
+// sees takes what the server shows of an account. Behind the end it changes nothing
+// any more.
+func (r joinerRuns) sees(of ident.AccountID, shown *wire.Account) {
+	if chain, err := account.ReadChain(shown); err == nil && r.why == 0 && chain.ID() == of {
+		r.shown = chain
+		r.happens(linking.Shown{Chain: chain})
+	}
 }
 
 // End implements [linking.Runner].

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -45,7 +46,7 @@ func (m *meeting) connected(l *line.Line, leave func(), err error) {
 		return
 	}
 	if err != nil {
-		if m.since.IsZero() || errors.Is(err, line.ErrServerKey) {
+		if m.since.IsZero() {
 			m.fail(err)
 			return
 		}
@@ -71,13 +72,17 @@ func (m *meeting) hangUp() {
 	}
 }
 
-// reconnect opens another line after a pause.
-func (m *meeting) reconnect(why error) {
+// reconnect opens another line after a pause, unless none can be had any more.
+func (m *meeting) reconnect(err error) {
+	if why.Hopeless(err) {
+		m.fail(err)
+		return
+	}
 	if m.line != nil && m.clock.Now().Sub(m.since) >= calmAfter {
 		m.pace = line.Pace{}
 	}
 	m.hangUp()
-	m.later(m.pace.Next(0, why), m.connect)
+	m.later(m.pace.Next(0, err), m.connect)
 }
 
 // request asks on the present line. f is called in the goroutine of the side, and

@@ -188,9 +188,13 @@ func (m *meeting) done() bool {
 	return m.why != 0 && (m.said || len(m.posted) == 0 || !m.clock.Now().Before(m.until))
 }
 
-// fail ends the meeting as a crash would.
+// fail ends the meeting as a crash would. A side that has ended has told the other
+// one as far as that goes.
 func (m *meeting) fail(err error) {
-	if m.err == nil {
+	switch {
+	case m.why != 0:
+		m.until = m.clock.Now()
+	case m.err == nil:
 		m.err = err
 	}
 }

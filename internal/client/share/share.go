@@ -58,6 +58,19 @@ func (o *One[T]) letGo(id int) {
 	}
 }
 
+// Until returns a context that ends with another one, or when stopped is closed.
+func Until(ctx context.Context, stopped <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // Close closes the thing whoever holds it.
 func (o *One[T]) Close() {
 	o.turn <- struct{}{}

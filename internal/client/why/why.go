@@ -1,5 +1,6 @@
-// Package why tells, in one sentence for the owner, why a message waits, or what
-// was deleted still does.
+// Package why tells, in one sentence for the owner, why a message waits, what was
+// deleted still does, or a device goes no further; and after which end it is of no
+// use to connect again.
 package why
 
 import (
@@ -10,6 +11,17 @@ import (
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/wire"
 )
+
+// Hopeless reports whether a connection ended in a way after which another one
+// can't help: its device is removed, or elsewhere, or the server is not the one.
+func Hopeless(err error) bool {
+	for _, end := range []error{ErrOldCopy, line.ErrServerKey, ErrDeviceRemoved, line.ErrProtocol, line.ErrRetention, line.ErrSuperseded, ErrClosed} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
+}
 
 // Waits turns what went wrong with the conversation with somebody into one
 // sentence.

@@ -1,4 +1,5 @@
-package byrecmd
+// Package dots draws codes that a camera reads into a terminal.
+package dots
 
 import (
 	"strings"
@@ -9,9 +10,9 @@ import (
 // quiet is the white border that readers of codes need, in dots.
 const quiet = 2
 
-// qrCode draws a code with two dots of height to a character, dark on light
+// Code draws a QR code with two dots of height to a character, dark on light
 // whatever the terminal's colours are; "" where it does not fit into a code.
-func qrCode(text string) string {
+func Code(text string) string {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {
 		return ""
