@@ -100,7 +100,8 @@ func (tx *txn) stopFading(t *talk, at uint64) {
 
 // Seen says that the owner was shown the messages of a conversation from one
 // position up to the one before end: the time of those that disappear begins,
-// and with tell their writers learn of it. It returns those whose time began now.
+// and with tell their writers learn of it; without, nobody learns any more what the
+// owner was shown before, here or elsewhere. It returns those whose time began now.
 // See [Config.Seen].
 func (c *Client) Seen(ctx context.Context, to string, from, end uint64, tell bool) (begun []told.Message, err error) {
 	err = c.e.look(ctx, func(tx *txn) error {
@@ -108,12 +109,31 @@ func (c *Client) Seen(ctx context.Context, to string, from, end uint64, tell boo
 		if !ok {
 			return fmt.Errorf("%w: %s", why.ErrUnknownRoom, to)
 		}
-		if begun, err = tx.seen(t, from, min(end, t.next), tell); tell {
-			tx.offerSoon(t)
+		if begun, err = tx.seen(t, from, min(end, t.next), tell); err != nil {
+			return err
+		} else if !tell {
+			return tx.hush()
 		}
-		return err
+		tx.offerSoon(t)
+		return nil
 	})
 	return begun, err
+}
+
+// Hush says that the owner wants nobody to learn any more what they were shown, also
+// what is still owed of it.
+func (c *Client) Hush(ctx context.Context) error { return c.e.look(ctx, (*txn).hush) }
+
+func (tx *txn) hush() error {
+	for _, t := range tx.talks {
+		if !t.order.Unsaid() {
+			continue
+		}
+		if err := tx.happen(t, order.Hush{}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (tx *txn) seen(t *talk, from, end uint64, tell bool) (begun []told.Message, err error) {

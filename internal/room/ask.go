@@ -1,6 +1,7 @@
 package room
 
 import (
+	"slices"
 	"time"
 
 	"github.com/byre-messenger/byre/internal/ident"
@@ -36,6 +37,12 @@ func (r Room) Owed() []Receipt {
 		}
 	}
 	return out
+}
+
+// Unsaid reports whether a sender does not know yet what the owner was shown of
+// its messages.
+func (r Room) Unsaid() bool {
+	return slices.ContainsFunc(r.senders, func(s sender) bool { return s.seen > s.seenBy })
 }
 
 // Heard returns how far each device is known here, this one as self: what a

@@ -101,6 +101,9 @@ type (
 		Device ident.DeviceID
 		Seq    uint64
 	}
+	// Hush says that the owner wants nobody to learn what they were shown: what no
+	// sender knows yet of that is forgotten.
+	Hush struct{}
 	// Told says that a sender has a receipt of this device: for all up to UpTo,
 	// and that the owner was shown those up to Seen.
 	Told Receipt
@@ -114,6 +117,7 @@ func (Meet) isEvent()    {}
 func (Arrive) isEvent()  {}
 func (GiveUp) isEvent()  {}
 func (Look) isEvent()    {}
+func (Hush) isEvent()    {}
 func (Told) isEvent()    {}
 func (Confirm) isEvent() {}
 
@@ -211,6 +215,12 @@ func (r Room) Apply(ev Event) (Room, []Effect, error) {
 		return r.giveUp(ev)
 	case Look:
 		return r.change(ev.Device, func(s *sender) { s.seen = max(s.seen, min(ev.Seq, s.upTo)) }), nil, nil
+	case Hush:
+		r.senders = slices.Clone(r.senders)
+		for i := range r.senders {
+			r.senders[i].seen = r.senders[i].seenBy
+		}
+		return r, nil, nil
 	case Told:
 		return r.change(ev.Device, func(s *sender) {
 			s.told, s.seenBy = max(s.told, min(ev.UpTo, s.upTo)), max(s.seenBy, min(ev.Seen, s.seen))

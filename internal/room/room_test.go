@@ -176,6 +176,27 @@ func TestSeen(t *testing.T) {
 	}
 }
 
+// TestNobodyLearnsWhatWasHushed: what alice does not know yet of what she was shown to
+// have been read is forgotten, that it came is not; what is shown later is told.
+func TestNobodyLearnsWhatWasHushed(t *testing.T) {
+	r := tell(t, Room{}, from(alice, 1, 2, 3), "show 1", "show 2", "show 3")
+	r = tell(t, r, []Event{Look{alice, 1}, Told{alice, 1, 1}, Look{alice, 3}})
+	if !r.Unsaid() {
+		t.Error("it is told")
+	}
+	r = tell(t, r, []Event{Hush{}})
+	if got := r.Owed(); !slices.Equal(got, []Receipt{{alice, 3, 1}}) || r.Unsaid() {
+		t.Errorf("owed %v", got)
+	}
+	if again, err := FromRecord(r.Record()); err != nil || again.Unsaid() {
+		t.Errorf("after a restart: %v", err)
+	}
+	r = tell(t, r, []Event{Told{alice, 3, 3}}) // it was on its way
+	if r = tell(t, r, []Event{Look{alice, 2}}); !r.Unsaid() {
+		t.Error("what is shown later is not told")
+	}
+}
+
 // Whatever the network does, each message is shown once, in order but for those
 // that were given up, and a restart at any point changes nothing.
 func TestAnyNetwork(t *testing.T) {

@@ -120,6 +120,51 @@ func TestAReceiptIsForItsSenderAlone(t *testing.T) {
 	})
 }
 
+// TestWhatIsHushedIsNotTold: bob read while nobody was connected, and chose then that
+// nobody learns of it: at once, or by reading on in silence, in whichever
+// conversation. Alice learns that it came, and no more.
+func TestWhatIsHushedIsNotTold(t *testing.T) {
+	for what, hush := range map[string]func(t *testing.T, bob *testnet.Person) error{
+		"at once": func(t *testing.T, bob *testnet.Person) error { return bob.Hush(t.Context()) },
+		"by reading on": func(t *testing.T, bob *testnet.Person) error {
+			_, err := bob.Client.Seen(t.Context(), "carol", 0, 1, false)
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			tell(t, quick.Suite, func(t *testing.T, n *testnet.Net) {
+				alice, bob, carol := n.Join("alice"), n.Join("bob"), n.Join("carol")
+				bob.Seen = true
+				must(t, bob.Crash())
+				m := alice.Says(bob, "did you see this?")
+				carol.Says(bob, "and this?")
+				for _, p := range []*testnet.Person{alice, carol, bob} {
+					p.Syncs()
+				}
+				if _, err := bob.Client.Seen(t.Context(), "alice", 0, 1, true); err != nil {
+					t.Fatal(err)
+				}
+				must(t, hush(t, bob))
+				must(t, bob.Crash())
+				bob.Says(alice, "hello") // what is owed rides with it
+				turns(bob, alice)
+				got, err := alice.Message(t.Context(), m.ID)
+				if err != nil || len(got.Unseen) != 1 || len(got.Devices) != 1 || !got.Devices[0].Delivered {
+					t.Errorf("alice learns %+v, %v", got, err)
+				}
+				if _, err := bob.Client.Seen(t.Context(), "alice", 0, 1, true); err != nil {
+					t.Fatal(err)
+				}
+				bob.Says(alice, "yes, I did")
+				turns(bob, alice)
+				if got, err := alice.Message(t.Context(), m.ID); err != nil || len(got.Unseen) != 0 {
+					t.Errorf("when he tells it again alice learns %+v, %v", got, err)
+				}
+			})
+		})
+	}
+}
+
 // swallows is a tap of a server that drops what is sent and says that it is
 // stored.
 func swallows() testnet.Tap {
