@@ -14,6 +14,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/notes"
 	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
 )
@@ -23,7 +24,8 @@ type args struct {
 	Name       string `json:"name"`
 	Passphrase string `json:"passphrase"`
 	Invitation string `json:"invitation"`
-	Key        string `json:"key"` // base64
+	Key        string `json:"key"`  // base64
+	Code       string `json:"code"` // of linking
 	Resume     bool   `json:"resume"`
 	Account    string `json:"account"`
 	Accept     bool   `json:"accept"`
@@ -80,6 +82,14 @@ func (c *Core) call(ctx context.Context, method string, a args) (any, error) {
 		return nil, c.changeKey(ctx, func() error { return c.addKey(ctx, a) })
 	case "removeKey":
 		return nil, c.changeKey(ctx, func() error { return home.RemoveKey(ctx, c.store) })
+	case "join":
+		return nil, c.join(ctx, a)
+	case "link":
+		return nil, c.letIn(ctx)
+	case "answerLinking":
+		return nil, c.answer(ctx, a)
+	case "stopLinking":
+		return nil, c.stopLinking(ctx)
 	case "close": // before a wipe
 		return nil, c.exclusive(ctx, func() error {
 			c.close()
@@ -104,7 +114,8 @@ func (c *Core) call(ctx context.Context, method string, a args) (any, error) {
 }
 
 func (c *Core) register(ctx context.Context, a args) (me any, err error) {
-	if a.Passphrase == "" {
+	known := c.nobodys()
+	if a.Passphrase == "" && known.Len() == 0 {
 		return nil, errEmptyPass
 	}
 	if _, err := ident.ParseName(a.Name); err != nil {
@@ -114,8 +125,12 @@ func (c *Core) register(ctx context.Context, a args) (me any, err error) {
 		if _, err := c.now(); err == nil {
 			return enroll.ErrRegistered
 		}
+		if c.linking() {
+			return why.ErrLinking
+		}
 		var key secret.Bytes
 		cfg := c.config(&key)
+		cfg.Key = known
 		cfg.Passphrase = func() (secret.Bytes, error) { return secret.New([]byte(a.Passphrase)), nil }
 		cfg.Invitation = a.Invitation
 		cfg.Progress = func(tries, about uint64) {
@@ -146,6 +161,9 @@ func (c *Core) unlock(ctx context.Context, a args) (me any, err error) {
 			me = identityOf(o.client.Me())
 			return nil // another tab was quicker
 		}
+		if a.Resume && c.linking() {
+			return nil // as above
+		}
 		c.close()
 		var key secret.Bytes
 		cfg := c.config(&key)
@@ -157,10 +175,16 @@ func (c *Core) unlock(ctx context.Context, a args) (me any, err error) {
 			return secret.New([]byte(a.Passphrase)), nil
 		}
 		cl, err := client.Open(ctx, cfg)
-		if errors.Is(err, enroll.ErrNotRegistered) {
-			// The server was never told of it, or never answered: S1 goes on with
-			// the same passphrase.
-			c.set(func(s *state) { s.Phase = "empty" })
+		switch {
+		case errors.Is(err, enroll.ErrWaits):
+			c.mu.Lock()
+			c.empty = key
+			c.mu.Unlock()
+			return c.joins(ctx, enroll.Code{}, "", true)
+		case errors.Is(err, enroll.ErrNotRegistered):
+			// The server was never told of it, or never answered, or it was to be
+			// linked and was not: S1 goes on with the same passphrase.
+			c.vacant(key)
 		}
 		if err != nil {
 			return err
@@ -248,6 +272,7 @@ func (o *opened) people(c *Core) calls {
 			}
 			return out, err
 		},
+		"removeDevice": func(ctx context.Context, a args) (any, error) { return nil, o.removeDevice(ctx, a) },
 		"held": func(ctx context.Context, _ args) (any, error) {
 			list, err := cl.Held(ctx)
 			out := []held{}

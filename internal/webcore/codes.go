@@ -9,13 +9,16 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/meet"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
+	"github.com/byre-messenger/byre/internal/linking"
 )
 
 // problem is why something did not work: a code by which a screen finds its own
@@ -33,6 +36,9 @@ var (
 	errCancelled = errors.New("byre was locked meanwhile")
 	errKey       = errors.New("the passkey does not open this home: use the passphrase")
 	errName      = errors.New("this is no name")
+	errNotAsked  = errors.New("there is nothing to answer any more: see how linking ended")
+	errLinkKey   = errors.New("the server is not the one that the code is for: nothing was changed; make a new code, on another network if it happens again")
+	errUnsure    = errors.New("stopped: if the other device had agreed already, it may be linked all the same; see the list of devices")
 )
 
 // codes are api.ts's, most special first.
@@ -46,6 +52,9 @@ var codes = []struct {
 	{errCancelled, "cancelled"},
 	{errKey, "passkey_wrong"},
 	{errName, "name_bad"},
+	{errNotAsked, "link_over"},
+	{errLinkKey, "link_server"},
+	{errUnsure, "link_unsure"},
 	{enroll.ErrNameTaken, "name_taken"},
 	{enroll.ErrNameAlike, "name_alike"},
 	{enroll.ErrNameRefused, "name_refused"},
@@ -55,6 +64,14 @@ var codes = []struct {
 	{enroll.ErrSlow, "work_slow"},
 	{enroll.ErrRegistered, "registered"},
 	{enroll.ErrNotRegistered, "not_registered"},
+	{enroll.ErrBegun, "link_begun"},
+	{enroll.ErrWaits, "link_busy"},
+	{enroll.ErrNoCode, "link_code_length"},
+	{why.ErrLinking, "link_busy"},
+	{why.ErrNoDevice, "link_no_device"},
+	{linking.ErrCodeMistyped, "link_code_mistyped"},
+	{meet.ErrTooOld, "link_old_server"},
+	{account.ErrForked, "forked"},
 	{home.ErrPassphrase, "passphrase"},
 	{home.ErrNewer, "newer_home"},
 	{home.ErrDamaged, "damaged"},
@@ -83,12 +100,25 @@ var codes = []struct {
 	{context.Canceled, "cancelled"},
 }
 
+// ends are the codes of how linking ended.
+var ends = map[linking.Why]string{
+	linking.Linked: "link_done", linking.Declined: "link_declined", linking.Expired: "link_expired",
+	linking.Contested: "link_contested", linking.Tampered: "link_tampered", linking.Overtaken: "link_overtaken",
+	linking.Refused: "link_refused", linking.Abandoned: "link_abandoned", linking.Removed: "link_removed",
+}
+
 // explain gives an error its code; more are rows that go before the others.
 func explain(err error) problem {
 	for _, c := range append(slices.Clip(platform), codes...) {
 		if errors.Is(err, c.err) {
 			return problem{c.code, err.Error()}
 		}
+	}
+	if _, ok := errors.AsType[linking.CodeLengthError](err); ok {
+		return problem{"link_code_length", err.Error()}
+	}
+	if end, ok := errors.AsType[meet.EndedError](err); ok && ends[end.Why] != "" {
+		return problem{ends[end.Why], err.Error()}
 	}
 	if _, ok := errors.AsType[*line.RefusedError](err); ok {
 		return problem{"refused", err.Error()}

@@ -41,7 +41,9 @@ type Core struct {
 	mu    sync.Mutex
 	store *idbstore.Store
 	state state
-	open  *opened // nil while the home is sealed
+	open  *opened      // nil while the home is sealed
+	empty secret.Bytes // opens a home that is open and no account's yet
+	link  *linkage     // nil while there is none
 }
 
 // state is what the tabs show; see CoreState of api.ts.
@@ -50,6 +52,8 @@ type state struct {
 	Me         *identity  `json:"me,omitempty"`
 	Connection connection `json:"connection"`
 	Passkey    bool       `json:"passkey"`
+	Vacant     bool       `json:"vacant,omitempty"`
+	Linking    *linkState `json:"linking,omitempty"`
 	Problem    *problem   `json:"problem,omitempty"`
 }
 
@@ -205,6 +209,7 @@ func (c *Core) run(ctx context.Context, cl *client.Client, key secret.Bytes) *id
 	c.mu.Unlock()
 	c.set(func(s *state) {
 		s.Phase, s.Me, s.Problem, s.Connection = "open", me, nil, connection{State: "connecting"}
+		c.empty, s.Vacant = secret.Bytes{}, false
 	})
 	c.tell(event{"type": "key", "key": base64.StdEncoding.EncodeToString(key.Reveal())})
 	o.ended.Go(func() {
@@ -341,11 +346,12 @@ func (c *Core) reopen(ctx context.Context, o *opened, why error) {
 	}
 }
 
-// close seals the home. The caller has the turn.
+// close seals the home, and ends a linking. The caller has the turn.
 func (c *Core) close() {
+	c.leave()
 	c.mu.Lock()
 	o := c.open
-	c.open = nil
+	c.open, c.empty = nil, secret.Bytes{}
 	c.mu.Unlock()
 	if o == nil {
 		return

@@ -2,7 +2,7 @@
 // drawn, and BYRE_SEED draws the same again.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, passphrase, register, serve, tab, terminal } from "./stage.mjs";
+import { browser, link, passphrase, register, serve, tab, terminal } from "./stage.mjs";
 
 /** mulberry32: numbers from 0 to 1. */
 function dice(seed) {
@@ -26,7 +26,7 @@ test("whatever goes, at any moment: nothing sent is lost, nothing comes twice", 
   const server = await serve(t);
   const bob = terminal(t, server);
   await register(bob, server, "bob");
-  const [b, c] = [await browser(t), await browser(t)];
+  const [b, c, d] = [await browser(t), await browser(t), await browser(t)];
   const carol = await tab(c, server);
   await carol.until("s.phase === 'empty'");
   await carol.call("register", { name: "carol", passphrase });
@@ -35,6 +35,11 @@ test("whatever goes, at any moment: nothing sent is lost, nothing comes twice", 
   await tabs[0].call("register", { name: "alice", passphrase });
   tabs.push(await tab(b, server));
   await tabs[1].until("s.phase === 'open'");
+
+  // Another browser of alice's, which stays.
+  const beside = await tab(d, server);
+  await beside.until("s.phase === 'empty'");
+  await link(tabs[0], beside);
 
   const sure = { bob: new Set(), carol: new Set(), alice: new Set() }; // by receiver: what was accepted
   const asked = new Set(); // everything anybody tried
@@ -49,6 +54,7 @@ test("whatever goes, at any moment: nothing sent is lost, nothing comes twice", 
       const from = tabs[Math.floor(random() * 2)], to = random() < 0.5 ? "bob" : "carol";
       speak(to, `to ${to}, ${round}.${i}.`, () => from.call("send", to, `to ${to}, ${round}.${i}.`));
     }
+    for (const to of ["bob", "carol"]) speak(to, `beside, to ${to}, ${round}.`, () => beside.call("send", to, `beside, to ${to}, ${round}.`));
     for (let i = 0; i < 3; i++) speak("alice", `carol, ${round}.${i}.`, () => carol.call("send", "alice", `carol, ${round}.${i}.`));
     speak("alice", `bob, ${round}.`, () => bob("send", "alice", `bob, ${round}.`));
 
@@ -63,21 +69,34 @@ test("whatever goes, at any moment: nothing sent is lost, nothing comes twice", 
   }
 
   // It goes on by itself, and ends.
-  for (const one of [...tabs, carol]) {
+  for (const one of [...tabs, carol, beside]) {
     await one.until("s.connection.state === 'online'", 60);
     await one.call("retry");
   }
   const empty = (who) => who.run("const end = Date.now() + 60_000; while ((await core.outbox()).length > 0) { if (Date.now() > end) throw new Error(JSON.stringify(await core.outbox())); await new Promise((r) => setTimeout(r, 100)); }");
   await empty(tabs[0]);
-  await empty(carol);
+  for (const who of [carol, beside]) await empty(who);
   await bob("sync");
-  await empty(tabs[0]);
+  for (const who of [tabs[0], beside]) await empty(who);
+  const me = (await tabs[0].state()).me.account;
   const history = async (who, to) => (await who.call("history", to, { limit: 500 })).messages;
   const alice = [...(await history(tabs[0], "bob")), ...(await history(tabs[0], "carol"))];
+  const mine = (m) => m.from === me;
+  // Her other browser has the same, as soon as it has read it.
+  const both = alice.map((m) => m.text).sort();
+  for (const end = Date.now() + 60_000; ;) {
+    const there = [...(await history(beside, "bob")), ...(await history(beside, "carol"))].map((m) => m.text).sort();
+    if (there.length < both.length && Date.now() < end) {
+      await pause(200);
+      continue;
+    }
+    assert.deepEqual(there, both, "alice's browsers differ");
+    break;
+  }
   const heard = {
     bob: (await bob("history", "alice", "--json")).split("\n").filter(Boolean).map((l) => JSON.parse(l)).filter((m) => !m.own).map((m) => m.text),
     carol: (await history(carol, "alice")).filter((m) => !m.own).map((m) => m.text),
-    alice: alice.filter((m) => !m.own).map((m) => m.text),
+    alice: alice.filter((m) => !mine(m)).map((m) => m.text),
   };
   let total = 0;
   for (const [who, texts] of Object.entries(heard)) {
@@ -87,7 +106,7 @@ test("whatever goes, at any moment: nothing sent is lost, nothing comes twice", 
     total += texts.length;
   }
   // What alice's home has as sent is what came, no more and no less.
-  assert.deepEqual(alice.filter((m) => m.own).map((m) => m.text).sort(), [...heard.bob, ...heard.carol].sort());
-  for (const who of [tabs[0], carol]) assert.deepEqual((await who.call("notes")).filter((n) => n.type === "expired"), [], "a gap was told where nothing was lost");
+  assert.deepEqual(alice.filter(mine).map((m) => m.text).sort(), [...heard.bob, ...heard.carol].sort());
+  for (const who of [tabs[0], carol, beside]) assert.deepEqual((await who.call("notes")).filter((n) => n.type === "expired"), [], "a gap was told where nothing was lost");
   assert.ok(total > ROUNDS * 6, `${total} messages came`);
 });

@@ -23,10 +23,11 @@ export async function people(t, count) {
   return Promise.all(Array.from({ length: count }, async () => ({ context: await b.newContext({ reducedMotion: "reduce", locale: "en-GB", timezoneId: "Asia/Seoul", permissions: ["clipboard-read", "clipboard-write"] }), camera, complaints: [] })));
 }
 
-/** Shows the camera a code: the dark modules of the picture on a page, ten pixels wide each, on white. */
+/** Shows the camera a code: the dark modules of the picture on a page, ten pixels wide each or as many as fit, on white. */
 export async function show(camera, svg) {
   const [size, path] = await svg.evaluate((e) => [e.viewBox.baseVal.width, e.querySelector("path").getAttribute("d")]);
-  const [width, height, scale] = [640, 480, 10];
+  const [width, height] = [640, 480];
+  const scale = Math.min(10, Math.floor(height / size));
   const luma = Buffer.alloc(width * height, 255);
   const [left, top] = [(width - size * scale) / 2, (height - size * scale) / 2].map(Math.round);
   for (const [, x, y] of path.matchAll(/M(\d+) (\d+)h1v1h-1z/g)) for (let dy = 0; dy < scale; dy++) luma.fill(0, (top + y * scale + dy) * width + left + x * scale, (top + y * scale + dy) * width + left + (+x + 1) * scale);

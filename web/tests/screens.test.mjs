@@ -429,7 +429,8 @@ test("the tiers: ui knows no feature, core knows neither", () => {
 
 test("the words: both languages say everything, plainly", () => {
   const keys = (file) => [...readFileSync(join(src, "l10n", file), "utf8").matchAll(/^ {2,4}(\w+):/gm)].map((m) => m[1]);
-  assert.ok(keys("en.ts").length > 150);
+  assert.ok(keys("en.ts").length > 150 && keys("more.en.ts").length > 50);
   assert.deepEqual(keys("ko.ts"), keys("en.ts"));
-  for (const file of ["en.ts", "ko.ts"]) assert.doesNotMatch(readFileSync(join(src, "l10n", file), "utf8"), /military|100 ?%|unbreakable|guaranteed|완벽|100 ?퍼센트|절대/i);
+  assert.deepEqual(keys("more.ko.ts"), keys("more.en.ts"));
+  for (const file of ["en.ts", "ko.ts", "more.en.ts", "more.ko.ts"]) assert.doesNotMatch(readFileSync(join(src, "l10n", file), "utf8"), /military|100 ?%|unbreakable|guaranteed|완벽|100 ?퍼센트|절대/i);
 });

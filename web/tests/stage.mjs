@@ -139,6 +139,50 @@ export async function sync(byre) {
   return out.split("\n").filter(Boolean).map((l) => JSON.parse(l));
 }
 
+/** A byre that asks as it goes: its events, and the lines that it is answered with. */
+export function asked(t, byre, ...args) {
+  const child = spawn(join(bin, "byre"), [...args, "--json"], { env: byre.env, stdio: ["pipe", "pipe", "pipe"] });
+  later(t, () => child.kill());
+  let said = "";
+  child.stderr.on("data", (part) => (said += part));
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    /** The next event of a kind that has all of some fields. */
+    async event(kind, fields = {}) {
+      const seen = [];
+      const late = setTimeout(() => child.kill(), 60_000); // which ends the lines
+      for (;;) {
+        const { value, done } = await lines.next();
+        if (done) throw new Error(`byre ${args[0]} ended before ${kind} ${JSON.stringify(fields)}: ${seen.join("\n")}\n${said}`);
+        seen.push(value);
+        const event = JSON.parse(value);
+        if (event.event === kind && Object.entries(fields).every(([k, v]) => event[k] === v)) {
+          clearTimeout(late);
+          return event;
+        }
+      }
+    },
+    says: (line) => child.stdin.write(line + "\n"),
+    /** What it printed to people, once it has ended. */
+    end: async () => (await ended, said),
+  };
+}
+
+/** Two browsers of one person are linked, from the code to the conversation; the second one is new. */
+export async function link(one, two, words = passphrase) {
+  await one.call("link");
+  const { code, until } = (await one.until("s.linking?.stage === 'shows'")).linking;
+  await two.call("join", { code, passphrase: words });
+  const [mine, theirs] = await Promise.all([one.until("s.linking?.stage === 'compares'"), two.until("s.linking?.stage === 'compares'")]);
+  await two.call("answerLinking", true);
+  await one.call("answerLinking", true, { passphrase });
+  await two.until("s.phase === 'open' && s.connection.state === 'online'");
+  await one.until("s.linking.why?.code === 'link_done'");
+  for (const side of [one, two]) await side.call("stopLinking");
+  return { code, until, mine: mine.linking, theirs: theirs.linking };
+}
+
 /** A browser with a profile of its own. */
 export async function browser(t, profile = folder(t)) {
   const executablePath = process.env.BYRE_CHROMIUM;

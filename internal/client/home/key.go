@@ -53,6 +53,21 @@ func (h *Home) Check(ctx context.Context, passphrase func() (secret.Bytes, error
 	return nil
 }
 
+// CheckKey returns [ErrPassphrase] unless key is the one that [AddKey] added: it
+// is as good as the passphrase for what [Home.Check] asks about.
+func (h *Home) CheckKey(ctx context.Context, key secret.Bytes) error {
+	head, err := readHeader(ctx, h.store)
+	if err != nil {
+		return err
+	}
+	root, err := unwrap(key, head.ByKeyring, head)
+	if err != nil {
+		return ErrPassphrase // there may be none
+	}
+	root.Wipe()
+	return nil
+}
+
 // RemoveKey makes the passphrase the one way to open the home. What was written
 // before may still stand on the disk below the store.
 func RemoveKey(ctx context.Context, s store.Store) error {

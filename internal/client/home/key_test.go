@@ -62,8 +62,19 @@ func TestAKeyIsAddedAndRemoved(t *testing.T) {
 	if _, err := Open(t.Context(), s, Options{Passphrase: says("x")}); err != nil {
 		t.Errorf("the passphrase: %v", err)
 	}
+	if err := h.CheckKey(t.Context(), key); err != nil {
+		t.Errorf("the key proves nothing: %v", err)
+	}
+	for _, other := range []secret.Bytes{random(rootSize), {}} {
+		if err := h.CheckKey(t.Context(), other); !errors.Is(err, ErrPassphrase) {
+			t.Errorf("another key proves: %v", err)
+		}
+	}
 	if err := RemoveKey(t.Context(), s); err != nil {
 		t.Fatal(err)
+	}
+	if err := h.CheckKey(t.Context(), key); err == nil {
+		t.Error("the key that was removed proves")
 	}
 	if _, err := Open(t.Context(), s, Options{Passphrase: says(""), Key: key}); !errors.Is(err, ErrPassphrase) {
 		t.Errorf("the key that was removed: %v", err)

@@ -183,9 +183,10 @@ func (m *meeting) run(ctx context.Context) error {
 // end is how it ended, once it has and nothing else failed.
 func (m *meeting) end() error { return EndedError{m.why, m.cause} }
 
-// done reports whether there is nothing more to do.
+// done reports whether there is nothing more to do. Who has never stood at the place
+// has nobody there to tell.
 func (m *meeting) done() bool {
-	return m.why != 0 && (m.said || len(m.posted) == 0 || !m.clock.Now().Before(m.until))
+	return m.why != 0 && (m.said || !m.met || len(m.posted) == 0 || !m.clock.Now().Before(m.until))
 }
 
 // fail ends the meeting as a crash would. A side that has ended has told the other

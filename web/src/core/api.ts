@@ -44,6 +44,10 @@ export interface CoreState {
   storage: Storage;
   /** A passkey opens this home. */
   passkey: boolean;
+  /** The home is made, open, and no account's: {@link Core.register} and {@link Core.join} take no passphrase. */
+  vacant: boolean;
+  /** A linking that runs, or how the last one ended; the same in all tabs, until {@link Core.stopLinking}. */
+  linking?: Linking;
   /** A newer byre is at the server: offer to reload, never force it. What is begun can be ended before. */
   update: boolean;
   /** Why the phase is `failed`. */
@@ -51,6 +55,33 @@ export interface CoreState {
   /** What is missing in phase `unsupported`, e.g. "Web Locks". */
   lacks?: string[];
 }
+
+/** S3: another device comes into the account (this browser is the sponsor), or this browser does (the joiner). */
+export interface Linking {
+  side: "sponsor" | "joiner";
+  stage:
+    | "begins" // the server is asked; at the joiner also: the other device
+    | "shows" // the sponsor's code serves
+    | "compares" // both show the digits, and {@link Core.answerLinking} is due
+    | "waits" // this side has agreed: for the other one
+    | "ended"; // see `why`
+  /** In groups, and as the link that a QR code says; they serve until then. */
+  code?: string;
+  link?: string;
+  until?: number;
+  digits?: string;
+  /** What the account is called that this browser would speak for. */
+  name?: string;
+  /** The new device is a browser. */
+  web?: boolean;
+  /** This browser has agreed: it goes on waiting over reloads, until it is linked or {@link Core.stopLinking} gives it up. */
+  kept?: boolean;
+  /** How it ended, `link_done` too; or why a joiner that waits can't look. */
+  why?: Problem;
+}
+
+/** What proves that the owner sits here: an open home is not enough to change who speaks for the account. */
+export type Proof = { passphrase: string } | "passkey";
 
 /** A sentence for a person, and a code by which a screen finds its own words. */
 export interface Problem {
@@ -70,8 +101,13 @@ export type Code =
   // People and conversations.
   | "name_unknown" | "name_moved" | "self" | "room_unknown" | "message_unknown" | "safety_differs"
   | "text_empty" | "text_long" | "text_bad" | "not_yours" | "emoji_bad"
+  // Linking devices.
+  | "link_busy" | "link_code_length" | "link_code_mistyped" | "link_begun" | "link_no_device" | "link_done" | "link_declined" | "link_expired" | "link_contested" | "link_tampered"
+  | "link_overtaken" | "link_refused" | "link_abandoned" | "link_removed"
+  | "link_server" | "link_old_server" | "link_over" | "link_offline" | "link_unsure" | "link_broken"
   // The server.
   | "offline" | "busy" | "server_key" | "old_copy" | "device_removed" | "protocol" | "retention" | "superseded" | "refused"
+  | "forked"
   // This browser.
   | "storage_full" | "storage_failed" | "other_tab"
   /** The tab that ran the core went away in the middle of this call, which can't be repeated by itself. */
@@ -165,7 +201,7 @@ export interface Message {
   from: string;
   fromName: string;
   device: string;
-  /** This device wrote it. */
+  /** This device wrote it, and knows what became of it. What another device of the owner wrote has `from` alone. */
   own: boolean;
   text: string;
   /** The content needs a newer byre to be shown. */
@@ -302,16 +338,29 @@ export interface Core {
 
   /** S1: makes an account with this browser as its first device, and opens it. */
   register(o: { name: string; passphrase: string; invitation?: string }): Promise<Identity>;
-  /** S2: opens the home. Fails with `passphrase` where it is not the one. It takes about a second, on purpose. */
-  unlock(passphrase: string): Promise<Identity>;
+  /** S2: opens the home. Fails with `passphrase` where it is not the one. It takes about a second, on purpose. Null where it goes on being linked. */
+  unlock(passphrase: string): Promise<Identity | null>;
   /** S2: opens the home by its passkey. Call it from a click: the browser asks the person. */
-  unlockByPasskey(): Promise<Identity>;
+  unlockByPasskey(): Promise<Identity | null>;
   /** Seals the home in all tabs. */
   lock(): Promise<void>;
   /** S13: makes a passkey that opens the home. Call it from a click. The passphrase always opens too. */
   addPasskey(passphrase: string): Promise<void>;
   /** S13: the passkey opens the home no more. The authenticator may go on listing it. */
   removePasskey(): Promise<void>;
+  /** S3: shows a code for another device; the rest is told by {@link CoreState.linking}. */
+  link(): Promise<void>;
+  /**
+   * S3: makes this browser a device of the account whose code it is given, in a
+   * home with this passphrase; the rest is told by {@link CoreState.linking}.
+   * `key` is the server's, of a link. Without a code it goes on with what this
+   * browser has agreed to.
+   */
+  join(o: { code?: string; key?: string; passphrase?: string }): Promise<void>;
+  /** S3: whether both devices show the same digits and it is wanted; a yes of the sponsor needs a proof. Three wrong ones end it. */
+  answerLinking(yes: boolean, proof?: Proof): Promise<void>;
+  /** S3: ends a linking in all tabs, gives up one that waits, or puts away how it ended. */
+  stopLinking(): Promise<void>;
   /** Whether this browser may have passkeys that can open a home. */
   passkeyPossible(): Promise<boolean>;
   /** Asks the browser to keep what is stored here, and returns its answer. */
@@ -377,6 +426,8 @@ export interface Core {
   confirmSafety(name: string, number: string): Promise<void>;
   /** S13: the devices of the account. */
   devices(): Promise<Device[]>;
+  /** S13: ends another device of the account, for good. */
+  removeDevice(device: string, proof: Proof): Promise<void>;
   /** S15: all that the server holds about the account. Needs the server. */
   held(): Promise<Held[]>;
 }

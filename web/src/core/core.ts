@@ -1,6 +1,6 @@
 // The core as one tab sees it. See api.ts for what it promises.
 
-import { type Code, type Core, CoreError, type CoreEvent, type CoreState, type Identity, type Message } from "./api";
+import { type Code, type Core, CoreError, type CoreEvent, type CoreState, type Identity, type Linking, type Message, type Proof } from "./api";
 import * as passkey from "./passkey";
 import { CHANNEL, DIALECT, LEADER, type SharedState, type ToCore, type ToTabs } from "./protocol";
 import { isNewer } from "./update";
@@ -17,7 +17,7 @@ interface Open {
 }
 
 /** Calls that must not be made a second time: nobody knows what the first one did. */
-const once = new Set(["register", "answer", "wipe"]);
+const once = new Set(["register", "answer", "wipe", "link", "join", "answerLinking", "removeDevice"]);
 
 /** How often a worker may end by itself before the tab gives up, and the pause before the next, in ms. */
 const MAX_DEATHS = 4;
@@ -37,7 +37,7 @@ const policy = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes?.cre
 
 class Tab implements Core {
   state: CoreState = {
-    phase: "starting", leader: false, connection: { state: "offline" }, storage: {}, passkey: false, update: false,
+    phase: "starting", leader: false, connection: { state: "offline" }, storage: {}, passkey: false, vacant: false, update: false,
   };
 
   readonly #tab = crypto.randomUUID();
@@ -49,6 +49,8 @@ class Tab implements Core {
   #core = ""; // the one that was heard last
   #shared?: SharedState;
   #key?: string;
+  /** A linking that went with its core. */
+  #broken?: Linking;
   #worker?: Worker;
   #deaths = 0;
 
@@ -153,6 +155,10 @@ class Tab implements Core {
     this.#core = m.core;
     this.#beside(m.build);
     if (m.key !== undefined) this.#key = m.key;
+    const { linking } = this.state;
+    if (anew && linking && linking.stage !== "ended" && !linking.kept) {
+      this.#broken = { side: linking.side, stage: "ended", why: { code: "link_broken", text: "the tab that ran byre was closed or reloaded in the middle: make a new code" } };
+    }
     const resume = anew && m.state.phase === "locked" && this.#key !== undefined;
     if (resume) {
       // Ahead of all other calls: the channel keeps their order. What is shown
@@ -182,7 +188,9 @@ class Tab implements Core {
     const online = s.connection.state === "online" && this.#shared?.connection.state !== "online";
     if (s.phase !== this.#shared?.phase) void this.#storage();
     this.#shared = s;
-    this.#set({ phase: s.phase, me: s.me, connection: s.connection, problem: s.problem, passkey: s.passkey && passkey.has() });
+    if (s.linking || s.phase === "locked") this.#broken = undefined;
+    const linking = s.linking ?? this.#broken;
+    this.#set({ phase: s.phase, me: s.me, connection: s.connection, problem: s.problem, passkey: s.passkey && passkey.has(), vacant: s.vacant ?? false, linking });
     if (online) void this.#look(false);
   }
 
@@ -231,11 +239,11 @@ class Tab implements Core {
     return this.#call("register", o);
   }
 
-  unlock(passphrase: string): Promise<Identity> {
+  unlock(passphrase: string): Promise<Identity | null> {
     return this.#call("unlock", { passphrase });
   }
 
-  async unlockByPasskey(): Promise<Identity> {
+  async unlockByPasskey(): Promise<Identity | null> {
     return this.#call("unlock", { key: await passkey.get() });
   }
 
@@ -253,6 +261,25 @@ class Tab implements Core {
   async removePasskey(): Promise<void> {
     await this.#call("removeKey");
     passkey.forget();
+  }
+
+  link = () => this.#call<void>("link");
+  join = (o: { code?: string; key?: string; passphrase?: string }) => this.#call<void>("join", o);
+
+  async answerLinking(yes: boolean, proof?: Proof): Promise<void> {
+    await this.#call("answerLinking", { on: yes, ...(await proofOf(proof)) });
+  }
+
+  async stopLinking(): Promise<void> {
+    if (this.#broken) {
+      this.#broken = undefined;
+      this.#share(this.#shared!);
+    }
+    await this.#call("stopLinking");
+  }
+
+  async removeDevice(device: string, proof: Proof): Promise<void> {
+    await this.#call("removeDevice", { id: device, ...(await proofOf(proof)) });
   }
 
   passkeyPossible(): Promise<boolean> {
@@ -306,6 +333,8 @@ class Tab implements Core {
     return this.#call("send", { id: newMessageID(), to, text, ...o });
   }
 }
+
+const proofOf = async (proof?: Proof): Promise<object> => (proof === "passkey" ? { key: await passkey.get() } : (proof ?? {}));
 
 /** 16 random bytes in the ids' alphabet (internal/ident). */
 function newMessageID(): string {

@@ -1,7 +1,7 @@
 // What tabs and the core's worker say to each other on one BroadcastChannel.
 // Everybody hears everything: who is meant stands in each message.
 
-import type { Connection, CoreEvent, Identity, Problem } from "./api";
+import type { Connection, CoreEvent, Identity, Linking, Problem } from "./api";
 
 export const CHANNEL = "byre core";
 /**
@@ -19,6 +19,8 @@ export interface SharedState {
   me?: Identity;
   connection: Connection;
   passkey: boolean;
+  vacant?: boolean;
+  linking?: Linking;
   problem?: Problem;
 }
 

@@ -13,7 +13,8 @@ class Late {
     if (this.parts) return;
     this.failed = false;
     try {
-      this.parts = await import("./late");
+      const [parts] = await Promise.all([import("./late"), l10n.late()]);
+      this.parts = parts;
       void l10n.fetch().catch(() => {});
     } catch {
       this.failed = true;

@@ -8,6 +8,7 @@ export type Route =
   | { at: "friends" }
   | { at: "safety"; name: string }
   | { at: "settings" }
+  | { at: "link" }
   | { at: "held" };
 
 class Router {

@@ -2,6 +2,7 @@
 // its events, and what was told once and must not be missed.
 
 import type { Conversation, Core, CoreEvent, CoreState, Friend, Message, Note, Request, Told } from "../core/api";
+import { openedLink, takeLink } from "../core/link";
 import { l10n } from "../l10n/l10n.svelte";
 import { toasts } from "../ui/toasts.svelte";
 
@@ -24,6 +25,8 @@ export class Session {
   notes: (Told & { note?: number })[] = $state.raw([]);
   /** The share of the usual work for a new account that is done. */
   work = $state(0);
+  /** A link for this device that the page was opened with. */
+  link: string | undefined = $state(openedLink);
   readonly #messages = new Set<(m: Message, update: boolean) => void>();
   #asked = new Set<string>();
 
@@ -32,6 +35,22 @@ export class Session {
     this.now = core.state;
     core.on((ev) => this.#heard(ev));
     if (core.state.phase === "open") this.refresh();
+    addEventListener("hashchange", () => {
+      this.link = takeLink() ?? this.link;
+      this.#spare();
+    });
+  }
+
+  /** A browser that is a device already needs no link. */
+  #spare(): void {
+    if (this.link === undefined || this.now.phase !== "open") return;
+    this.link = undefined;
+    toasts.say(l10n.t.linkedAlready(this.now.me?.name ?? ""), true);
+  }
+
+  /** The owner wrote it, on this device or another one. */
+  mine(m: Message): boolean {
+    return m.own || m.from === this.now.me?.account;
   }
 
   /** Calls `fn` for each message that comes or changes, until the function returned is called. */
@@ -59,6 +78,7 @@ export class Session {
         const was = this.now;
         this.now = this.core.state;
         const online = this.now.connection.state === "online" && was.connection.state !== "online";
+        this.#spare();
         if (this.now.phase === "open" && (online || was.phase !== "open")) this.refresh();
         if (this.now.phase !== "open" && was.phase === "open") this.#forget();
         break;

@@ -1,6 +1,7 @@
 // English: the source of the keys. Every other language has the same ones.
 
 import type { Code } from "../core/api";
+import type { LinkCode } from "./more.en";
 
 export const words = {
   // Everywhere.
@@ -41,6 +42,9 @@ export const words = {
   invitationHelp: "Whoever runs this server hands these out.",
   webHonest: "In a browser, the program comes from the server on each visit. A server that wanted to could send a changed one. If that matters to you, use the terminal program.",
 
+  haveByre: "I use byre on another device already",
+  passphraseStands: "The passphrase that you chose in this browser stays as it is.",
+
   // S2.
   locked: "byre is locked",
   lockedText: "What you wrote is sealed in this browser.",
@@ -62,6 +66,11 @@ export const words = {
   keepIt: "Ask to keep",
   keptNot: "The browser said no. Installing byre or setting a bookmark often changes its mind.",
   kept: "The browser will keep it.",
+  linkedAlready: (name: string) => `This browser is a device of ${name} already. To link it to another account, clear byre from it first.`,
+  joined: (name: string) => `This browser is one of ${name}'s devices now. What is written from now on comes here too; what was written before is on the other devices.`,
+  linkGoesOn: "A code for another device serves. Whoever sees it can ask for a place in your account.",
+  linkDue: "The other device is there: compare the digits.",
+  linkLook: "Have a look",
   secondTab: "byre is open in another tab too. Both show the same.",
 
   // S5.
@@ -256,8 +265,8 @@ export const words = {
 export type Catalogue = typeof words;
 export type Errors = typeof errors;
 
-/** A sentence for each reason; one that is not here is shown as the core says it. */
-export const errors: Record<Code, string> = {
+/** A sentence for each reason; those of linking stand with its words. */
+export const errors: Record<Exclude<Code, LinkCode>, string> = {
   name_bad: "A name has 2 to 30 characters, begins with a letter, and has letters, digits and single dots, hyphens or underscores between them.",
   name_taken: "This name is taken. Choose another.",
   name_alike: "This name looks too much like one that is taken. Choose another.",
@@ -292,7 +301,8 @@ export const errors: Record<Code, string> = {
   busy: "The server is busy. Try again in a moment.",
   server_key: "The server shows another key than before. byre does not talk to it until you know why.",
   old_copy: "This browser holds an old copy of the device, so it reads and sends nothing. What is here can still be read; clear byre from this browser in the settings when you are done.",
-  device_removed: "This device was removed from your account.",
+  forked: "Two devices of your account gave out two lists of devices that contradict each other. Only the recovery phrase can settle that.",
+  device_removed: "This device was removed from your account. What is here can still be read; clear byre from this browser in the settings when you are done.",
   protocol: "The server speaks a language this byre does not know. Reload the page.",
   retention: "The server wants to keep messages for longer than byre allows. byre does not talk to it.",
   superseded: "This device is connected from another place.",

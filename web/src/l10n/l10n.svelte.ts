@@ -2,12 +2,15 @@
 
 import type { Code, CoreError, Problem } from "../core/api";
 import type { Catalogue, Errors } from "./en";
+import type { LinkCode, More } from "./more.en";
 
 export const languages = { ko: "한국어", en: "English" } as const;
 export type Language = keyof typeof languages;
 
 /** Each language is a chunk of its own: nobody waits for the others. */
 const catalogues: Record<Language, () => Promise<{ words: Catalogue; errors: Errors }>> = { en: () => import("./en"), ko: () => import("./ko") };
+/** What the late screens say beside that. */
+const later: Record<Language, () => Promise<{ words: More; errors: Record<LinkCode, string> }>> = { en: () => import("./more.en"), ko: () => import("./more.ko") };
 
 const DAY = 86_400_000;
 
@@ -16,23 +19,34 @@ class L10n {
 
   /** The words, once a language was used. */
   t: Catalogue = $state.raw()!;
-  #errors: Errors = $state.raw()!;
+  #errors: Partial<Errors & Record<LinkCode, string>> = $state.raw()!;
+  /** The late words, once {@link late} has brought them. */
+  more: More = $state.raw()!;
+  #late = false;
   #wanted: Language = this.language;
 
   /** Speaks a language from when its words are there. Without them it fails, and nothing changes. */
   async use(language: Language): Promise<void> {
     this.#wanted = language;
-    const { words, errors } = await catalogues[language]();
+    const [{ words, errors }, more] = await Promise.all([catalogues[language](), this.#late ? later[language]() : undefined]);
     if (this.#wanted !== language) return;
+    if (this.#late && !more) return this.use(language); // they were asked for meanwhile
     this.language = language;
     this.t = words;
-    this.#errors = errors;
+    this.#errors = { ...errors, ...more?.errors };
+    if (more) this.more = more.words;
     document.documentElement.lang = language;
+  }
+
+  /** Fetches the late words; without them it fails. */
+  async late(): Promise<void> {
+    this.#late = true;
+    await this.use(this.#wanted);
   }
 
   /** Fetches all languages, for when the server is away. */
   async fetch(): Promise<void> {
-    await Promise.all(Object.values(catalogues).map((get) => get()));
+    await Promise.all([...Object.values(catalogues), ...Object.values(later)].map((get) => get()));
   }
 
   #time = $derived(new Intl.DateTimeFormat(this.language, { hour: "numeric", minute: "2-digit" }));
@@ -68,7 +82,7 @@ class L10n {
   /** What went wrong, as a sentence that says what to do. */
   error(e: unknown): string {
     const code = (e as Partial<CoreError & Problem>)?.code;
-    return this.#errors[code && Object.hasOwn(this.#errors, code) ? (code as Code) : "other"];
+    return this.#errors[code && Object.hasOwn(this.#errors, code) ? (code as Code) : "other"]!;
   }
 }
 

@@ -1,0 +1,96 @@
+// English, what nobody reads on the first visit: linking devices. Every other
+// language has the same keys.
+
+import type { Code } from "../core/api";
+
+export const words = {
+  // S13.
+  otherDevice: "another device",
+  linkDevice: "Link a device",
+  devicesText: "Your devices are equals: each reads and writes, and none needs another one switched on.",
+  removeDevice: "Remove",
+  removeOf: (n: string) => `Remove device ${n}`,
+  removeAsk: "Remove this device for good?",
+  removeText: (n: string) => `Device ${n} gets no message from now on and can't come back. What it has already read stays on it. Do this for a device that is lost, or not used any more.`,
+  removed: "The device is removed.",
+  proofText: "Your passphrase shows that it is you.",
+  passkeyInstead: "Confirm with the passkey",
+
+  // S3, at the device that the account has.
+  linkIntro: "It will read and write everything that you do from then on. Have it in your hand, and do this where nobody else sees your screen.",
+  linkShow: "Show a code",
+  linkAgain: "Show a new code",
+  linkBegins: "Asking the server for a place to meet…",
+  linkTake: "On the new device",
+  linkStep: (server: string) => `Open ${server}, choose “I use byre on another device already”, and scan this code or type it in.`,
+  linkTerminal: "Or in a terminal:",
+  linkQR: "QR code that links a device",
+  linkCode: "The code",
+  linkSecret: "Show this to nobody: who has the code can ask for a place in your account.",
+  linkServes: (left: string) => `Serves for ${left} more, and for one device.`,
+  linkCompare: "Is it in your hand?",
+  linkCompareText: "The new device will read everything. Does it show the same digits?",
+  linkWeb: "The new device is a browser: its program comes from the server on each visit.",
+  linkYes: "Same digits: link it",
+  linkNo: "No, stop",
+  linkAgreed: "Waiting for the new device",
+  linkAgreedText: "You have agreed. Say there that the digits are the same.",
+  linkDone: "The new device is linked",
+  linkDoneText: "It is in your conversations from the next message on. What was written before stays on the devices that have it.",
+  linkEnded: "No device was linked",
+  toDevices: "To your devices",
+
+  // S3, at the new device.
+  joinTitle: "Link this browser",
+  joinText: "On your other device, open the settings and choose “Link a device”; in the terminal, type byre link. It shows a code.",
+  joinCode: "The code, or the link",
+  joinCodeHelp: "26 letters and digits. Spaces, hyphens and capitals don't matter.",
+  joinCame: "The link has brought the code. Choose a passphrase for this browser.",
+  joinUnread: "This is no code of byre's. Take the one that your other device shows.",
+  joinElsewhere: (server: string) => `This code is for another server. Open ${server} in this browser and use the code there.`,
+  joinScan: "Scan the code",
+  joinScanning: "Hold your other device's screen in front of the camera. The picture stays in this browser.",
+  joinScanNone: "The camera can't be used here. Allow it for this page, or type the code.",
+  joinScanOther: "This is no code for linking. Scan the one under “Link a device”.",
+  joinDo: "Link this browser",
+  joinBegins: "Asking your other device…",
+  joinBeginsText: "This takes some seconds.",
+  joinCompare: "Compare the digits",
+  joinCompareText: "Does your other device show the same digits?",
+  joinName: (name: string) => `This browser will be one of ${name}'s devices.`,
+  joinYes: "They are the same",
+  joinNo: "They differ",
+  joinWaits: "Waiting for your other device",
+  joinWaitsText: "Agree there, with its passphrase. You may close this page: byre goes on waiting when it is opened again.",
+  joinGiveUp: "Wait no longer",
+  joinGiveUpText: "Nothing of it stays in this browser. If the other device has agreed already, it may list this browser all the same: remove it there.",
+  joinStops: "This browser can't look whether it is linked",
+  joinClearText: "An account was begun in this browser before. Clear it, and link this browser then.",
+  newAccount: "Create a new account instead",
+};
+
+export type More = typeof words;
+export type LinkCode = Extract<Code, `link_${string}`>;
+
+export const errors: Record<LinkCode, string> = {
+  link_busy: "A linking is going on already. Go on with that one, or stop it first.",
+  link_code_length: "A code has 26 letters and digits. Look for what is missing, or too much.",
+  link_code_mistyped: "A character of the code is wrong. Compare it with your other device's screen.",
+  link_begun: "An account was begun in this browser already.",
+  link_no_device: "This device is removed already.",
+  link_done: "The new device is linked.",
+  link_declined: "You stopped it. Nothing was changed.",
+  link_expired: "The five minutes are over. Make a new code.",
+  link_contested: "Another device used this code as well. Make a new one where nobody can see it.",
+  link_tampered: "Somebody is between the two devices, or the code is of another server. Nothing was changed. Make a new code, on another network if it happens again.",
+  link_overtaken: "The list of devices was changed at the same time. Make a new code.",
+  link_refused: "The other device does not wait with this code, or it was stopped there. Make a new code there.",
+  link_abandoned: "This browser waits no longer. If the other device lists it all the same, remove it there.",
+  link_removed: "This browser was linked and removed again. Make a new code.",
+  link_server: "This server is not the one that the code is for. Nothing was changed. Make a new code, on another network if it happens again.",
+  link_old_server: "This server is too old to link devices. Ask whoever runs it to update byred.",
+  link_offline: "The server does not answer. Try again when it does.",
+  link_over: "It has ended meanwhile.",
+  link_unsure: "You stopped it after you had agreed. If the other device had agreed too, it may be linked all the same: look at your devices.",
+  link_broken: "The tab in which byre ran was closed or reloaded in the middle. Nothing was changed. Make a new code.",
+};
