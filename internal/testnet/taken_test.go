@@ -45,7 +45,7 @@ func parsed(t *testing.T, public []byte) *group.KeyPackage {
 func TestAPlaceThatAliceDidNotAskFor(t *testing.T) {
 	for _, what := range []string{"published", "spent beside"} {
 		t.Run(what, func(t *testing.T) {
-			story(t, func(t *testing.T, n *testnet.Net) {
+			linkStory(t, func(t *testing.T, n *testnet.Net) {
 				alice, bob := n.Join("alice"), n.Join("bob")
 				me, chain := listedPC(t, bob)
 				if _, err := alice.AddFriend(t.Context(), "bob"); err != nil {
@@ -79,7 +79,7 @@ func TestAPlaceThatAliceDidNotAskFor(t *testing.T) {
 					t.Fatalf("alice heard %q", got)
 				}
 				entry = pc.replacement
-				syncs(append(pc.unasked, pc.goesOn)...)
+				syncs(append(pc.unasked, pc.replacement, pc.goesOn)...)
 				hears(t, alice, "bob: nothing changed")
 			})
 		})
@@ -92,7 +92,7 @@ func TestAPlaceThatAliceDidNotAskFor(t *testing.T) {
 // any more, knows that it made it: it tells what happened, and not that bob was
 // robbed.
 func TestAPlaceThatWasAskedForLongAgo(t *testing.T) {
-	story(t, func(t *testing.T, n *testnet.Net) {
+	linkStory(t, func(t *testing.T, n *testnet.Net) {
 		alice, phone, pc := household(t, n)
 		me, chain := listedPC(t, alice)
 		var last []byte

@@ -48,7 +48,7 @@ func TestWhatWaitsBehindAnEndIsNotRun(t *testing.T) {
 // tells the other side no more, and ended as it did.
 func TestAnEndIsNotOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &meeting{side: quiet{}, clock: clock.System{}, lines: nowhere, posted: []linking.Post{{}}}
+		m := &meeting{side: quiet{}, clock: clock.System{}, lines: nowhere, met: true, posted: []linking.Post{{}}}
 		m.in.put(func() { m.ended(linking.Declined) })
 		m.in.put(func() { m.reconnect(line.ErrSuperseded) })
 		if err := m.run(t.Context()); err != nil || m.why != linking.Declined {
