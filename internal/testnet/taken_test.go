@@ -145,3 +145,45 @@ func TestAPlaceThatWasAskedForLongAgo(t *testing.T) {
 		}
 	})
 }
+
+// TestTakenOutBesideSheComesBack: a device of bob's, of a build of its own, takes
+// alice into a group beside and out of it. When she was away for too long to follow
+// the one with his phone, she begins anew all the same.
+func TestTakenOutBesideSheComesBack(t *testing.T) {
+	linkStory(t, func(t *testing.T, n *testnet.Net) {
+		alice, bob := acquainted(t, n)
+		me, chain := listedPC(t, bob)
+		var last []byte
+		alice.Switch.Tap(published(&last))
+		time.Sleep(25 * time.Hour)
+		alice.Syncs()
+		pc := takeOut(t, me, chain, alice.Me().Account, parsed(t, last))
+		var entry []byte
+		syncs := func(envelopes ...[]byte) {
+			t.Helper()
+			alice.Switch.Tap(both(shows(pc.handle, &entry), pushes(func() [][]byte { return envelopes })))
+			alice.Syncs()
+		}
+		syncs(pc.first...)
+		hears(t, alice, "bob: before")
+		entry = pc.removal
+		syncs(pc.removal)
+		hears(t, alice, "problem: this device was taken out of the conversation")
+		alice.Switch.Tap(nil)
+		time.Sleep(25 * time.Hour)
+		bob.Says(alice, "where are you?") // with fresh keys
+		bob.Syncs()
+		before := given(n)
+		time.Sleep(80 * time.Hour)
+		alice.Syncs()
+		if given(n) == before {
+			t.Error("she begins nothing anew")
+		}
+		bob.Syncs()
+		bob.Says(alice, "there you are")
+		turns(bob, alice)
+		if got := said(alice); !slices.Contains(got, "bob: there you are") {
+			t.Errorf("alice heard %q", got)
+		}
+	})
+}
