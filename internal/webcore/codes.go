@@ -68,7 +68,7 @@ var codes = []struct {
 	{enroll.ErrWaits, "link_busy"},
 	{enroll.ErrNoCode, "link_code_length"},
 	{why.ErrLinking, "link_busy"},
-	{why.ErrNoDevice, "link_no_device"},
+	{account.ErrNoDevice, "link_no_device"},
 	{linking.ErrCodeMistyped, "link_code_mistyped"},
 	{meet.ErrTooOld, "link_old_server"},
 	{account.ErrForked, "forked"},

@@ -112,8 +112,11 @@ func (l *linkage) finish(err error) {
 	p := problem{"link_done", linking.Linked.String()}
 	_, ended := errors.AsType[meet.EndedError](err)
 	if err != nil {
-		if p = explain(err); p.Code == "offline" {
+		switch p = explain(err); {
+		case p.Code == "offline":
 			p.Code = "link_offline" // nobody tries again
+		case p.Code == "link_refused" && l.sponsor != nil:
+			p.Code = "link_stopped" // at the new device
 		}
 	}
 	l.show(func(s *linkState) {

@@ -78,7 +78,7 @@ test("devices are linked and removed, through the screens alone", { timeout: 240
     await phone.page.keyboard.type("wrong");
     await phone.page.keyboard.press("Enter");
     await see(phone, "That is not the passphrase.");
-    found.push(...(await phone.portray("s3-compare")));
+    found.push(...(await phone.glimpse("s3-compare")));
     await phone.page.getByLabel("Passphrase", { exact: true }).fill(passphrase);
     await phone.page.keyboard.press("Enter");
     await heads(phone, "The new device is linked");
@@ -95,7 +95,7 @@ test("devices are linked and removed, through the screens alone", { timeout: 240
     await press(phone, "To your devices");
     const remove = page.getByRole("button", { name: /^Remove device / });
     await remove.waitFor();
-    found.push(...(await phone.glimpse("s13-devices")));
+    found.push(...(await phone.portray("s13-devices", { height: 2000, looks: [["narrow", "dark", "ko"], ["wide", "light", "en"]] })));
     await remove.click();
     await see(phone, "Remove this device for good?");
     found.push(...(await phone.glimpse("s13-remove")));
@@ -130,7 +130,8 @@ test("devices are linked and removed, through the screens alone", { timeout: 240
     await see(fresh, "You stopped it. Nothing was changed.");
     found.push(...(await fresh.glimpse("s3-join-ended")));
     await heads(phone, "No device was linked");
-    await see(phone, "The other device does not wait");
+    await see(phone, "It was stopped on the new device.");
+    await phone.quiet();
     found.push(...(await phone.glimpse("s3-ended")));
     await press(phone, "To your devices");
     await phone.page.getByRole("heading", { name: "Settings" }).waitFor();

@@ -30,6 +30,8 @@ test("what opens the home, and where it is kept", async (t) => {
     await alice.until("s.phase === 'locked' && s.passkey");
     assert.equal((await alice.call("unlockByPasskey")).name, "alice");
     await alice.call("send", "bob", "by a passkey");
+    // It proves the owner too: this is no device, which is found out behind the proof.
+    await assert.rejects(alice.call("removeDevice", "a".repeat(26), "passkey"), { code: "link_no_device" });
     const { credentials } = await alice.cdp.send("WebAuthn.getCredentials", { authenticatorId });
     assert.ok(credentials.length > 0 && credentials.every((c) => !/alice/i.test(JSON.stringify({ ...c, privateKey: "" }))), "the authenticator knows the account's name");
   });
@@ -39,6 +41,9 @@ test("what opens the home, and where it is kept", async (t) => {
     // Another input to the same passkey gives another key.
     const kept = await alice.run("const kept = localStorage['byre passkey']; const p = JSON.parse(kept); p.salt = btoa('x'.repeat(32)); localStorage['byre passkey'] = JSON.stringify(p); return kept");
     await assert.rejects(alice.call("unlockByPasskey"), { code: "passkey_wrong" });
+    await alice.call("unlock", passphrase);
+    await assert.rejects(alice.call("removeDevice", "a".repeat(26), "passkey"), { code: "passkey_wrong" });
+    await alice.call("lock");
     await alice.run("localStorage['byre passkey'] = arg", kept);
     await alice.cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
     await assert.rejects(alice.call("unlockByPasskey"), { code: "passkey_cancelled" });

@@ -170,17 +170,16 @@ export function asked(t, byre, ...args) {
 }
 
 /** Two browsers of one person are linked, from the code to the conversation; the second one is new. */
-export async function link(one, two, words = passphrase) {
+export async function link(one, two) {
   await one.call("link");
-  const { code, until } = (await one.until("s.linking?.stage === 'shows'")).linking;
-  await two.call("join", { code, passphrase: words });
-  const [mine, theirs] = await Promise.all([one.until("s.linking?.stage === 'compares'"), two.until("s.linking?.stage === 'compares'")]);
+  const { code } = (await one.until("s.linking?.stage === 'shows'")).linking;
+  await two.call("join", { code, passphrase });
+  for (const side of [one, two]) await side.until("s.linking?.stage === 'compares'");
   await two.call("answerLinking", true);
   await one.call("answerLinking", true, { passphrase });
   await two.until("s.phase === 'open' && s.connection.state === 'online'");
   await one.until("s.linking.why?.code === 'link_done'");
   for (const side of [one, two]) await side.call("stopLinking");
-  return { code, until, mine: mine.linking, theirs: theirs.linking };
 }
 
 /** A browser with a profile of its own. */

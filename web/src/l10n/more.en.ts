@@ -85,6 +85,7 @@ export const errors: Record<LinkCode, string> = {
   link_tampered: "Somebody is between the two devices, or the code is of another server. Nothing was changed. Make a new code, on another network if it happens again.",
   link_overtaken: "The list of devices was changed at the same time. Make a new code.",
   link_refused: "The other device does not wait with this code, or it was stopped there. Make a new code there.",
+  link_stopped: "It was stopped on the new device. Nothing was changed.",
   link_abandoned: "This browser waits no longer. If the other device lists it all the same, remove it there.",
   link_removed: "This browser was linked and removed again. Make a new code.",
   link_server: "This server is not the one that the code is for. Nothing was changed. Make a new code, on another network if it happens again.",
