@@ -37,6 +37,7 @@ var (
 	errKey       = errors.New("the passkey does not open this home: use the passphrase")
 	errName      = errors.New("this is no name")
 	errNotAsked  = errors.New("there is nothing to answer any more: see how linking ended")
+	errNoDevice  = errors.New("this device is removed already")
 	errLinkKey   = errors.New("the server is not the one that the code is for: nothing was changed; make a new code, on another network if it happens again")
 	errUnsure    = errors.New("stopped: if the other device had agreed already, it may be linked all the same; see the list of devices")
 )
@@ -53,6 +54,7 @@ var codes = []struct {
 	{errKey, "passkey_wrong"},
 	{errName, "name_bad"},
 	{errNotAsked, "link_over"},
+	{errNoDevice, "link_no_device"},
 	{errLinkKey, "link_server"},
 	{errUnsure, "link_unsure"},
 	{enroll.ErrNameTaken, "name_taken"},
@@ -68,7 +70,6 @@ var codes = []struct {
 	{enroll.ErrWaits, "link_busy"},
 	{enroll.ErrNoCode, "link_code_length"},
 	{why.ErrLinking, "link_busy"},
-	{account.ErrNoDevice, "link_no_device"},
 	{linking.ErrCodeMistyped, "link_code_mistyped"},
 	{meet.ErrTooOld, "link_old_server"},
 	{account.ErrForked, "forked"},

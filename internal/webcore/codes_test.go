@@ -11,6 +11,8 @@ import (
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/meet"
+	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -28,6 +30,11 @@ func TestCodesAreThoseOfTheAPI(t *testing.T) {
 	named := map[string]bool{}
 	for _, m := range regexp.MustCompile(`"([a-z_]+)"`).FindAllSubmatch(union[1], -1) {
 		named[string(m[1])] = true
+	}
+	for why := linking.Linked; why <= linking.Removed; why++ {
+		if !named[ends[why]] {
+			t.Errorf("%q (%v) is not in api.ts", ends[why], why)
+		}
 	}
 	for _, row := range append(slices.Clip(platform), codes...) {
 		if !named[row.code] {
@@ -48,6 +55,10 @@ func TestErrorsAreTold(t *testing.T) {
 		{fmt.Errorf("open: %w", home.ErrPassphrase), "passphrase"},
 		{errors.Join(errors.New("a name has 2 to 30 characters"), errName), "name_bad"},
 		{&line.RefusedError{Code: wire.FailureLimited, Text: "slower"}, "refused"},
+		{linking.CodeLengthError(5), "link_code_length"},
+		{meet.EndedError{Why: linking.Contested}, "link_contested"},
+		{meet.EndedError{Why: linking.Declined, Cause: home.ErrPassphrase}, "passphrase"},
+		{errors.Join(meet.EndedError{Why: linking.Tampered}, errors.New("and it was not forgotten")), "link_tampered"},
 		{errors.New("anything else"), "other"},
 	} {
 		if got := explain(c.err); got.Code != c.code || got.Text != c.err.Error() {

@@ -11,6 +11,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/meet"
+	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/linking"
@@ -390,6 +391,13 @@ func (o *opened) removeDevice(ctx context.Context, a args) error {
 	}
 	if err := prove(ctx, o.client, a); err != nil {
 		return err
+	}
+	list, err := o.client.Devices(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(d told.Device) bool { return d.ID == id && d.Active }) {
+		return errNoDevice
 	}
 	return o.client.RemoveDevice(ctx, id)
 }
