@@ -79,23 +79,6 @@ type Client struct {
 	e *engine
 }
 
-// Register makes an account with its first device: the home, then the name at
-// the server. If the server refuses, the home stays without an account and
-// Register may be called again, under another name too. Errors are sentences
-// for the owner; see [enroll.ErrNameTaken] and its kin.
-func Register(ctx context.Context, cfg Config, name string) (*Client, error) {
-	return register(ctx, cfg, name)
-}
-
-// Open opens the device in the store. It needs no server.
-func Open(ctx context.Context, cfg Config) (*Client, error) {
-	e, err := openEngine(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &Client{e}, nil
-}
-
 // Close ends the client and waits for its goroutines. Everything durable stays.
 // It returns the error that stopped the engine, if one did.
 func (c *Client) Close() error { return c.e.close() }

@@ -8,13 +8,10 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/line"
-	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
-
-var errDone = errors.New("done already")
 
 // AddDevice lets a device that asked for it speak for the account.
 func (c *Client) AddDevice(ctx context.Context, request *wire.AddDevice) error {
@@ -24,26 +21,18 @@ func (c *Client) AddDevice(ctx context.Context, request *wire.AddDevice) error {
 // RemoveDevice ends a device of the account for good. The server forgets it at
 // once; the others leave it out of each conversation before their next message.
 func (c *Client) RemoveDevice(ctx context.Context, id ident.DeviceID) error {
-	signed := false
-	err := c.e.extend(ctx, func(chain devchain.Chain) (wire.ChainEntryAction, error) {
-		switch d, ok := chain.Device(id); {
-		case ok && !d.Active && signed:
-			return nil, errDone // the answer was lost
-		case !ok || !d.Active:
-			return nil, why.ErrNoDevice
-		}
-		signed = true
-		return &wire.RemoveDevice{Device: id[:]}, nil
-	})
-	if errors.Is(err, errDone) {
-		return nil
-	}
-	return err
+	return c.e.extend(ctx, account.Remove(id))
+}
+
+// SetRecovery gives the account its recovery key. It is [account.ErrHasPhrase] if
+// there is another one: who has that may change it.
+func (c *Client) SetRecovery(ctx context.Context, public []byte) error {
+	return c.e.extend(ctx, account.SetRecovery(public))
 }
 
 // extend signs one more step of the own chain and presents it to the server.
 func (e *engine) extend(ctx context.Context, step func(devchain.Chain) (wire.ChainEntryAction, error)) error {
-	return e.with(ctx, func(s *session) error {
+	err := e.with(ctx, func(s *session) error {
 		for {
 			if err := s.readChain(ctx, e.me.Account); err != nil {
 				return err
@@ -68,6 +57,10 @@ func (e *engine) extend(ctx context.Context, step func(devchain.Chain) (wire.Cha
 			}
 		}
 	})
+	if errors.Is(err, account.ErrDone) {
+		return nil
+	}
+	return err
 }
 
 // offer presents the last entry of the own chain to the server.

@@ -102,14 +102,14 @@ func (s *session) offerAgain() {
 	err := s.look(s.ctx, func(tx *txn) (err error) {
 		own := tx.own()
 		if next, err = own.Offers(); err != nil || own.Record.Offered != s.unsure {
-			err = errDone // it is settled, or this session's own
+			err = account.ErrDone // it is settled, or this session's own
 		}
 		return err
 	})
 	if err == nil {
 		err = s.offer(s.ctx, next)
 	}
-	if err != nil && !errors.Is(err, errDone) {
+	if err != nil && !errors.Is(err, account.ErrDone) {
 		s.report(err)
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// openEngine opens the home, reads what is durable, and starts the loop.
-func openEngine(ctx context.Context, cfg Config) (*engine, error) {
+// Open opens the device in the store. It needs no server.
+func Open(ctx context.Context, cfg Config) (*Client, error) {
 	h, err := home.Open(ctx, cfg.Store, cfg.homeOptions())
 	if err != nil {
 		return nil, err
@@ -33,7 +33,11 @@ func openEngine(ctx context.Context, cfg Config) (*engine, error) {
 	if !ok || !dev.Registered {
 		return nil, enroll.Nobody(ctx, h)
 	}
-	return startEngine(ctx, cfg, h, &dev)
+	e, err := startEngine(ctx, cfg, h, &dev)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{e}, nil
 }
 
 func (cfg Config) homeOptions() home.Options {

@@ -7,6 +7,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -18,13 +19,30 @@ func (cfg Config) enroll(t line.Transport) enroll.Config {
 	}
 }
 
-// register makes the home, the account, and the entry at the server.
-func register(ctx context.Context, cfg Config, name string) (*Client, error) {
+// Register makes an account with its first device: the home, then the name at
+// the server. If the server refuses, the home stays without an account and
+// Register may be called again, under another name too. Errors are sentences
+// for the owner; see [enroll.ErrNameTaken] and its kin.
+func Register(ctx context.Context, cfg Config, name string) (*Client, error) {
+	return enter(ctx, cfg, func(c enroll.Config) (*home.Home, *wire.DeviceRecord, error) { return enroll.Register(ctx, c, name) })
+}
+
+// Recover makes this device the only one of an account: phrase returns the
+// recovery key, given its public half. After an error it may be called again, and
+// goes on with what the device kept; see [enroll.Recover].
+func Recover(ctx context.Context, cfg Config, name string, phrase func(public []byte) (sign.Key, error)) (*Client, error) {
+	return enter(ctx, cfg, func(c enroll.Config) (*home.Home, *wire.DeviceRecord, error) {
+		return enroll.Recover(ctx, c, name, phrase)
+	})
+}
+
+// enter makes a device of cfg's server.
+func enter(ctx context.Context, cfg Config, by func(enroll.Config) (*home.Home, *wire.DeviceRecord, error)) (*Client, error) {
 	transport, err := cfg.Connect(cfg.Server)
 	if err != nil {
 		return nil, err
 	}
-	h, dev, err := enroll.Register(ctx, cfg.enroll(transport), name)
+	h, dev, err := by(cfg.enroll(transport))
 	if err != nil {
 		return nil, err
 	}

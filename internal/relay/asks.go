@@ -90,6 +90,8 @@ func (s *Session) tellAccount(id uint64, a directory.Account, err error, named b
 	s.respond(id, answer)
 }
 
+// appendChain takes what a device presents, and of those who have not signed in
+// what the recovery key signed (ADR 43).
 func (s *Session) appendChain(id uint64, m *wire.AppendChain) {
 	account, err := ident.AccountIDFrom(m.Account)
 	if err != nil {
@@ -100,7 +102,7 @@ func (s *Session) appendChain(id uint64, m *wire.AppendChain) {
 		return
 	}
 	// 1. Chain, devices and key packages, one commit (Y3).
-	a, lost, err := s.relay.directory.AppendChain(s.relay.life, account, m.Entries, m.Line)
+	a, lost, err := s.relay.directory.AppendChain(s.relay.life, account, s.signedIn, m.Entries, m.Line)
 	if err != nil {
 		s.refuse(id, err)
 		return

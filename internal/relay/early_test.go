@@ -2,9 +2,12 @@ package relay_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -82,5 +85,66 @@ func TestAStrangerReadsFewChains(t *testing.T) {
 		if _, ok := other.ask(read).(*wire.Account); !ok {
 			t.Error("another connection is refused")
 		}
+	})
+}
+
+// TestAnOwnerComesWithThePhraseAlone: a thief has carol's phone, which is her
+// account's only device, and has added his own. She signs with her phrase what
+// voids both, and a new device, without being signed in as anybody. What devices
+// signed is not taken from there, hers or the thief's.
+func TestAnOwnerComesWithThePhraseAlone(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		phone, thief, fresh, phrase := w.newDevice("phone"), w.newDevice("thief"), w.newDevice("fresh"), w.newDevice("phrase")
+		base, err := devchain.Begin(phone.keys, phrase.chainBy.Public(), phone.chainBy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		phone.dial()
+		phone.want(&wire.Register{Protocol: 1, Name: "carol", Chain: base.Wire()}, &wire.Done{})
+		phone.hangUp()
+		phone.chain = base
+		phone.signIn()
+		stolen, err := base.By(phone.id, phone.chainBy, &wire.AddDevice{Device: thief.keys, Consent: base.Consent(thief.keys, thief.chainBy)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := base.ID()
+		add := &wire.AppendChain{Account: id[:], Entries: stolen.Wire().Entries[1:]}
+		fresh.dial()
+		fresh.refused(add, wire.FailureChainRefused)
+		fresh.refused(&wire.AppendChain{Account: id[:], Entries: stolen.Wire().Entries}, wire.FailureChainRefused)
+		phone.presents(stolen)
+		thief.chain = stolen
+		thief.signIn()
+
+		found, ok := fresh.ask(&wire.LookUp{Name: "carol"}).(*wire.Account)
+		if !ok || !bytes.Equal(found.Account, id[:]) {
+			t.Fatalf("answered %s", show(found))
+		}
+		mine, err := stolen.Recover(1, phrase.chainBy, &wire.AddDevice{Device: fresh.keys, Consent: base.Consent(fresh.keys, fresh.chainBy)})
+		if err == nil {
+			mine, err = mine.By(ident.DeviceID{}, phrase.chainBy, &wire.RemoveDevice{Device: phone.id[:]})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := &wire.AppendChain{Account: id[:], Entries: mine.Wire().Entries[1:]}
+		forged := &wire.AppendChain{Account: id[:], Entries: slices.Clone(back.Entries)}
+		forged.Entries[1].Signature = back.Entries[0].Signature
+		fresh.refused(forged, wire.FailureChainRefused)
+		for range 2 { // the answer was lost
+			got, ok := fresh.ask(back).(*wire.Account)
+			if !ok || got.Name != "" || len(got.Chain.Entries) != 3 {
+				t.Fatalf("answered %s", show(got))
+			}
+		}
+		for _, d := range []*device{phone, thief} {
+			if d.link.reason() != relay.Removed {
+				t.Errorf("the session of %s was closed for %v", d.name, d.link.reason())
+			}
+		}
+		fresh.chain = mine
+		fresh.hangUp()
+		fresh.signIn()
 	})
 }

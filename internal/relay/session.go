@@ -168,6 +168,9 @@ func (s *Session) handle(req *wire.Request) {
 	case *wire.ReadChain:
 		s.readChain(req.Id, m)
 		return
+	case *wire.AppendChain:
+		s.appendChain(req.Id, m)
+		return
 	default:
 		if !s.signedIn {
 			s.fail(req.Id, wire.FailureNotSignedIn, "sign in first")
@@ -175,8 +178,6 @@ func (s *Session) handle(req *wire.Request) {
 		}
 	}
 	switch m := req.Body.(type) {
-	case *wire.AppendChain:
-		s.appendChain(req.Id, m)
 	case *wire.PublishKeyPackages:
 		s.publish(req.Id, m)
 	case *wire.ClaimKeyPackages:
@@ -197,7 +198,7 @@ func (s *Session) handle(req *wire.Request) {
 		s.readHeld(req.Id)
 	case *wire.OpenLink, *wire.CloseLink:
 		s.meeting(req)
-	case nil, *wire.Register, *wire.LookUp, *wire.SignIn, *wire.Ack, *wire.MeetLink, *wire.PostLink, *wire.ReadChain:
+	case nil, *wire.Register, *wire.LookUp, *wire.SignIn, *wire.Ack, *wire.MeetLink, *wire.PostLink, *wire.ReadChain, *wire.AppendChain:
 		s.fail(req.Id, wire.FailureMalformed, "the server does not know this request; it may be older than this device")
 	}
 }

@@ -132,7 +132,7 @@ func TestNothingGoesBeforeSignIn(t *testing.T) {
 		for _, m := range []wire.RequestBody{
 			message("boo", bob), &wire.ReadHeld{}, &wire.Ack{N: 1}, &wire.AckGap{},
 			&wire.ReadEpoch{Handle: make([]byte, 32)}, &wire.ClaimKeyPackages{Account: id[:]}, &wire.SetAudience{Audience: 1},
-			&wire.PublishKeyPackages{}, &wire.AppendChain{}, &wire.AppendEpoch{}, &wire.OpenLink{}, &wire.CloseLink{},
+			&wire.PublishKeyPackages{}, &wire.AppendEpoch{}, &wire.OpenLink{}, &wire.CloseLink{},
 		} {
 			mallory.refused(m, wire.FailureNotSignedIn)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/linking"
+	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -147,6 +148,20 @@ func (p *Person) Joins(ctx context.Context, code linking.Code, who meet.Person) 
 		return err
 	}
 	if p.Client, err = client.Join(ctx, p.config(), code, nil, who); err != nil {
+		p.Client = nil
+		p.unmount()
+	}
+	return err
+}
+
+// Recovers makes a newcomer's home the only device of the account of its name, with
+// something done to the store before. The device is on when it returns nil.
+func (p *Person) Recovers(ctx context.Context, phrase func(public []byte) (sign.Key, error), before func()) (err error) {
+	if err := p.mount(); err != nil {
+		return err
+	}
+	before()
+	if p.Client, err = client.Recover(ctx, p.config(), p.Name, phrase); err != nil {
 		p.Client = nil
 		p.unmount()
 	}

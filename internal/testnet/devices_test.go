@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/client/why"
@@ -52,7 +53,7 @@ func TestBobHasAPhoneAndAPC(t *testing.T) {
 		if err := pc.Sync(t.Context()); !errors.Is(err, why.ErrDeviceRemoved) {
 			t.Errorf("the removed PC syncs: %v", err)
 		}
-		if err := alice.RemoveDevice(t.Context(), pc.Me().Device); !errors.Is(err, why.ErrNoDevice) {
+		if err := alice.RemoveDevice(t.Context(), pc.Me().Device); !errors.Is(err, account.ErrNoDevice) {
 			t.Errorf("alice removes bob's device: %v", err)
 		}
 	})

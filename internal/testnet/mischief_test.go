@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/told"
-	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/testnet"
 	"github.com/byre-messenger/byre/internal/wire"
 	"github.com/byre-messenger/byre/mls/ciphersuite"
@@ -255,7 +255,7 @@ func hostileDays(t *testing.T, n *testnet.Net, kind string, m mischief) []string
 
 	alice.Switch.Tap(nil)
 	time.Sleep(5 * time.Minute)
-	if err := alice.RemoveDevice(t.Context(), tablet.Me().Device); err != nil && !errors.Is(err, why.ErrNoDevice) {
+	if err := alice.RemoveDevice(t.Context(), tablet.Me().Device); err != nil && !errors.Is(err, account.ErrNoDevice) {
 		t.Errorf("honest again: alice removes her tablet: %v", err)
 	}
 	for range 3 {

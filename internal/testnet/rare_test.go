@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
@@ -123,7 +124,7 @@ func refusedStep(t *testing.T, n *testnet.Net) rarity {
 		if r, ok := errors.AsType[*line.RefusedError](err); ok && r.Code == wire.FailureChainRefused {
 			err = phone.RemoveDevice(ctx, pc)
 		}
-		return either(err, why.ErrNoDevice)
+		return either(err, account.ErrNoDevice)
 	}, func() {
 		if d, err := phone.Devices(t.Context()); err != nil || len(d) != 1 || refused != 1 {
 			t.Errorf("devices %+v, %v, %d steps were refused", d, err, refused)

@@ -10,9 +10,9 @@ import (
 
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/told"
-	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/secret"
 )
@@ -111,7 +111,7 @@ func deviceBy(ctx context.Context, c *client.Client, text string) (id ident.Devi
 	}
 	switch {
 	case found == 0:
-		return id, why.ErrNoDevice
+		return id, account.ErrNoDevice
 	case found > 1:
 		return id, cli.Usagef("more than one device begins with %q: give more of its id", text)
 	}

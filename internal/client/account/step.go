@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -50,4 +51,40 @@ func (me *Me) Step(p *Pin, want func(devchain.Chain) (wire.ChainEntryAction, err
 func sameAction(a, b wire.ChainEntryAction) bool {
 	x, y := wire.ChainEntry{Action: a}, wire.ChainEntry{Action: b}
 	return bytes.Equal(x.Append(nil), y.Append(nil))
+}
+
+// Why a step is not signed.
+var (
+	// ErrDone says that the chain has what it was to bring.
+	ErrDone     = errors.New("done already")
+	ErrNoDevice = errors.New("the account has no device with this id: see the list of devices")
+)
+
+// Remove is the step that ends a device, for [Me.Step].
+func Remove(id ident.DeviceID) func(devchain.Chain) (wire.ChainEntryAction, error) {
+	signed := false
+	return func(chain devchain.Chain) (wire.ChainEntryAction, error) {
+		switch d, ok := chain.Device(id); {
+		case ok && !d.Active && signed:
+			return nil, ErrDone // the answer was lost
+		case !ok || !d.Active:
+			return nil, ErrNoDevice
+		}
+		signed = true
+		return &wire.RemoveDevice{Device: id[:]}, nil
+	}
+}
+
+// SetRecovery is the step that gives an account its recovery key, whose public
+// half it is, for [Me.Step].
+func SetRecovery(public []byte) func(devchain.Chain) (wire.ChainEntryAction, error) {
+	return func(chain devchain.Chain) (wire.ChainEntryAction, error) {
+		switch has := chain.Recovery(); {
+		case bytes.Equal(has, public):
+			return nil, ErrDone
+		case len(has) > 0:
+			return nil, ErrHasPhrase
+		}
+		return &wire.SetRecovery{Recovery: public}, nil
+	}
 }

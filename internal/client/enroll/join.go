@@ -99,14 +99,27 @@ func GiveUp(ctx context.Context, cfg Config) error {
 }
 
 // Nobody says why a home opens nobody's device: [ErrWaits] where it goes on with
-// [Join], else [ErrNotRegistered].
+// [Join], [ErrRecovers] with [Recover], else [ErrNotRegistered].
 func Nobody(ctx context.Context, h *home.Home) error {
 	if _, waits, err := h.GetBytes(ctx, askedKey(h)); err != nil {
 		return err
 	} else if waits {
 		return ErrWaits
 	}
+	if _, recovers, err := h.GetBytes(ctx, recoversKey(h)); err != nil {
+		return err
+	} else if recovers {
+		return ErrRecovers
+	}
 	return ErrNotRegistered
+}
+
+// begun says what else a home has begun.
+func begun(ctx context.Context, h *home.Home) error {
+	if err := Nobody(ctx, h); !errors.Is(err, ErrNotRegistered) {
+		return err
+	}
+	return ErrBegun
 }
 
 // Join makes the home, or opens one that has no account: with what was kept
@@ -130,7 +143,7 @@ func Join(ctx context.Context, cfg Config) (*Joining, error) {
 	case dev.Registered:
 		return nil, ErrRegistered
 	case found && !waits:
-		return nil, ErrBegun
+		return nil, begun(ctx, h)
 	case !found:
 		j.Me, err = account.NewDevice(cfg.Web)
 		return j, err
@@ -195,16 +208,24 @@ func (j *Joining) Forget(ctx context.Context) error {
 	if j.asked == nil {
 		return nil
 	}
-	// A6: nothing is kept. A crash before this commit leaves a device that waits,
-	// and that finds out again.
-	tx := j.Home.Begin()
-	tx.Delete(j.Home.Key(home.Device))
-	tx.Delete(askedKey(j.Home))
-	if err := tx.Commit(ctx); err != nil {
+	if err := forget(ctx, j.Home, askedKey(j.Home)); err != nil {
 		return err
 	}
 	j.asked = nil
-	return j.Home.Shred(ctx)
+	return nil
+}
+
+// forget erases who the device is, what it kept, and what both were kept under.
+func forget(ctx context.Context, h *home.Home, kept home.Key) error {
+	// A6: nothing is kept. A crash before this commit leaves a device that waits,
+	// and that finds out again.
+	tx := h.Begin()
+	tx.Delete(h.Key(home.Device))
+	tx.Delete(kept)
+	if err := tx.Commit(ctx); err != nil {
+		return err
+	}
+	return h.Shred(ctx)
 }
 
 // readAsked reads what was kept.

@@ -30,8 +30,6 @@ var (
 	ErrTwoNames = errors.New("the server leads this name to somebody whom you know by another name: nothing was sent; ask the person in another way, and tell the server's operator")
 	// ErrSelf says that a message has no receiver.
 	ErrSelf = errors.New("this is your own name: write to somebody else")
-	// ErrNoDevice says that the account has no such device.
-	ErrNoDevice = errors.New("the account has no device with this id: see the list of devices")
 	// ErrLinking: one code at a time is shown.
 	ErrLinking = errors.New("this device shows a code already: use that one, or stop it first")
 	// ErrLocked ends a device whose owner locked it.

@@ -117,8 +117,12 @@ func (d Directory) retire(r store.Reader, b *store.Batch, id ident.DeviceID) err
 // relay may lack, or the whole chain with its line. They are taken if they
 // extend the chain that is held or recover from it; whoever came first stays, so
 // that the directory never holds a fork. It returns the account as it then
-// stands and the devices that it lost.
-func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, entries, line []wire.SignedEntry) (Account, []ident.DeviceID, error) {
+// stands and the devices that it lost. Of those who have not signed in it takes
+// what the recovery key alone signed, which proves itself (ADR 43).
+func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, signedIn bool, entries, line []wire.SignedEntry) (Account, []ident.DeviceID, error) {
+	if !signedIn && !proven(entries) {
+		return Account{}, nil, ErrChain
+	}
 	var account Account
 	var lost []ident.DeviceID
 	// Y3: a crash leaves the old chain with its devices or the new one with its
@@ -168,6 +172,15 @@ func (d Directory) AppendChain(ctx context.Context, id ident.AccountID, entries,
 		return nil
 	})
 	return account, lost, err
+}
+
+// proven reports whether all of entries are signed by a recovery key, as they
+// say.
+func proven(entries []wire.SignedEntry) bool {
+	return !slices.ContainsFunc(entries, func(signed wire.SignedEntry) bool {
+		var e wire.ChainEntry
+		return e.Parse(signed.Entry) != nil || e.Height == 0 || len(e.Signer) != 0
+	})
 }
 
 // extend returns the chain after entries, or one that was presented whole. It
