@@ -133,10 +133,30 @@ test("devices are linked and removed, through the screens alone", { timeout: 240
     await see(phone, "It was stopped on the new device.");
     await phone.quiet();
     found.push(...(await phone.glimpse("s3-ended")));
-    await press(phone, "To your devices");
-    await phone.page.getByRole("heading", { name: "Settings" }).waitFor();
     await phone.page.goto(link);
     await see(phone, "This browser is a device of minji already.");
+    await phone.quiet();
+  });
+
+  await part("what goes by quickly has its words, and another way can be taken", async () => {
+    const glance = async (who, name, linking) => {
+      const { phase, me, connection, passkey, vacant } = await who.run("return core.state");
+      await who.say({ phase, me, connection, passkey, vacant, linking });
+      found.push(...(await who.portray(name, { looks: [["narrow", "dark", "ko"]] })));
+    };
+    await phone.go("Settings");
+    await press(phone, "Link a device");
+    await see(phone, "Have it in your hand"); // how the last one ended is put away
+    for (const stage of ["begins", "waits"]) await glance(phone, `s3-${stage}`, { side: "sponsor", stage });
+    await glance(fresh, "s3-join-begins", { side: "joiner", stage: "begins" });
+    await glance(fresh, "s3-join-stops", { side: "joiner", stage: "ended", kept: true, why: { code: "server_key", text: "" } });
+    await glance(fresh, "s3-join-begun", { side: "joiner", stage: "ended", why: { code: "link_begun", text: "" } });
+    await press(fresh, "Create a new account instead");
+    await see(fresh, "The passphrase that you chose in this browser stays as it is.");
+    await fresh.page.getByLabel("Name", { exact: true }).fill("jun");
+    await press(fresh, "Create account");
+    await fresh.page.getByRole("heading", { name: "Conversations", exact: true }).waitFor();
+    assert.equal((await fresh.state()).vacant, false);
   });
 
   assert.deepEqual([...new Set(found)], [], "axe, width or language");

@@ -76,7 +76,7 @@ export const errors: Record<LinkCode, string> = {
   link_busy: "A linking is going on already. Go on with that one, or stop it first.",
   link_code_length: "A code has 26 letters and digits. Look for what is missing, or too much.",
   link_code_mistyped: "A character of the code is wrong. Compare it with your other device's screen.",
-  link_begun: "An account was begun in this browser already.",
+  link_begun: "An account was begun in this browser already. Clear it first, and link then.",
   link_no_device: "This device is removed already.",
   link_done: "The new device is linked.",
   link_declined: "You stopped it. Nothing was changed.",

@@ -69,7 +69,7 @@ export const errors: Record<LinkCode, string> = {
   link_busy: "이미 연결이 진행 중입니다. 그것을 계속하거나 먼저 중지하세요.",
   link_code_length: "코드는 글자와 숫자 26개입니다. 빠지거나 더 들어간 것이 없는지 보세요.",
   link_code_mistyped: "코드의 글자 하나가 틀렸습니다. 다른 기기의 화면과 비교하세요.",
-  link_begun: "이 브라우저에서 이미 계정을 만들기 시작했습니다.",
+  link_begun: "이 브라우저에서 이미 계정을 만들기 시작했습니다. 먼저 지운 다음 연결하세요.",
   link_no_device: "이미 제거된 기기입니다.",
   link_done: "새 기기를 연결했습니다.",
   link_declined: "중지했습니다. 바뀐 것은 없습니다.",
