@@ -61,6 +61,26 @@ type Env struct {
 // slow is how long a command may say nothing to a person who waits.
 const slow = time.Second
 
+// Work tells a person at a terminal how far something is that takes tries, as
+// one line that is written over; done takes it away. Luck decides how long it
+// takes, so that the mean is shown as the half.
+func (e *Env) Work(what string) (progress func(tries, about uint64), done func()) {
+	if !e.Terminal {
+		return nil, func() {}
+	}
+	shown := uint64(0)
+	return func(tries, about uint64) {
+			if now := min(99, 50*tries/max(1, about)); now > shown {
+				shown = now
+				_, _ = fmt.Fprintf(e.Stderr, "\r%s: %d %%", what, now)
+			}
+		}, func() {
+			if shown > 0 {
+				_, _ = fmt.Fprintln(e.Stderr)
+			}
+		}
+}
+
 // Slow tells a person at a terminal what is being waited for, once that takes
 // over a second; stop ends it. Where nobody looks it says nothing.
 func (e *Env) Slow(what string) (stop func()) {

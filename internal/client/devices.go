@@ -24,10 +24,15 @@ func (c *Client) RemoveDevice(ctx context.Context, id ident.DeviceID) error {
 	return c.e.extend(ctx, account.Remove(id))
 }
 
-// SetRecovery gives the account its recovery key. It is [account.ErrHasPhrase] if
-// there is another one: who has that may change it.
+// SetRecovery gives the account its recovery key, or is [account.ErrHasPhrase].
 func (c *Client) SetRecovery(ctx context.Context, public []byte) error {
 	return c.e.extend(ctx, account.SetRecovery(public))
+}
+
+// Recovery returns the public half of the account's recovery key, nil without one.
+func (c *Client) Recovery(ctx context.Context) (public []byte, err error) {
+	err = c.e.look(ctx, func(tx *txn) error { public = tx.own().Chain.Recovery(); return nil })
+	return public, err
 }
 
 // extend signs one more step of the own chain and presents it to the server.

@@ -11,6 +11,7 @@ import (
 	"flag"
 
 	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/cli/look"
 	"github.com/byre-messenger/byre/internal/client"
 )
 
@@ -49,7 +50,7 @@ func (p *program) root(catch func(error) error) *cli.Command {
 		Sub: []*cli.Command{
 			p.register(), p.send(), p.sync(), p.listen(), p.history(), p.rooms(), p.friends(),
 			p.edit(), p.react(), p.deleting(), p.clearing(), p.read(), p.disappear(), p.locking(), p.wipe(),
-			p.requests(), p.link(), p.join(), p.devices(), p.retry(), p.held(), p.safety(), doctor(),
+			p.requests(), p.link(), p.join(), p.devices(), p.phrase(), p.recover(), p.retry(), p.held(), p.safety(), look.Doctor(homeFlag, homePath),
 		},
 	}
 	catching(r, catch)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/byre-messenger/byre/internal/cli"
@@ -14,7 +13,6 @@ import (
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/linking/link"
-	"github.com/byre-messenger/byre/internal/secret"
 )
 
 // target is what a new device is told of where it belongs.
@@ -31,7 +29,7 @@ func (p *program) join() *cli.Command {
 		Example: "byre join https://127.0.0.1:8443 --ca byre-data/ca.pem\nbyre join -\nbyre join",
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			path := homeFlag(flags)
-			ca := caFlag(flags)
+			ca := cli.CA(flags)
 			asJSON := flags.Bool("json", false, "print one JSON object a line; the answers come on the input, a line each")
 			giveUp := flags.Bool("give-up", false, "wait no longer for the other device")
 			return func(ctx context.Context, env *cli.Env, args []string) error {
@@ -43,7 +41,7 @@ func (p *program) join() *cli.Command {
 				if err != nil {
 					return err
 				}
-				if to.server.CA, err = readCA(*ca); err != nil {
+				if to.server.CA, err = ca(); err != nil {
 					return err
 				}
 				d, err := openHome(ctx, env, *path)
@@ -106,16 +104,11 @@ func readTarget(args []string) (to target, err error) {
 }
 
 func join(ctx context.Context, h *hands, d *homeDir, to target) error {
-	cfg, err := d.config(ctx, h.env)
+	cfg, err := d.newcomer(ctx, h.env)
 	if err != nil {
 		return err
 	}
 	cfg.Server = to.server
-	if there, err := home.Exists(ctx, d.store); err != nil {
-		return err
-	} else if !there {
-		cfg.Passphrase = func() (secret.Bytes, error) { return newPassphrase(h.env) }
-	}
 	c, err := client.Join(ctx, cfg, to.code, to.key, h)
 	if errors.Is(err, context.Canceled) {
 		return errors.New("stopped: 'byre join' goes on if this device had agreed already; 'byre join --give-up' ends its waiting")
@@ -143,20 +136,4 @@ func giveUpJoining(ctx context.Context, env *cli.Env, d *homeDir) error {
 	}
 	_, err = fmt.Fprintln(env.Stdout, linking.Abandoned.String())
 	return err
-}
-
-func caFlag(flags *flag.FlagSet) *string {
-	return flags.String("ca", "", "`FILE` with the authority of the server's certificate (ca.pem of its data directory)")
-}
-
-// readCA reads the file of --ca, if it is given.
-func readCA(file string) ([]byte, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("the authority of --ca can't be read; name the ca.pem of the server's data directory: %w", err)
-	}
-	return pem, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/enroll"
+	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/secret"
 )
 
@@ -19,8 +20,8 @@ func (p *program) register() *cli.Command {
 		Summary: "Make an account and its first device.",
 		Example: "byre register https://127.0.0.1:8443 alice --ca byre-data/ca.pem\nbyre register https://byre.example.org alice --invite CODE",
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
-			home := homeFlag(flags)
-			ca := caFlag(flags)
+			path := homeFlag(flags)
+			ca := cli.CA(flags)
 			invite := flags.String("invite", "", "invitation `CODE`, where the server asks for one")
 			return func(ctx context.Context, env *cli.Env, args []string) error {
 				if len(args) != 2 {
@@ -29,12 +30,12 @@ func (p *program) register() *cli.Command {
 				if p.here != nil {
 					return enroll.ErrRegistered
 				}
-				pem, err := readCA(*ca)
+				pem, err := ca()
 				if err != nil {
 					return err
 				}
 				server := client.Server{URL: args[0], CA: pem}
-				d, err := openHome(ctx, env, *home)
+				d, err := openHome(ctx, env, *path)
 				if err != nil {
 					return err
 				}
@@ -51,7 +52,7 @@ func register(ctx context.Context, env *cli.Env, d *homeDir, server client.Serve
 	}
 	cfg.Server, cfg.Invitation = server, invite
 	cfg.Passphrase = func() (secret.Bytes, error) { return newPassphrase(env) }
-	progress, done := workLine(env)
+	progress, done := env.Work("working for the account, as this server asks")
 	cfg.Progress = progress
 	stop := env.Slow("registering")
 	c, err := client.Register(ctx, cfg, name)
@@ -64,24 +65,17 @@ func register(ctx context.Context, env *cli.Env, d *homeDir, server client.Serve
 	return errors.Join(err, c.Close())
 }
 
-// workLine tells a person at a terminal how far the work for an account is, as
-// one line that is written over; done takes it away. Luck decides how long it
-// takes, so that the mean is shown as the half.
-func workLine(env *cli.Env) (progress func(tries, about uint64), done func()) {
-	if !env.Terminal {
-		return nil, func() {}
+// newcomer is config for a home that may not be there yet.
+func (d *homeDir) newcomer(ctx context.Context, env *cli.Env) (client.Config, error) {
+	cfg, err := d.config(ctx, env)
+	if err != nil {
+		return cfg, err
 	}
-	shown := uint64(0)
-	return func(tries, about uint64) {
-			if now := min(99, 50*tries/max(1, about)); now > shown {
-				shown = now
-				_, _ = fmt.Fprintf(env.Stderr, "\rworking for the account, as this server asks: %d %%", now)
-			}
-		}, func() {
-			if shown > 0 {
-				_, _ = fmt.Fprintln(env.Stderr)
-			}
-		}
+	there, err := home.Exists(ctx, d.store)
+	if err == nil && !there {
+		cfg.Passphrase = func() (secret.Bytes, error) { return newPassphrase(env) }
+	}
+	return cfg, err
 }
 
 // newPassphrase asks twice where it asks: a typing error would lock the home

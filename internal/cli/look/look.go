@@ -1,4 +1,5 @@
-package byrecmd
+// Package look is 'byre doctor'.
+package look
 
 import (
 	"context"
@@ -12,9 +13,10 @@ import (
 	"github.com/byre-messenger/byre/internal/machine"
 )
 
-// doctor opens nothing and asks for nothing: it works while another byre has the
-// home, and for a home whose passphrase is forgotten.
-func doctor() *cli.Command {
+// Doctor opens nothing and asks for nothing: it works while another byre has the
+// home, and for a home whose passphrase is forgotten. homeFlag is the flag of the
+// home's directory, path where that is.
+func Doctor(homeFlag func(*flag.FlagSet) *string, path func(*cli.Env, string) (string, error)) *cli.Command {
 	return &cli.Command{
 		Name:    "doctor",
 		Summary: "Look for what would show others what this device holds; exit 1 on a finding.",
@@ -26,11 +28,11 @@ func doctor() *cli.Command {
 				if len(args) > 0 {
 					return cli.Usagef("doctor takes flags only, not %q", args[0])
 				}
-				path, err := homePath(env, *home)
+				dir, err := path(env, *home)
 				if err != nil {
 					return err
 				}
-				return checkup.Print(env.Stdout, examine(env, path), *asJSON)
+				return checkup.Print(env.Stdout, examine(env, dir), *asJSON)
 			}
 		},
 	}
