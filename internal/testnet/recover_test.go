@@ -1,6 +1,7 @@
 package testnet_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -98,8 +99,32 @@ func active(all []told.Device) (out []told.Device) {
 	return out
 }
 
+// TestAServerThatSaysItTookNothing: mallory, as the server, shows alice's old
+// device list and keeps what the phrase signed for later. Her new device keeps its
+// keys, or the account would be listed without an owner.
+func TestAServerThatSaysItTookNothing(t *testing.T) {
+	story(t, func(t *testing.T, n *testnet.Net) {
+		words := noted(t, n.Join("alice"))
+		tablet := n.Newcomer("alice")
+		var kept []wire.SignedEntry
+		tablet.Switch.Tap(keeping(&kept))
+		for range 2 {
+			if err := tablet.Recovers(t.Context(), words, nothing); !errors.Is(err, enroll.ErrNotTaken) {
+				t.Fatalf("it recovers: %v", err)
+			}
+		}
+		if len(kept) != 4 || !bytes.Equal(kept[0].Entry, kept[2].Entry) || !bytes.Equal(kept[1].Entry, kept[3].Entry) {
+			t.Errorf("%d entries were presented, others at the second time", len(kept))
+		}
+		tablet.Switch.Tap(nil)
+		if err := tablet.Recovers(t.Context(), words, nothing); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestWhoCantRecover: words that are none, an account without a phrase, a name
-// that nobody has, a server that shows another account, and a phrase that another
+// that nobody has, a key that is not the account's, and a phrase that another
 // device uses at the same time.
 func TestWhoCantRecover(t *testing.T) {
 	story(t, func(t *testing.T, n *testnet.Net) {

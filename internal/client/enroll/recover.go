@@ -18,6 +18,7 @@ import (
 var (
 	ErrNameUnknown = errors.New("nobody has this name at this server: check the name, and the server's address")
 	ErrOvertaken   = errors.New("the phrase was used on another device at the same time, and that one has the account: link this one with its code")
+	ErrNotTaken    = errors.New("the server shows the account as it was before: run recover again, and ask its operator if that goes on")
 	ErrRecovers    = errors.New("this device waits to recover an account: run recover again")
 )
 
@@ -79,6 +80,11 @@ func Recover(ctx context.Context, cfg Config, text string, phrase func(public []
 		return nil, nil, errors.Join(home.ErrDamaged, err)
 	}
 	if !chain.Contains(e.Height+1, devchain.EntryHash(last.Entry)) {
+		// Only who has the phrase can have come before. A server that says so
+		// without showing it may take the entries later: their keys are kept.
+		if _, err := chain.Extend(kept.Entries[0]); !errors.Is(err, devchain.ErrLate) {
+			return nil, nil, ErrNotTaken
+		}
 		return nil, nil, errors.Join(ErrOvertaken, forget(ctx, h, recoversKey(h)))
 	}
 	dev.Registered = true
