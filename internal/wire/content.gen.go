@@ -13,6 +13,8 @@ const (
 	RoomUnspecified RoomKind = 0
 	// ROOM_DIRECT is all devices of two accounts.
 	RoomDirect RoomKind = 1
+	// ROOM_HOME is all devices of one account.
+	RoomHome RoomKind = 2
 )
 
 // String returns the value's word, or its number if it is not known.
@@ -22,11 +24,13 @@ func (e RoomKind) String() string {
 		return "unspecified"
 	case RoomDirect:
 		return "direct"
+	case RoomHome:
+		return "home"
 	}
 	return fmt.Sprintf("RoomKind(%d)", int32(e))
 }
 
-// ContentBody is what Body of [Content] can hold: *[Text], *[Receipt], *[Edit], *[Erase], *[React], *[ReadMark], *[Disappear].
+// ContentBody is what Body of [Content] can hold: *[Text], *[Receipt], *[Edit], *[Erase], *[React], *[ReadMark], *[Disappear], *[Sync].
 //
 //sumtype:decl
 type ContentBody interface {
@@ -41,6 +45,7 @@ func (*Erase) isContentBody()     {}
 func (*React) isContentBody()     {}
 func (*ReadMark) isContentBody()  {}
 func (*Disappear) isContentBody() {}
+func (*Sync) isContentBody()      {}
 
 // Content is the plaintext of one MLS application message. What has an unknown
 // body is kept and shown as "needs a newer byre".
@@ -52,7 +57,8 @@ type Content struct {
 	Seq uint64
 	// sent_at is the sender's clock (unix milliseconds).
 	SentAt int64
-	// received tells, per sending device, what has been read durably here.
+	// received tells, per sending device, what has been read durably here; an entry
+	// of the sender's own device, what it wrote before it was in this group.
 	Received []Received
 	Body     ContentBody
 }
@@ -80,6 +86,8 @@ func (m *Content) EncodedLen() (n int) {
 		n += lenHead(10, v.EncodedLen())
 	case *Disappear:
 		n += lenHead(11, v.EncodedLen())
+	case *Sync:
+		n += lenHead(12, v.EncodedLen())
 	}
 	return n
 }
@@ -107,6 +115,8 @@ func (m *Content) Append(b []byte) []byte {
 		b = v.Append(appendHead(b, 10, v.EncodedLen()))
 	case *Disappear:
 		b = v.Append(appendHead(b, 11, v.EncodedLen()))
+	case *Sync:
+		b = v.Append(appendHead(b, 12, v.EncodedLen()))
 	}
 	return b
 }
@@ -184,6 +194,13 @@ func (m *Content) merge(b []byte, parts *int) error {
 			v, ok := m.Body.(*Disappear)
 			if !ok {
 				v = new(Disappear)
+				m.Body = v
+			}
+			d.err = v.merge(d.part(parts), parts)
+		case 12<<3 | wireLength:
+			v, ok := m.Body.(*Sync)
+			if !ok {
+				v = new(Sync)
 				m.Body = v
 			}
 			d.err = v.merge(d.part(parts), parts)
@@ -668,6 +685,155 @@ func (m Disappear) Format(to fmt.State, _ rune) { format(to, m.String()) }
 // LogValue keeps slog from the contents.
 func (m Disappear) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
+// Sync is what a device tells the others of its account in their home group, and
+// nowhere else (docs/spec/home-group.md). It has no seq.
+type Sync struct {
+	// notes are those that the sender hands on under the numbers from after (not
+	// with it) up to up_to, as far as they stand; others may be among them.
+	After uint64
+	UpTo  uint64
+	Notes []Note
+	// lacks asks for what is behind up_to of what the device hands on; nothing asks
+	// nobody.
+	Lacks []Received
+}
+
+// EncodedLen implements [Message].
+func (m *Sync) EncodedLen() (n int) {
+	n += lenInteger(1, m.After)
+	n += lenInteger(2, m.UpTo)
+	for i := range m.Notes {
+		n += lenHead(3, m.Notes[i].EncodedLen())
+	}
+	for i := range m.Lacks {
+		n += lenHead(4, m.Lacks[i].EncodedLen())
+	}
+	return n
+}
+
+// Append implements [Message].
+func (m *Sync) Append(b []byte) []byte {
+	b = appendInteger(b, 1, m.After)
+	b = appendInteger(b, 2, m.UpTo)
+	for i := range m.Notes {
+		b = m.Notes[i].Append(appendHead(b, 3, m.Notes[i].EncodedLen()))
+	}
+	for i := range m.Lacks {
+		b = m.Lacks[i].Append(appendHead(b, 4, m.Lacks[i].EncodedLen()))
+	}
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Sync) Parse(b []byte) error {
+	*m = Sync{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Sync{}
+		return fmt.Errorf("parse Sync: %w", err)
+	}
+	return nil
+}
+
+func (m *Sync) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireVarint:
+			m.After = uint64(d.num)
+		case 2<<3 | wireVarint:
+			m.UpTo = uint64(d.num)
+		case 3<<3 | wireLength:
+			m.Notes = append(m.Notes, Note{})
+			d.err = m.Notes[len(m.Notes)-1].merge(d.part(parts), parts)
+		case 4<<3 | wireLength:
+			m.Lacks = append(m.Lacks, Received{})
+			d.err = m.Lacks[len(m.Lacks)-1].merge(d.part(parts), parts)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Sync) String() string { return describe("Sync", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Sync) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Sync) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Note is one thing that an account's devices have in common.
+type Note struct {
+	// key names it (1 to 128 bytes), the first byte its kind.
+	Key   []byte
+	Value []byte
+	// clock and device order what was set under one key: the higher one stays.
+	Clock  uint64
+	Device []byte
+}
+
+// EncodedLen implements [Message].
+func (m *Note) EncodedLen() (n int) {
+	n += lenText(1, m.Key)
+	n += lenText(2, m.Value)
+	n += lenInteger(3, m.Clock)
+	n += lenText(4, m.Device)
+	return n
+}
+
+// Append implements [Message].
+func (m *Note) Append(b []byte) []byte {
+	b = appendText(b, 1, m.Key)
+	b = appendText(b, 2, m.Value)
+	b = appendInteger(b, 3, m.Clock)
+	b = appendText(b, 4, m.Device)
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Note) Parse(b []byte) error {
+	*m = Note{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Note{}
+		return fmt.Errorf("parse Note: %w", err)
+	}
+	return nil
+}
+
+func (m *Note) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Key = d.raw
+		case 2<<3 | wireLength:
+			m.Value = d.raw
+		case 3<<3 | wireVarint:
+			m.Clock = uint64(d.num)
+		case 4<<3 | wireLength:
+			m.Device = d.raw
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Note) String() string { return describe("Note", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Note) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Note) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
 // Receipt carries nothing but the Received around it.
 type Receipt struct {
 }
@@ -1146,7 +1312,8 @@ func (m Introduction) LogValue() slog.Value { return slog.StringValue(m.String()
 // RoomContext stands in a private group-context extension (0xF102).
 type RoomContext struct {
 	Kind RoomKind
-	// accounts are the accounts of a direct room, in ascending order.
+	// accounts are the accounts of the room, in ascending order: two of a direct
+	// room, one of a home group.
 	Accounts [][]byte
 }
 

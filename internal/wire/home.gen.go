@@ -384,6 +384,9 @@ type PinRecord struct {
 	// offered is the step of the own chain that this device signed last and may
 	// have offered: it is offered again byte for byte, or never.
 	Offered *SignedEntry
+	// refused are devices that this device signed into the own chain by a step that
+	// the relay says it did not take. It may take it later.
+	Refused [][]byte
 }
 
 // EncodedLen implements [Message].
@@ -403,6 +406,7 @@ func (m *PinRecord) EncodedLen() (n int) {
 	if m.Offered != nil {
 		n += lenHead(9, m.Offered.EncodedLen())
 	}
+	n += lenTexts(10, m.Refused)
 	return n
 }
 
@@ -423,6 +427,7 @@ func (m *PinRecord) Append(b []byte) []byte {
 	if m.Offered != nil {
 		b = m.Offered.Append(appendHead(b, 9, m.Offered.EncodedLen()))
 	}
+	b = appendTexts(b, 10, m.Refused)
 	return b
 }
 
@@ -469,6 +474,8 @@ func (m *PinRecord) merge(b []byte, parts *int) error {
 				m.Offered = new(SignedEntry)
 			}
 			d.err = m.Offered.merge(d.part(parts), parts)
+		case 10<<3 | wireLength:
+			m.Refused = append(m.Refused, d.part(parts))
 		}
 	}
 	return d.err
@@ -1023,6 +1030,11 @@ type GroupRecord struct {
 	// through is the account whose device brought this one back; empty: nobody
 	// did, or somebody else has written since.
 	Through []byte
+	// before is the last number that this device had given to a message of the room
+	// when it came into the group, of those that its members are not sent.
+	Before uint64
+	// alone: this device was never in another group of the room.
+	Alone bool
 }
 
 // EncodedLen implements [Message].
@@ -1053,6 +1065,8 @@ func (m *GroupRecord) EncodedLen() (n int) {
 	n += lenInteger(16, m.LeftAt)
 	n += lenInteger(17, m.JoinedAt)
 	n += lenText(18, m.Through)
+	n += lenInteger(19, m.Before)
+	n += lenBool(20, m.Alone)
 	return n
 }
 
@@ -1084,6 +1098,8 @@ func (m *GroupRecord) Append(b []byte) []byte {
 	b = appendInteger(b, 16, m.LeftAt)
 	b = appendInteger(b, 17, m.JoinedAt)
 	b = appendText(b, 18, m.Through)
+	b = appendInteger(b, 19, m.Before)
+	b = appendBool(b, 20, m.Alone)
 	return b
 }
 
@@ -1147,6 +1163,10 @@ func (m *GroupRecord) merge(b []byte, parts *int) error {
 			m.JoinedAt = int64(d.num)
 		case 18<<3 | wireLength:
 			m.Through = d.raw
+		case 19<<3 | wireVarint:
+			m.Before = uint64(d.num)
+		case 20<<3 | wireVarint:
+			m.Alone = d.num != 0
 		}
 	}
 	return d.err

@@ -1505,17 +1505,22 @@ func (m AckGap) LogValue() slog.Value { return slog.StringValue(m.String()) }
 // LookUp asks for the account behind a name. Answered by Account.
 type LookUp struct {
 	Name string
+	// work is a number as in Register, with SHA-256("byre/1 look up" 0x00 name) in
+	// the place of the account: of who has not signed in.
+	Work uint64
 }
 
 // EncodedLen implements [Message].
 func (m *LookUp) EncodedLen() (n int) {
 	n += lenText(1, m.Name)
+	n += lenInteger(2, m.Work)
 	return n
 }
 
 // Append implements [Message].
 func (m *LookUp) Append(b []byte) []byte {
 	b = appendText(b, 1, m.Name)
+	b = appendInteger(b, 2, m.Work)
 	return b
 }
 
@@ -1539,6 +1544,8 @@ func (m *LookUp) merge(b []byte, parts *int) error {
 		switch d.tag {
 		case 1<<3 | wireLength:
 			m.Name = d.text()
+		case 2<<3 | wireVarint:
+			m.Work = uint64(d.num)
 		}
 	}
 	return d.err

@@ -42,6 +42,9 @@ const (
 	Time                       // TimeRecord, one
 	Note                       // EventRecord, at order
 	Rejoin                     // RejoinRecord, by room and device
+	Shared                     // NoteRecord, by its key
+	Mark                       // NoteRecord of how far somebody read, by its key
+	Sibling                    // SiblingRecord, by device
 	kinds
 )
 
@@ -64,6 +67,7 @@ const (
 
 var habits = map[Kind]habit{
 	SignIn: kept, Room: kept, Index: kept, Number: kept, Seen: kept, Waiting: kept, Settings: kept, Time: kept,
+	Mark: kept, Sibling: kept,
 	Message: byPart, Event: grows, Early: grows, Note: grows,
 }
 
