@@ -50,6 +50,11 @@ test("the WASM links no network stack, no TLS and no foreign code", () => {
   assert.deepEqual(banned.filter((name) => wasm.includes(name)), []);
 });
 
+test("the WASM tells the names of its functions, and not which lines they have", () => {
+  const wasm = readFileSync(join(web, "generated/core.wasm"));
+  assert.ok(!/\/[a-z_]+\.go\0/.test(wasm.toString("latin1")), "names of files are left");
+});
+
 test("two builds give the same bytes", (t) => {
   const dir = mkdtempSync(join(tmpdir(), "byre-build-"));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
