@@ -145,3 +145,9 @@ func FromRecord(rec *wire.SequenceRecord) (Room, error) {
 	}
 	return r, nil
 }
+
+// Lacks reports whether a message of a device was given up and never came.
+func (r Room) Lacks(d ident.DeviceID, seq uint64) bool {
+	i, known := r.sender(d)
+	return known && slices.ContainsFunc(r.senders[i].lost, func(l Span) bool { return l.From <= seq && seq <= l.To })
+}

@@ -1502,6 +1502,10 @@ type MessageRecord struct {
 	// dies_at is when it disappears, in the home's elapsed milliseconds, 0 while
 	// that is not counted.
 	DiesAt uint64
+	// place and as_of are those of a PastMessage, of a message that another device
+	// received: 0 of this device's own.
+	Place uint64
+	AsOf  int64
 }
 
 // EncodedLen implements [Message].
@@ -1525,6 +1529,8 @@ func (m *MessageRecord) EncodedLen() (n int) {
 	}
 	n += lenText(14, m.Withdraw)
 	n += lenInteger(15, m.DiesAt)
+	n += lenInteger(16, m.Place)
+	n += lenInteger(17, m.AsOf)
 	return n
 }
 
@@ -1549,6 +1555,8 @@ func (m *MessageRecord) Append(b []byte) []byte {
 	}
 	b = appendText(b, 14, m.Withdraw)
 	b = appendInteger(b, 15, m.DiesAt)
+	b = appendInteger(b, 16, m.Place)
+	b = appendInteger(b, 17, m.AsOf)
 	return b
 }
 
@@ -1602,6 +1610,10 @@ func (m *MessageRecord) merge(b []byte, parts *int) error {
 			m.Withdraw = d.raw
 		case 15<<3 | wireVarint:
 			m.DiesAt = uint64(d.num)
+		case 16<<3 | wireVarint:
+			m.Place = uint64(d.num)
+		case 17<<3 | wireVarint:
+			m.AsOf = int64(d.num)
 		}
 	}
 	return d.err

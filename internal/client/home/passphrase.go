@@ -4,7 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"fmt"
+	"errors"
 
 	"golang.org/x/crypto/argon2"
 
@@ -35,12 +35,30 @@ const (
 	maxLanes  = 16
 )
 
+// Parameters are how a cost is written down: KiB, passes and lanes.
+func (c Cost) Parameters() (memory, time, lanes uint32) {
+	if c == (Cost{}) {
+		c = defaultCost
+	}
+	return c.memory, c.time, c.lanes
+}
+
+// Stretch derives a key of 32 bytes from a passphrase (Argon2id, RFC 9106). The
+// parameters come from where anybody may have written them, and are held to bounds.
+func Stretch(passphrase secret.Bytes, salt []byte, memory, time, lanes uint32) (secret.Bytes, error) {
+	if memory == 0 || memory > maxMemory || time == 0 || time > maxTime || lanes == 0 || lanes > maxLanes {
+		return secret.Bytes{}, errors.New("passphrase parameters are out of bounds")
+	}
+	return secret.New(argon2.IDKey(passphrase.Reveal(), salt, time, memory, uint8(lanes), rootSize)), nil
+}
+
 // passphraseKey derives the key that wraps the root.
 func passphraseKey(h *wire.HomeHeader, passphrase secret.Bytes) (secret.Bytes, error) {
-	if h.Memory == 0 || h.Memory > maxMemory || h.Time == 0 || h.Time > maxTime || h.Lanes == 0 || h.Lanes > maxLanes {
-		return secret.Bytes{}, fmt.Errorf("%w: its passphrase parameters are out of bounds", ErrDamaged)
+	key, err := Stretch(passphrase, h.Salt, h.Memory, h.Time, h.Lanes)
+	if err != nil {
+		return key, errors.Join(ErrDamaged, err)
 	}
-	return secret.New(argon2.IDKey(passphrase.Reveal(), h.Salt, h.Time, h.Memory, uint8(h.Lanes), rootSize)), nil
+	return key, nil
 }
 
 // wrap seals the root key under key, bound to the header's other fields.
