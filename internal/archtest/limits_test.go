@@ -19,7 +19,7 @@ import (
 // limited are the packages whose limits docs/operate/limits.md lists: those at
 // which somebody else's bytes arrive.
 var limited = []string{
-	"internal/relay", "internal/relay/mailbox", "internal/relay/directory", "internal/relay/epochlog", "internal/relay/meeting",
+	"internal/relay", "internal/relay/mailbox", "internal/relay/directory", "internal/relay/epochlog", "internal/relay/meeting", "internal/relay/early",
 	"internal/server", "internal/server/socket", "internal/server/gate", "internal/server/control",
 	"internal/transport", "internal/client/line", "internal/devchain", "internal/store",
 	"internal/wire", "internal/room", "internal/client", "internal/client/inbox", "internal/client/outbox", "internal/client/requests", "internal/client/follow", "internal/client/drawn",

@@ -13,14 +13,6 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// What a connection without sign-in may ask for.
-const (
-	// earlyCost is how many things asked a MeetLink or a ReadChain counts as.
-	earlyCost = 5
-	// maxEarlyChains is how many chains it may read.
-	maxEarlyChains = 100
-)
-
 // claimBy is who claims key packages of whom.
 type claimBy struct{ by, of ident.AccountID }
 
@@ -39,13 +31,18 @@ func (s *Session) ask(id uint64, cost float64) bool {
 	return ok
 }
 
+// lookUp tells who has a name. Who has not signed in does the work for it.
 func (s *Session) lookUp(id uint64, m *wire.LookUp) {
-	if !s.ask(id, 1) {
+	if !s.ask(id, s.early.Costs(s.signedIn)) {
 		return
 	}
 	name, err := ident.ParseName(m.Name)
 	if err != nil {
 		s.refuse(id, directory.ErrNoName)
+		return
+	}
+	if err := s.early.Name(s.signedIn, s.challenge.Nonce[:], name, m.Work, s.work); err != nil {
+		s.refuse(id, err)
 		return
 	}
 	a, err := s.relay.directory.LookUp(s.relay.life, name)
@@ -60,18 +57,12 @@ func (s *Session) readChain(id uint64, m *wire.ReadChain) {
 		s.refuse(id, directory.ErrUnknown)
 		return
 	}
-	cost := 1.
-	if !s.signedIn {
-		if cost = earlyCost; s.early >= maxEarlyChains {
-			s.fail(id, wire.FailureLimited, "this connection has read a hundred device lists: open a new one, or sign in")
-			return
-		}
-	}
-	if !s.ask(id, cost) {
+	if !s.ask(id, s.early.Costs(s.signedIn)) {
 		return
 	}
-	if !s.signedIn {
-		s.early++
+	if err := s.early.Chain(s.signedIn); err != nil {
+		s.refuse(id, err)
+		return
 	}
 	a, err := s.relay.directory.Account(s.relay.life, account)
 	s.tellAccount(id, a, err, s.signedIn && account == s.account)

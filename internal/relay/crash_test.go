@@ -73,7 +73,7 @@ func errands(t *testing.T, w *world) []errand {
 	}
 	return []errand{
 		{"register", func() { dials(bob).ask(&wire.Register{Protocol: 1, Name: "bob", Chain: chain.Wire()}); bob.hangUp() }, func() {
-			got, ok := dials(bob).ask(&wire.LookUp{Name: "bob"}).(*wire.Account)
+			got, ok := bob.ask(looksUp(bob.dial(), "bob")).(*wire.Account)
 			if !ok || !slices.Equal(got.Account, id[:]) {
 				t.Errorf("bob is %v", got)
 			}

@@ -23,7 +23,7 @@ func TestNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mallory.dial()
+		hello := mallory.dial()
 		mallory.refused(&wire.Register{Protocol: 1, Name: "bOB", Chain: chain.Wire()}, wire.FailureNameTaken)
 		mallory.refused(&wire.Register{Protocol: 1, Name: "b", Chain: chain.Wire()}, wire.FailureNameRefused)
 		mallory.refused(&wire.Register{Protocol: 2, Name: "mallory", Chain: chain.Wire()}, wire.FailureVersion)
@@ -31,9 +31,10 @@ func TestNames(t *testing.T) {
 		mallory.want(&wire.Register{Protocol: 1, Name: "mallory", Chain: chain.Wire()}, &wire.Done{}) // repeated
 		mallory.refused(&wire.Register{Protocol: 1, Name: "trudy", Chain: chain.Wire()}, wire.FailureNameRefused)
 
-		mallory.refused(&wire.LookUp{Name: "trudy"}, wire.FailureNameUnknown)
+		mallory.refused(&wire.LookUp{Name: "trudy"}, wire.FailureWork)
+		mallory.refused(looksUp(hello, "trudy"), wire.FailureNameUnknown)
 		mallory.refused(&wire.LookUp{Name: "!"}, wire.FailureNameUnknown)
-		got, ok := mallory.ask(&wire.LookUp{Name: "BOB"}).(*wire.Account)
+		got, ok := mallory.ask(looksUp(hello, "BOB")).(*wire.Account)
 		if !ok || got.Name != "Bob" {
 			t.Fatalf("looked up %s", show(got))
 		}

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay"
 	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/internal/work"
 )
 
 // TestAJoinerLooksAtTheChain: a device that nobody knows yet reads the chain that
@@ -88,6 +90,45 @@ func TestAStrangerReadsFewChains(t *testing.T) {
 	})
 }
 
+// looksUp asks for a name before the sign-in, and has done the work for it.
+func looksUp(hello *wire.Hello, text string) *wire.LookUp {
+	name, err := ident.ParseName(text)
+	if err != nil {
+		panic(err)
+	}
+	n, err := work.Find(context.Background(), hello.Nonce, work.Name(name.Key()), work.ForName(int(hello.RegisterWork)), nil)
+	if err != nil {
+		panic(err)
+	}
+	return &wire.LookUp{Name: text, Work: n}
+}
+
+// TestAStrangerLooksUpFewNames: each costs work and five things asked, and there
+// are five on a connection; who has signed in asks as ever.
+func TestAStrangerLooksUpFewNames(t *testing.T) {
+	story(t, func(t *testing.T, w *world) {
+		alice, mallory := w.online("alice"), w.newDevice("mallory")
+		hello := mallory.dial()
+		mallory.refused(&wire.LookUp{Name: "alice"}, wire.FailureWork)
+		for range 4 {
+			if _, ok := mallory.ask(looksUp(hello, "alice")).(*wire.Account); !ok {
+				t.Fatal("alice is not found")
+			}
+		}
+		mallory.refused(looksUp(hello, "alice"), wire.FailureLimited)
+		again := mallory.dial()
+		mallory.refused(looksUp(hello, "alice"), wire.FailureWork) // of another connection
+		if _, ok := mallory.ask(looksUp(again, "alice")).(*wire.Account); !ok {
+			t.Error("alice is not found on another connection")
+		}
+		for range 6 {
+			if _, ok := alice.ask(&wire.LookUp{Name: "alice"}).(*wire.Account); !ok {
+				t.Error("alice does not find herself")
+			}
+		}
+	})
+}
+
 // TestAnOwnerComesWithThePhraseAlone: a thief has carol's phone, which is her
 // account's only device, and has added his own. She signs with her phrase what
 // voids both, and a new device, without being signed in as anybody. What devices
@@ -110,14 +151,14 @@ func TestAnOwnerComesWithThePhraseAlone(t *testing.T) {
 		}
 		id := base.ID()
 		add := &wire.AppendChain{Account: id[:], Entries: stolen.Wire().Entries[1:]}
-		fresh.dial()
+		hello := fresh.dial()
 		fresh.refused(add, wire.FailureChainRefused)
 		fresh.refused(&wire.AppendChain{Account: id[:], Entries: stolen.Wire().Entries}, wire.FailureChainRefused)
 		phone.presents(stolen)
 		thief.chain = stolen
 		thief.signIn()
 
-		found, ok := fresh.ask(&wire.LookUp{Name: "carol"}).(*wire.Account)
+		found, ok := fresh.ask(looksUp(hello, "carol")).(*wire.Account)
 		if !ok || !bytes.Equal(found.Account, id[:]) {
 			t.Fatalf("answered %s", show(found))
 		}

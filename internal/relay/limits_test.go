@@ -33,12 +33,13 @@ func TestAsksAreLimitedBeforeSignInToo(t *testing.T) {
 	story(t, func(t *testing.T, w *world) {
 		mallory := w.newDevice("mallory")
 		mallory.dial()
-		for range 200 {
-			mallory.refused(&wire.LookUp{Name: "nobody"}, wire.FailureNameUnknown)
+		nobody := &wire.ReadChain{Account: make([]byte, 32)}
+		for range 40 { // of 200 things
+			mallory.refused(nobody, wire.FailureAccountUnknown)
 		}
-		mallory.refused(&wire.LookUp{Name: "nobody"}, wire.FailureLimited)
-		time.Sleep(100 * time.Millisecond)
-		mallory.refused(&wire.LookUp{Name: "nobody"}, wire.FailureNameUnknown)
+		mallory.refused(nobody, wire.FailureLimited)
+		time.Sleep(500 * time.Millisecond)
+		mallory.refused(nobody, wire.FailureAccountUnknown)
 	})
 }
 

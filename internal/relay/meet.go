@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"github.com/byre-messenger/byre/internal/relay/early"
 	"github.com/byre-messenger/byre/internal/relay/meeting"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -22,7 +23,7 @@ func (l line) Gone() bool { return l.session.ended.Load() }
 func (s *Session) meeting(req *wire.Request) {
 	cost := 1.
 	if _, ok := req.Body.(*wire.MeetLink); ok {
-		cost = earlyCost
+		cost = early.Cost
 	}
 	if !s.ask(req.Id, cost) {
 		return

@@ -8,6 +8,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay/audience"
+	"github.com/byre-messenger/byre/internal/relay/early"
 	"github.com/byre-messenger/byre/internal/relay/limit"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
 	"github.com/byre-messenger/byre/internal/relay/meeting"
@@ -38,7 +39,7 @@ type Session struct {
 	device   ident.DeviceID
 	sender   uint32 // stands for the account where envelopes are counted
 	asks     limit.Bucket
-	early    int // chains read before the sign-in
+	early    early.Asked
 	sets     audience.Sets
 
 	open      atomic.Int64 // Sends that are not answered

@@ -6,6 +6,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/relay/directory"
+	"github.com/byre-messenger/byre/internal/relay/early"
 	"github.com/byre-messenger/byre/internal/relay/mailbox"
 	"github.com/byre-messenger/byre/internal/relay/session"
 	"github.com/byre-messenger/byre/internal/store"
@@ -152,4 +153,7 @@ var refusals = []struct {
 	{directory.ErrTooMany, wire.FailureTooLarge},
 	{directory.ErrKeyPackage, wire.FailureTooLarge},
 	{directory.ErrInvitation, wire.FailureRegistrationClosed},
+	{early.ErrChains, wire.FailureLimited},
+	{early.ErrNames, wire.FailureLimited},
+	{early.ErrWork, wire.FailureWork},
 }

@@ -596,3 +596,130 @@ func (m Chain) Format(to fmt.State, _ rune) { format(to, m.String()) }
 
 // LogValue keeps slog from the contents.
 func (m Chain) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Seen is all that a device has seen of an account.
+type Seen struct {
+	Chain *Chain
+	// forks contradict the chain. Each has the entries from the first that differs,
+	// and its own line.
+	Forks []Chain
+}
+
+// EncodedLen implements [Message].
+func (m *Seen) EncodedLen() (n int) {
+	if m.Chain != nil {
+		n += lenHead(1, m.Chain.EncodedLen())
+	}
+	for i := range m.Forks {
+		n += lenHead(2, m.Forks[i].EncodedLen())
+	}
+	return n
+}
+
+// Append implements [Message].
+func (m *Seen) Append(b []byte) []byte {
+	if m.Chain != nil {
+		b = m.Chain.Append(appendHead(b, 1, m.Chain.EncodedLen()))
+	}
+	for i := range m.Forks {
+		b = m.Forks[i].Append(appendHead(b, 2, m.Forks[i].EncodedLen()))
+	}
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Seen) Parse(b []byte) error {
+	*m = Seen{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Seen{}
+		return fmt.Errorf("parse Seen: %w", err)
+	}
+	return nil
+}
+
+func (m *Seen) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			if m.Chain == nil {
+				m.Chain = new(Chain)
+			}
+			d.err = m.Chain.merge(d.part(parts), parts)
+		case 2<<3 | wireLength:
+			m.Forks = append(m.Forks, Chain{})
+			d.err = m.Forks[len(m.Forks)-1].merge(d.part(parts), parts)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Seen) String() string { return describe("Seen", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Seen) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Seen) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// Grounds are why a commit takes leaves out: what its author has seen of their
+// accounts. They stand in the commit's authenticated data (docs/spec/chain.md).
+type Grounds struct {
+	Seen []Seen
+}
+
+// EncodedLen implements [Message].
+func (m *Grounds) EncodedLen() (n int) {
+	for i := range m.Seen {
+		n += lenHead(1, m.Seen[i].EncodedLen())
+	}
+	return n
+}
+
+// Append implements [Message].
+func (m *Grounds) Append(b []byte) []byte {
+	for i := range m.Seen {
+		b = m.Seen[i].Append(appendHead(b, 1, m.Seen[i].EncodedLen()))
+	}
+	return b
+}
+
+// Parse implements [Message]: byte slices are views into b.
+func (m *Grounds) Parse(b []byte) error {
+	*m = Grounds{}
+	parts, err := admit(b)
+	if err == nil {
+		err = m.merge(b, &parts)
+	}
+	if err != nil {
+		*m = Grounds{}
+		return fmt.Errorf("parse Grounds: %w", err)
+	}
+	return nil
+}
+
+func (m *Grounds) merge(b []byte, parts *int) error {
+	d := decoder{rest: b}
+	for d.next(parts) {
+		switch d.tag {
+		case 1<<3 | wireLength:
+			m.Seen = append(m.Seen, Seen{})
+			d.err = m.Seen[len(m.Seen)-1].merge(d.part(parts), parts)
+		}
+	}
+	return d.err
+}
+
+// String implements [Message]: it tells sizes, never contents.
+func (m Grounds) String() string { return describe("Grounds", m.EncodedLen()) }
+
+// Format keeps every verb of fmt from the contents.
+func (m Grounds) Format(to fmt.State, _ rune) { format(to, m.String()) }
+
+// LogValue keeps slog from the contents.
+func (m Grounds) LogValue() slog.Value { return slog.StringValue(m.String()) }

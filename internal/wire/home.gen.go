@@ -387,6 +387,9 @@ type PinRecord struct {
 	// refused are devices that this device signed into the own chain by a step that
 	// the relay says it did not take. It may take it later.
 	Refused [][]byte
+	// called is the name that the relay has for the own account, where that is
+	// another than this device was linked with, and the owner was told.
+	Called string
 }
 
 // EncodedLen implements [Message].
@@ -407,6 +410,7 @@ func (m *PinRecord) EncodedLen() (n int) {
 		n += lenHead(9, m.Offered.EncodedLen())
 	}
 	n += lenTexts(10, m.Refused)
+	n += lenText(11, m.Called)
 	return n
 }
 
@@ -428,6 +432,7 @@ func (m *PinRecord) Append(b []byte) []byte {
 		b = m.Offered.Append(appendHead(b, 9, m.Offered.EncodedLen()))
 	}
 	b = appendTexts(b, 10, m.Refused)
+	b = appendText(b, 11, m.Called)
 	return b
 }
 
@@ -476,6 +481,8 @@ func (m *PinRecord) merge(b []byte, parts *int) error {
 			d.err = m.Offered.merge(d.part(parts), parts)
 		case 10<<3 | wireLength:
 			m.Refused = append(m.Refused, d.part(parts))
+		case 11<<3 | wireLength:
+			m.Called = d.text()
 		}
 	}
 	return d.err

@@ -11,6 +11,8 @@ var messagesByreV1 = map[string]func() Message{
 	"byre.v1.ChainEntry":         func() Message { return new(ChainEntry) },
 	"byre.v1.SignedEntry":        func() Message { return new(SignedEntry) },
 	"byre.v1.Chain":              func() Message { return new(Chain) },
+	"byre.v1.Seen":               func() Message { return new(Seen) },
+	"byre.v1.Grounds":            func() Message { return new(Grounds) },
 	"byre.v1.Content":            func() Message { return new(Content) },
 	"byre.v1.Received":           func() Message { return new(Received) },
 	"byre.v1.Text":               func() Message { return new(Text) },

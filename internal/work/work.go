@@ -1,5 +1,5 @@
-// Package work is the work that an account costs where anybody may make one
-// (docs/spec/relay.md, Registration): a number for which a hash begins with so
+// Package work is the work that an account costs where anybody may make one, and
+// a name that is looked up without a sign-in (docs/spec/relay.md): a number for which a hash begins with so
 // many zero bits. Finding it takes tries, checking it takes one. It is pure, and
 // knows nobody: it makes many accounts dear, and one a moment's wait.
 package work
@@ -21,6 +21,18 @@ var ErrTooMuch = errors.New("the server asks for more work than byre does for an
 
 // prefix keeps these hashes apart from all others.
 const prefix = "byre/1 work\x00"
+
+// leastForName is the least that looking up a name costs, in bits.
+const leastForName = 16
+
+// Name is what stands in the place of an account where the work is for looking a
+// name up; key is what names are compared by (ident.Name.Key).
+func Name(key []byte) [32]byte {
+	return sha256.Sum256(append([]byte("byre/1 look up\x00"), key...))
+}
+
+// ForName is how many bits a name costs where an account costs so many.
+func ForName(account int) int { return max(account, leastForName) }
 
 // pause is how many tries are made between looks at the context.
 const pause = 1 << 14

@@ -129,9 +129,17 @@ func pay(ctx context.Context, cfg Config, hello *wire.Hello, id []byte) (uint64,
 	if err != nil {
 		return 0, errors.Join(home.ErrDamaged, err)
 	}
+	return works(ctx, cfg, hello, who, accountBits(hello))
+}
+
+// accountBits is what an account costs at a server.
+func accountBits(hello *wire.Hello) int { return int(min(hello.RegisterWork, work.Most+1)) }
+
+// works does the work that a server asks for, while it waits.
+func works(ctx context.Context, cfg Config, hello *wire.Hello, what [32]byte, bits int) (uint64, error) {
 	inTime, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
-	n, err := work.Find(inTime, hello.Nonce, who, int(min(hello.RegisterWork, work.Most+1)), cfg.Progress)
+	n, err := work.Find(inTime, hello.Nonce, what, bits, cfg.Progress)
 	if err != nil && ctx.Err() == nil && inTime.Err() != nil {
 		return 0, ErrSlow
 	}

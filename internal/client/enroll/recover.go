@@ -12,6 +12,7 @@ import (
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/wire"
+	"github.com/byre-messenger/byre/internal/work"
 )
 
 // Why an account is not recovered, as sentences for the owner.
@@ -101,7 +102,11 @@ func Recover(ctx context.Context, cfg Config, text string, phrase func(public []
 
 // begin makes a device and what lets it into the account.
 func begin(ctx context.Context, cfg Config, h *home.Home, l *line.Line, name ident.Name, phrase func([]byte) (sign.Key, error), dev *wire.DeviceRecord, kept *wire.AppendChain) error {
-	body, err := l.Ask(ctx, &wire.LookUp{Name: name.String()})
+	n, err := works(ctx, cfg, l.Hello, work.Name(name.Key()), work.ForName(accountBits(l.Hello)))
+	if err != nil {
+		return err
+	}
+	body, err := l.Ask(ctx, &wire.LookUp{Name: name.String(), Work: n})
 	if refusal, ok := errors.AsType[*line.RefusedError](err); ok && refusal.Code == wire.FailureNameUnknown {
 		return ErrNameUnknown
 	} else if err != nil {
