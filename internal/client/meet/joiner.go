@@ -66,6 +66,9 @@ func (s *joiner) apply(ev linking.Event) []linking.Effect {
 	return effects
 }
 
+// parts implements side: a device that has consented is gone on with.
+func (s *joiner) parts() bool { return !s.waits() }
+
 func (s *joiner) greets() wire.RequestBody {
 	return &wire.MeetLink{Place: s.place[:]}
 }

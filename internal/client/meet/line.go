@@ -67,7 +67,7 @@ func (m *meeting) connected(l *line.Line, leave func(), err error) {
 // hangUp leaves the line.
 func (m *meeting) hangUp() {
 	if m.line != nil {
-		m.line, m.stands, m.early = nil, false, nil
+		m.line, m.stands, m.early, m.closing = nil, false, nil, false
 		m.leave()
 	}
 }

@@ -67,8 +67,10 @@ const (
 	patience = 30 * time.Second
 	// againAfter is how long it waits between, and a side that is told to wait.
 	againAfter = 2 * time.Second
-	// parting is how long a side that has ended tries to tell the other one.
-	parting = 10 * time.Second
+	// parting is how long a side that has ended tries to tell the other one, and
+	// farewell how long one that is stopped does.
+	parting  = 10 * time.Second
+	farewell = 2 * time.Second
 	// tick is how often a side is told the time.
 	tick = time.Second
 	// calmAfter is how long a line must have lasted for the next one to be opened
@@ -85,6 +87,9 @@ type side interface {
 	apply(linking.Event) []linking.Effect
 	// greets is what is asked first on a line, nil if nothing is.
 	greets() wire.RequestBody
+	// parts reports whether the side ends where it is stopped: nothing of it will
+	// be gone on with.
+	parts() bool
 }
 
 // meeting runs a side. All but in belongs to the goroutine of run.
@@ -112,7 +117,9 @@ type meeting struct {
 	lost   time.Time       // since when the place is not known any more
 	posted []linking.Post
 	said   bool // the last of them stands in its slot
-	asking context.CancelFunc
+	// closing: the relay is told to forget the place.
+	closing bool
+	asking  context.CancelFunc
 
 	why   linking.Why
 	cause error     // why its person could not be asked
@@ -174,10 +181,28 @@ func (m *meeting) run(ctx context.Context) error {
 		select {
 		case <-m.in.more:
 		case <-ctx.Done():
+			m.part()
 			return ctx.Err()
 		}
 	}
 	return m.err
+}
+
+// part tells the other side, as far as that goes in a moment, that this one was
+// stopped: it would wait until its time is over.
+func (m *meeting) part() {
+	if m.err != nil || !m.stands || m.line.Err() != nil || !m.side.parts() {
+		return
+	}
+	m.happens(linking.Stopped{})
+	m.until = m.clock.Now().Add(farewell)
+	m.later(farewell, func() {})
+	for m.why != 0 && !m.done() {
+		<-m.in.more
+		for _, f := range m.in.take() {
+			f()
+		}
+	}
 }
 
 // end is how it ended, once it has and nothing else failed.
@@ -186,7 +211,8 @@ func (m *meeting) end() error { return EndedError{m.why, m.cause} }
 // done reports whether there is nothing more to do. Who has never stood at the place
 // has nobody there to tell.
 func (m *meeting) done() bool {
-	return m.why != 0 && (m.said || !m.met || len(m.posted) == 0 || !m.clock.Now().Before(m.until))
+	told := !m.closing && (m.said || !m.met || len(m.posted) == 0)
+	return m.why != 0 && (told || !m.clock.Now().Before(m.until))
 }
 
 // fail ends the meeting as a crash would. A side that has ended has told the other

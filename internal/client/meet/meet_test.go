@@ -18,6 +18,7 @@ type quiet struct{}
 
 func (quiet) apply(linking.Event) []linking.Effect { return nil }
 func (quiet) greets() wire.RequestBody             { return nil }
+func (quiet) parts() bool                          { return true }
 
 // nowhere is a server that is not there.
 func nowhere(ctx context.Context, _ func(wire.PushBody)) (*line.Line, func(), error) {

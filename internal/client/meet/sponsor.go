@@ -67,6 +67,9 @@ func (s *sponsor) apply(ev linking.Event) []linking.Effect {
 	return effects
 }
 
+// parts implements side: behind its signature only the chain decides.
+func (s *sponsor) parts() bool { return true }
+
 func (s *sponsor) greets() wire.RequestBody { return &wire.OpenLink{Place: s.place[:]} }
 
 // sponsorRuns carries out what the sponsor asks for.
@@ -110,7 +113,8 @@ func (r sponsorRuns) Sign(s linking.Sign) error {
 func (r sponsorRuns) End(e linking.End) error {
 	r.ended(e.Why)
 	if len(r.posted) == 0 && r.stands {
-		r.line.Request(&wire.CloseLink{Place: r.place[:]}, func(wire.ResponseBody, error) {})
+		r.closing = true
+		r.request(&wire.CloseLink{Place: r.place[:]}, func(wire.ResponseBody, error) { r.closing = false })
 	}
 	return nil
 }
