@@ -11,8 +11,8 @@ import (
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/meet"
 	"github.com/byre-messenger/byre/internal/client/share"
+	"github.com/byre-messenger/byre/internal/client/steps"
 	"github.com/byre-messenger/byre/internal/client/why"
-	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/linking"
 	"github.com/byre-messenger/byre/internal/sign"
@@ -95,21 +95,9 @@ func (e *engine) places(ctx context.Context, pushed func(wire.PushBody)) (*line.
 	return s.line, func() { hand(nil); letGo() }, nil
 }
 
-// offerAgain offers the step of the own chain that was signed before this session
-// and that nobody knows the fate of: whoever it adds may wait for it (ADR 43).
+// offerAgain offers the step of the own chain that an earlier session signed.
 func (s *session) offerAgain() {
-	var next devchain.Chain
-	err := s.look(s.ctx, func(tx *txn) (err error) {
-		own := tx.own()
-		if next, err = own.Offers(); err != nil || own.Record.Offered != s.unsure {
-			err = account.ErrDone // it is settled, or this session's own
-		}
-		return err
-	})
-	if err == nil {
-		err = s.offer(s.ctx, next)
-	}
-	if err != nil && !errors.Is(err, account.ErrDone) {
+	if err := steps.Again(s.ctx, stepping{s}, s.unsure); err != nil && !errors.Is(err, account.ErrDone) {
 		s.report(err)
 	}
 }

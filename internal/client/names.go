@@ -36,8 +36,8 @@ func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
 		return &p
 	}
 	next, seen := old.See(chain)
-	if seen.Forked {
-		tx.tell(next.Alarm())
+	for _, alarm := range next.Alarms(seen, tx.me.Account) {
+		tx.tell(alarm)
 	}
 	if seen.Changed {
 		tx.putPin(&next)

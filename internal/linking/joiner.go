@@ -164,7 +164,7 @@ func (j Joiner) apply(ev Event) (Joiner, []Effect, error) {
 		return j.shown(ev.Chain)
 	case Closed:
 		return j.unlessAsked(Refused)
-	case Added, Lost:
+	case Added, Lost, Denied:
 	}
 	return j, nil, fmt.Errorf("%w: %T", errEvent, ev)
 }

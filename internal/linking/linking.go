@@ -49,6 +49,7 @@ const (
 	Refused                  // the other side ended it
 	Abandoned                // the joiner's person stopped waiting after it had consented
 	Removed                  // the joiner was added, and removed since
+	Unsettled                // the relay says that it did not take what the sponsor signed
 )
 
 // sentences tell a person what happened and what to do.
@@ -62,6 +63,7 @@ var sentences = map[Why]string{
 	Refused:   "the other device stopped linking: make a new code there",
 	Abandoned: "this device waits no longer; if the other one lists it all the same, remove it there",
 	Removed:   "this device was linked and removed again: make a new code",
+	Unsettled: "the server says that it did not let the new device in: end its waiting there, and tell the server's operator; if the server lists it all the same, you are told",
 }
 
 // String is a sentence for a person.
@@ -108,9 +110,12 @@ type (
 	// Added says that the signed step is in the account's chain at the relay. For
 	// sponsors.
 	Added struct{}
-	// Lost says that the signed step was refused and will never be in the chain.
-	// For sponsors.
+	// Lost says that the signed step will never be in the chain: another one has
+	// its place there. For sponsors.
 	Lost struct{}
+	// Denied says that the relay says that it did not take the signed step, which
+	// it has now and may take later. For sponsors.
+	Denied struct{}
 )
 
 func (Connected) isEvent() {}
@@ -124,6 +129,7 @@ func (Kept) isEvent()      {}
 func (Shown) isEvent()     {}
 func (Added) isEvent()     {}
 func (Lost) isEvent()      {}
+func (Denied) isEvent()    {}
 
 // Effect is what the caller must do next.
 type Effect interface{ Run(r Runner) error }
@@ -141,9 +147,10 @@ type Runner interface {
 	// tells Kept. What is durable is brought back by [Resume].
 	Keep(Keep) error
 	// Sign signs the joiner into the chain, makes the step durable and offers it to
-	// the relay until that has it (Added) or has refused it for good (Lost), over
-	// crashes too. If the chain's head is not Parent any more, or the chain refuses
-	// the keys, it signs nothing: Lost.
+	// the relay until that has it (Added), or shows another one in its place (Lost),
+	// or says that it does not take it (Denied), over crashes too. If the chain's
+	// head is not Parent any more, or the chain refuses the keys, it signs nothing:
+	// Lost.
 	Sign(Sign) error
 	// Look asks the relay for the account's chain: Shown, if it answers.
 	Look(Look) error

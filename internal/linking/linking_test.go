@@ -267,18 +267,18 @@ func TestTheLaptopLooks(t *testing.T) {
 // TestEventsOfTheOtherSide are refused, and change nothing.
 func TestEventsOfTheOtherSide(t *testing.T) {
 	a := newAlice(t)
-	for _, ev := range []Event{Kept{}, Shown{a.chain}, Closed{}, Added{}, Lost{}, nil} {
+	for _, ev := range []Event{Kept{}, Shown{a.chain}, Closed{}, Added{}, Lost{}, Denied{}, nil} {
 		if _, _, err := a.sponsor.Apply(ev); !errors.Is(err, errEvent) {
 			t.Errorf("the phone takes %T: %v", ev, err)
 		}
 	}
-	for _, ev := range []Event{Added{}, Lost{}, Kept{}, nil} {
+	for _, ev := range []Event{Added{}, Lost{}, Denied{}, Kept{}, nil} {
 		if _, _, err := a.joiner.Apply(ev); !errors.Is(err, errEvent) {
 			t.Errorf("the laptop takes %T: %v", ev, err)
 		}
 	}
-	for w := Linked; w <= Removed+1; w++ {
-		if s := w.String(); s == "" || strings.HasSuffix(s, ".") || (w > Removed) != strings.Contains(s, "newer byre") {
+	for w := Linked; w <= Unsettled+1; w++ {
+		if s := w.String(); s == "" || strings.HasSuffix(s, ".") || (w > Unsettled) != strings.Contains(s, "newer byre") {
 			t.Errorf("%d says %q", w, s)
 		}
 	}

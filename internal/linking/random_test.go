@@ -129,6 +129,10 @@ func (w *wild) arrivesAtTheRelay() {
 	if w.signed == nil || w.listed() {
 		return
 	}
+	if w.phoneUp && w.sponsor.phase == sponsorSigns && rapid.IntRange(0, 3).Draw(w.T, "denies") == 0 {
+		w.toPhone(Denied{}) // and keeps it
+		return
+	}
 	next, err := w.chain.Extend(*w.signed)
 	if err == nil {
 		w.chain = next
@@ -289,9 +293,9 @@ func (w *wild) settle() {
 // TestBothSidesOrNeither is the promise of docs/spec/linking.md.
 func TestBothSidesOrNeither(t *testing.T) {
 	var mu sync.Mutex
-	ends := map[Why]int{}
+	ends, denied := map[Why]int{}, 0
 	missed := func() bool {
-		return ends[Linked] == 0 || ends[Tampered]+ends[Contested] == 0 || ends[Overtaken]+ends[Abandoned] == 0
+		return ends[Linked] == 0 || ends[Tampered]+ends[Contested] == 0 || ends[Overtaken]+ends[Abandoned] == 0 || denied == 0
 	}
 	for round := 0; round == 0 || missed() && round < 10; round++ { // what is rare may not come in one
 		rapid.Check(t, func(t *rapid.T) {
@@ -304,10 +308,13 @@ func TestBothSidesOrNeither(t *testing.T) {
 			w.judge()
 			mu.Lock()
 			ends[w.laptpEnd]++
+			if w.phoneEnd == Unsettled && w.laptpEnd == Linked {
+				denied++
+			}
 			mu.Unlock()
 		})
 	}
-	t.Logf("ends of the laptop: %v", ends)
+	t.Logf("ends of the laptop: %v; %d times linked by a server that had denied it", ends, denied)
 	if missed() {
 		t.Error("the schedules do not reach what they are for")
 	}

@@ -130,6 +130,13 @@ func (s Sponsor) apply(ev Event) (Sponsor, []Effect, error) {
 			return s, nil, fmt.Errorf("%w: nothing was signed", errEvent)
 		}
 		return s.end(Overtaken)
+	case Denied:
+		if s.phase != sponsorSigns {
+			return s, nil, fmt.Errorf("%w: nothing was signed", errEvent)
+		}
+		// Nothing is said to the joiner: it may be listed, and keeps its keys.
+		s.phase = sponsorEnded
+		return s, []Effect{End{Unsettled}}, nil
 	case Kept, Shown, Closed:
 	}
 	return s, nil, fmt.Errorf("%w: %T", errEvent, ev)

@@ -33,6 +33,8 @@ type Seen struct {
 	Forked bool
 	// Listed: other devices speak for the account than before.
 	Listed bool
+	// Came are devices that the server said it had not listed, and lists now.
+	Came []ident.DeviceID
 }
 
 // NewPin pins an account as it is first seen.
@@ -77,16 +79,36 @@ func (p Pin) See(chain devchain.Chain) (Pin, Seen) {
 	p.View, p.Chain = view, view.Held()
 	p.Record.Chain, p.Record.Forks = view.Wire()
 	p.Record.Forked = view.Forked()
+	seen.Came = p.came()
 	return p, seen
 }
 
-// Alarm is what the owner is told of an account whose lists contradict each other.
-func (p Pin) Alarm() *wire.KeyChangedEvent {
+// Alarms are what the owner is told of what a chain changed; own is the account of
+// this device.
+func (p Pin) Alarms(seen Seen, own ident.AccountID) (out []*wire.KeyChangedEvent) {
+	if seen.Forked {
+		out = append(out, p.contradiction(p.ID() == own))
+	}
+	for _, d := range seen.Came {
+		out = append(out, &wire.KeyChangedEvent{Account: p.Record.Account, Name: p.Record.Name, Text: fmt.Sprintf(cameText, d, d)})
+	}
+	return out
+}
+
+// cameText is told of a device that a server took into the list though it had
+// said that it did not.
+const cameText = "the server said that it had not let the device %s into your account, and lists it now: unless you have it in your hand, remove it (byre devices remove %s)"
+
+// contradiction tells that the lists of an account contradict each other.
+func (p Pin) contradiction(own bool) *wire.KeyChangedEvent {
 	text := "two device lists of %s contradict each other: somebody may be reading along; devices that only one of them names are left out until the recovery phrase settles it; compare safety numbers and ask about the devices"
 	if p.View.Contested() {
 		text = "the recovery phrase of %s was used in two places: nobody can tell who owns the account any more, and no new device of it is believed; ask for a new account"
 	}
 	name := cmp.Or(p.Record.Name, "somebody you talk to")
+	if own {
+		name = "your own account"
+	}
 	return &wire.KeyChangedEvent{Account: p.Record.Account, Name: p.Record.Name, Text: fmt.Sprintf(text, name)}
 }
 

@@ -3,6 +3,7 @@ package account
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/byre-messenger/byre/internal/devchain"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -46,6 +47,46 @@ func (me *Me) Step(p *Pin, want func(devchain.Chain) (wire.ChainEntryAction, err
 	entries := next.Wire().Entries
 	p.Record.Offered = &entries[len(entries)-1]
 	return next, true, nil
+}
+
+// maxRefused bounds the devices that are looked for: each was linked by hand.
+const maxRefused = 64
+
+// Refused notes that the server says that it took nothing of a step. It has the
+// step and can take it later. A device that it adds is looked for, and another
+// step may be signed in its place once the chain was read; a step that adds none
+// stays the next to be offered, byte for byte. It reports whether it changed
+// anything.
+func (p *Pin) Refused(step wire.SignedEntry) bool {
+	var e wire.ChainEntry
+	if e.Parse(step.Entry) != nil {
+		return false
+	}
+	add, ok := e.Action.(*wire.AddDevice)
+	if !ok {
+		return false
+	}
+	id := devchain.DeviceID(add.Device)
+	list := slices.DeleteFunc(slices.Clone(p.Record.Refused), func(b []byte) bool { return bytes.Equal(b, id[:]) })
+	p.Record.Refused = append(list[max(0, len(list)-maxRefused+1):], id[:])
+	if o := p.Record.Offered; o != nil && bytes.Equal(o.Entry, step.Entry) {
+		p.Record.Offered = nil
+	}
+	return true
+}
+
+// came returns the devices of refused steps that the chain lists all the same, and
+// looks for them no more.
+func (p *Pin) came() (out []ident.DeviceID) {
+	p.Record.Refused = slices.DeleteFunc(slices.Clone(p.Record.Refused), func(b []byte) bool {
+		id, err := ident.DeviceIDFrom(b)
+		d, known := p.Chain.Device(id)
+		if known && d.Active {
+			out = append(out, id)
+		}
+		return known || err != nil
+	})
+	return out
 }
 
 func sameAction(a, b wire.ChainEntryAction) bool {

@@ -93,15 +93,12 @@ func (r sponsorRuns) Look(linking.Look) error { return errors.New("a sponsor loo
 // Sign implements [linking.Runner].
 func (r sponsorRuns) Sign(s linking.Sign) error {
 	r.work.Go(func() {
-		added, err := r.with.sign(r.ctx, s)
+		became, err := r.with.sign(r.ctx, s)
 		r.in.put(func() {
-			switch {
-			case err != nil:
+			if err != nil {
 				r.fail(err)
-			case added:
-				r.happens(linking.Added{})
-			default:
-				r.happens(linking.Lost{})
+			} else {
+				r.happens(became)
 			}
 		})
 	})
@@ -125,11 +122,12 @@ var (
 	errOvertaken = errors.New("the list of devices was changed meanwhile")
 )
 
-// sign signs the new device into the chain, and tells whether the directory has it
-// there. It goes on until it knows.
-func (with Sponsoring) sign(ctx context.Context, w linking.Sign) (bool, error) {
+// sign signs the new device into the chain, and tells what became of it. It goes on
+// until it knows.
+func (with Sponsoring) sign(ctx context.Context, w linking.Sign) (linking.Event, error) {
 	id := devchain.DeviceID(w.Device.Device)
-	for pace := (line.Pace{}); ; {
+	var pace line.Pace
+	for first := true; ; first = false {
 		err := with.Extend(ctx, func(c devchain.Chain) (wire.ChainEntryAction, error) {
 			if _, ok := c.Device(id); ok {
 				return nil, errDone // the answer was lost
@@ -142,14 +140,16 @@ func (with Sponsoring) sign(ctx context.Context, w linking.Sign) (bool, error) {
 		refusal, refused := errors.AsType[*line.RefusedError](err)
 		switch {
 		case err == nil, errors.Is(err, errDone):
-			return true, nil
-		case errors.Is(err, errOvertaken), errors.Is(err, account.ErrForked), refused && refusal.Code == wire.FailureChainRefused:
-			return false, nil
+			return linking.Added{}, nil
+		case errors.Is(err, errOvertaken), first && errors.Is(err, account.ErrForked):
+			return linking.Lost{}, nil
+		case errors.Is(err, account.ErrForked), refused && refusal.Code == wire.FailureChainRefused:
+			return linking.Denied{}, nil // the server has what was signed
 		case with.Stopped() != nil:
-			return false, err
+			return nil, err
 		}
 		if err := with.Clock.Sleep(ctx, pace.Next(0, err)); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 }
