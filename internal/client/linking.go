@@ -95,6 +95,16 @@ func (e *engine) places(ctx context.Context, pushed func(wire.PushBody)) (*line.
 	return s.line, func() { hand(nil); letGo() }, nil
 }
 
+// called holds what the server calls the account against the word of the device
+// that linked this one.
+func (tx *txn) called(name string) {
+	p := *tx.own()
+	if alarm := p.Called(tx.device.Name, name); alarm != nil {
+		tx.putPin(&p)
+		tx.tell(alarm)
+	}
+}
+
 // offerAgain offers the step of the own chain that an earlier session signed.
 func (s *session) offerAgain() {
 	if err := steps.Again(s.ctx, stepping{s}, s.unsure); err != nil && !errors.Is(err, account.ErrDone) {

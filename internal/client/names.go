@@ -75,6 +75,9 @@ func (s *session) readChain(ctx context.Context, a ident.AccountID) error {
 	// N3: what the directory shows is pinned. A crash before this commit has it
 	// read again before anything is sent.
 	if err := s.do(ctx, func(tx *txn) error {
+		if a == tx.me.Account {
+			tx.called(answer.Name)
+		}
 		held := tx.seeChain(chain).Chain
 		if rel := devchain.Relate(chain, held); rel == devchain.Extends || rel == devchain.Recovered {
 			w := held.Wire()

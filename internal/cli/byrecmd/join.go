@@ -118,7 +118,8 @@ func join(ctx context.Context, h *hands, d *homeDir, to target) error {
 	me := c.Me()
 	err = h.say(linkJSON{Event: "linked", Name: me.Name, Device: me.Device.String(), Server: me.Server.URL},
 		"You are %s at %s, on one more device.\n", plain(me.Name), me.Server.URL)
-	return errors.Join(err, c.Close())
+	// The first connection may have shown that something is wrong.
+	return errors.Join(err, printEvents(ctx, h.env, c, h.asJSON, false), c.Close())
 }
 
 func giveUpJoining(ctx context.Context, env *cli.Env, d *homeDir) error {
