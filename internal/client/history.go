@@ -288,7 +288,7 @@ func (e *engine) roomList(ctx context.Context) (out []told.Room, err error) {
 func (e *engine) deviceList(ctx context.Context) (out []told.Device, err error) {
 	err = e.look(ctx, func(tx *txn) error {
 		for _, d := range tx.own().View.Listed() {
-			out = append(out, told.Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true})
+			out = append(out, told.Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true, By: d.By})
 		}
 		return nil
 	})

@@ -17,14 +17,14 @@ func (tx *txn) putSignIn() { tx.Put(tx.home.Key(home.SignIn), &tx.signIn) }
 
 // signInError turns the relay's refusal of a sign-in into a sentence, and keeps
 // what must not be forgotten.
-func (e *engine) signInError(ctx context.Context, err error) error {
+func (e *engine) signInError(ctx context.Context, l *line.Line, err error) error {
 	refusal, ok := errors.AsType[*line.RefusedError](err)
 	if !ok {
 		return err
 	}
 	switch code := refusal.Code; {
 	case code == wire.FailureDeviceRemoved:
-		return why.ErrDeviceRemoved
+		return e.removed(ctx, l)
 	case code == wire.FailureVersion:
 		return line.ErrProtocol
 	case code == wire.FailureSignInRefused:

@@ -91,7 +91,7 @@ func (e *engine) signInOn(ctx context.Context, l *line.Line) (*session, error) {
 	req, payload := e.me.SignIn(l.Hello, counter)
 	body, err := l.Ask(ctx, req)
 	if err != nil {
-		return nil, e.signInError(ctx, err)
+		return nil, e.signInError(ctx, l, err)
 	}
 	in, ok := body.(*wire.SignedIn)
 	if !ok {

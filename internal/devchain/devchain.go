@@ -56,6 +56,9 @@ type Device struct {
 	Active bool
 	// Since is the height of the entry that introduced the device.
 	Since uint64
+	// By is the device that signed that entry; zero: the recovery key, or the
+	// device itself, which began the account.
+	By ident.DeviceID
 }
 
 // Chain is a verified chain from its genesis to its head. The zero value is no

@@ -40,7 +40,8 @@ func (c Chain) apply(e *wire.ChainEntry) (Chain, error) {
 		if err := c.consented(e, a); err != nil {
 			return c, err
 		}
-		return c.introduce(a.Device, e.Height)
+		by, _ := ident.DeviceIDFrom(e.Signer) // zero for the recovery key
+		return c.introduce(a.Device, e.Height, by)
 	case *wire.RemoveDevice:
 		return c.remove(e, a)
 	case *wire.SetRecovery:
@@ -61,7 +62,7 @@ func (c Chain) apply(e *wire.ChainEntry) (Chain, error) {
 }
 
 // introduce adds a device that was never there before.
-func (c Chain) introduce(keys *wire.DeviceKeys, height uint64) (Chain, error) {
+func (c Chain) introduce(keys *wire.DeviceKeys, height uint64, by ident.DeviceID) (Chain, error) {
 	if keys == nil || keys.Algorithms != algorithmsV1 {
 		return c, fmt.Errorf("%w: the device's key algorithms are not known; a newer byre may know them", ErrInvalid)
 	}
@@ -84,7 +85,7 @@ func (c Chain) introduce(keys *wire.DeviceKeys, height uint64) (Chain, error) {
 	if len(c.Devices()) >= MaxDevices {
 		return c, fmt.Errorf("%w: an account has at most %d devices", ErrInvalid, MaxDevices)
 	}
-	c.devices = append(slices.Clip(c.devices), Device{ID: DeviceID(keys), Keys: keys, Active: true, Since: height})
+	c.devices = append(slices.Clip(c.devices), Device{ID: DeviceID(keys), Keys: keys, Active: true, Since: height, By: by})
 	return c, nil
 }
 

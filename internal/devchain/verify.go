@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/sign"
 	"github.com/byre-messenger/byre/internal/wire"
 )
@@ -114,7 +115,7 @@ func begin(e *wire.ChainEntry, signed wire.SignedEntry) (Chain, error) {
 	case len(g.Recovery) != 0 && len(g.Recovery) != sign.PublicSize:
 		return Chain{}, fmt.Errorf("%w: the recovery key has not %d bytes", ErrInvalid, sign.PublicSize)
 	}
-	c, err := Chain{recovery: g.Recovery}.introduce(g.Device, 0)
+	c, err := Chain{recovery: g.Recovery}.introduce(g.Device, 0, ident.DeviceID{})
 	if err != nil {
 		return Chain{}, err
 	}
@@ -174,7 +175,7 @@ func (c Chain) At(length uint64) (Chain, error) {
 		}
 		var err error
 		if g, ok := e.Action.(*wire.Genesis); ok && i == 0 {
-			out, err = Chain{recovery: g.Recovery}.introduce(g.Device, 0)
+			out, err = Chain{recovery: g.Recovery}.introduce(g.Device, 0, ident.DeviceID{})
 		} else {
 			if s.recovery {
 				n := slices.IndexFunc(c.line, func(l link) bool { return l.hash == s.hash })

@@ -92,6 +92,7 @@ var codes = []struct {
 	{ident.ErrBad, "bad_call"},
 	{line.ErrServerKey, "server_key"},
 	{why.ErrOldCopy, "old_copy"},
+	{why.ErrWiped, "device_wiped"},
 	{why.ErrDeviceRemoved, "device_removed"},
 	{line.ErrProtocol, "protocol"},
 	{line.ErrRetention, "retention"},
@@ -106,6 +107,7 @@ var ends = map[linking.Why]string{
 	linking.Linked: "link_done", linking.Declined: "link_declined", linking.Expired: "link_expired",
 	linking.Contested: "link_contested", linking.Tampered: "link_tampered", linking.Overtaken: "link_overtaken",
 	linking.Refused: "link_refused", linking.Abandoned: "link_abandoned", linking.Removed: "link_removed",
+	linking.Unsettled: "link_unsettled",
 }
 
 // explain gives an error its code; more are rows that go before the others.

@@ -315,9 +315,10 @@ func differ(a, b told.Message) bool {
 }
 
 // reopen follows a client that stopped because the home could not be written or
-// read: what is durable is there, so it is opened again.
-func (c *Core) reopen(ctx context.Context, o *opened, why error) {
-	p := explain(why)
+// read: what is durable is there, so it is opened again; or because its device was
+// removed, and then nothing is there.
+func (c *Core) reopen(ctx context.Context, o *opened, cause error) {
+	p := explain(cause)
 	c.set(func(s *state) { s.Connection = connection{State: "offline", Why: &p} })
 	err := c.exclusive(ctx, func() error {
 		c.mu.Lock()
@@ -325,6 +326,10 @@ func (c *Core) reopen(ctx context.Context, o *opened, why error) {
 		c.mu.Unlock()
 		if !current {
 			return nil // locked meanwhile
+		}
+		if errors.Is(cause, why.ErrWiped) {
+			c.close()
+			return cause
 		}
 		if err := c.clock.Sleep(ctx, reopenPause); err != nil {
 			return err

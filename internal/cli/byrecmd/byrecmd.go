@@ -13,6 +13,7 @@ import (
 	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/cli/look"
 	"github.com/byre-messenger/byre/internal/client"
+	"github.com/byre-messenger/byre/internal/client/why"
 )
 
 // action is a command's work on an open device.
@@ -86,6 +87,10 @@ func (p *program) on(flags *flag.FlagSet, do action) func(context.Context, *cli.
 		if err != nil {
 			return errors.Join(err, d.close())
 		}
-		return errors.Join(do(ctx, env, c, args), c.Close(), d.close())
+		if err = do(ctx, env, c, args); errors.Is(err, why.ErrWiped) {
+			_ = c.Close() // which says the same
+			return errors.Join(why.ErrWiped, d.remove())
+		}
+		return errors.Join(err, c.Close(), d.close())
 	}
 }

@@ -37,7 +37,8 @@ func (p *program) devices() *cli.Command {
 							This   bool   `json:"this"`
 							Web    bool   `json:"web"`
 							Active bool   `json:"active"`
-						}{d.ID.String(), d.This, d.Web, d.Active})
+							By     string `json:"let_in_by,omitempty"`
+						}{d.ID.String(), d.This, d.Web, d.Active, letInBy(d)})
 					} else {
 						_, err = fmt.Fprintf(env.Stdout, "%s  %s\n", d.ID, deviceState(d))
 					}
@@ -86,11 +87,34 @@ func (p *program) removing() *cli.Command {
 				if stop(); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(env.Stdout, "removed %s\n", id)
-				return err
+				if _, err = fmt.Fprintf(env.Stdout, "removed %s\n", id); err != nil {
+					return err
+				}
+				return letIn(ctx, env, c, id)
 			})
 		},
 	}
+}
+
+// letIn offers for removal what a device that was removed had let into the
+// account, and what those had: they are the thief's if it was.
+func letIn(ctx context.Context, env *cli.Env, c *client.Client, id ident.DeviceID) error {
+	devices, err := c.Devices(ctx)
+	theirs := map[ident.DeviceID]bool{id: true}
+	for _, d := range devices { // in the order in which they came
+		if theirs[d.ID] = theirs[d.By]; theirs[d.ID] && err == nil {
+			_, err = fmt.Fprintf(env.Stdout, "it had let in %s: unless that one is yours, byre devices remove %s\n", d.ID, d.ID)
+		}
+	}
+	return err
+}
+
+// letInBy names the device that let another one in, empty if none did.
+func letInBy(d told.Device) string {
+	if d.By == (ident.DeviceID{}) {
+		return ""
+	}
+	return d.By.String()
 }
 
 // deviceBy finds the device of the account whose id begins with text, and that

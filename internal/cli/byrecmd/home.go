@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/cli/slots"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
@@ -22,7 +23,6 @@ import (
 	"github.com/byre-messenger/byre/internal/secret"
 	"github.com/byre-messenger/byre/internal/store/pebblestore"
 	"github.com/byre-messenger/byre/internal/transport"
-	"github.com/byre-messenger/byre/internal/vault"
 )
 
 // errNoPassphrase says how to give the passphrase.
@@ -43,7 +43,7 @@ type homeDir struct {
 	path  string
 	lock  *os.File
 	store *pebblestore.Store
-	vault slots
+	vault slots.Slots
 }
 
 // openHome takes the directory, making it if it is missing. It returns an
@@ -64,11 +64,11 @@ func openHome(ctx context.Context, env *cli.Env, path string) (*homeDir, error) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("home %s: %w", path, err), lock.Close())
 	}
-	v, err := vault.NewFile(vaultDir(path))
+	v, err := slots.Open(path)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("home %s: %w", path, err), st.Close(), lock.Close())
 	}
-	return &homeDir{path, lock, st, slots{v}}, nil
+	return &homeDir{path, lock, st, v}, nil
 }
 
 // broken ends the process when the home's disk has failed: the store answers

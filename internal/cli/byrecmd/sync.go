@@ -63,7 +63,9 @@ func (p *program) listen() *cli.Command {
 				if err != nil {
 					return err
 				}
-				if err = listen(ctx, env, d, *asJSON); errors.Is(err, home.ErrGone) {
+				if err = listen(ctx, env, d, *asJSON); errors.Is(err, why.ErrWiped) {
+					return errors.Join(why.ErrWiped, d.remove())
+				} else if errors.Is(err, home.ErrGone) {
 					return errors.Join(home.ErrGone, d.remove())
 				} else if errors.Is(err, why.ErrLocked) {
 					return errors.Join(why.ErrLocked, d.close())

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/cli/slots"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/keyring"
 )
@@ -53,7 +54,7 @@ func (p *program) wipeHome(ctx context.Context, env *cli.Env, path string) error
 // remove closes a home that was wiped and removes its files.
 func (d *homeDir) remove() error {
 	err := d.store.Close()
-	for _, dir := range []string{vaultDir(d.path), filepath.Join(d.path, "store")} {
+	for _, dir := range []string{slots.Dir(d.path), filepath.Join(d.path, "store")} {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	return errors.Join(err, d.lock.Close())

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/devchain"
+	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
@@ -156,6 +158,22 @@ func (l *Line) Ask(ctx context.Context, body wire.RequestBody) (wire.ResponseBod
 			return reading(resp.Body)
 		}
 	}
+}
+
+// Chain asks for an account's chain before Run, and verifies it.
+func (l *Line) Chain(ctx context.Context, a ident.AccountID) (c devchain.Chain, err error) {
+	body, err := l.Ask(ctx, &wire.ReadChain{Account: a[:]})
+	if err != nil {
+		return c, err
+	}
+	shown, ok := body.(*wire.Account)
+	if !ok {
+		return c, ErrAnswer
+	}
+	if c, err = account.ReadChain(shown); err == nil && c.ID() != a {
+		err = account.ErrChain
+	}
+	return c, err
 }
 
 func (l *Line) receive(ctx context.Context) (*wire.Frame, error) {

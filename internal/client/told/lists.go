@@ -30,6 +30,9 @@ type Device struct {
 	This   bool
 	Web    bool
 	Active bool
+	// By is the device that let it in, and may be none of the account's any more;
+	// zero: none did.
+	By ident.DeviceID
 }
 
 // Safety is what two people compare to know that nobody stands between them.

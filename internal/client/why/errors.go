@@ -1,6 +1,10 @@
 package why
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/byre-messenger/byre/internal/client/home"
+)
 
 // What may go wrong, as sentences for the owner.
 var (
@@ -8,8 +12,12 @@ var (
 	// ErrOldCopy: the home was restored or cloned. Sending from it would use
 	// keys twice, so it sends nothing.
 	ErrOldCopy = errors.New("this home is an older copy of a device that went on elsewhere, so it reads and sends nothing: use the newest copy, or register this device anew; what it holds can still be read")
-	// ErrDeviceRemoved: another device of the account removed this one.
-	ErrDeviceRemoved = errors.New("this device was removed from the account: register or join anew")
+	// ErrDeviceRemoved: the server lets this device in no more, and no device list
+	// proves that it was removed.
+	ErrDeviceRemoved = errors.New("the server says that this device was removed from the account, and no device list proves it, or another one contradicts it: what is here can still be read; look at the devices on another one of yours, or recover the account with its phrase")
+	// ErrWiped: another device of the account, or its phrase, removed this one, and
+	// its home was destroyed. It is an [ErrDeviceRemoved] and a [home.ErrGone].
+	ErrWiped error = wiped{}
 	// ErrClosed: the client was closed.
 	ErrClosed = errors.New("the client is closed")
 	// ErrUnknownMessage: no message has this id here.
@@ -35,3 +43,11 @@ var (
 	// ErrLocked ends a device whose owner locked it.
 	ErrLocked = errors.New("this device was locked: the next command asks for the passphrase")
 )
+
+type wiped struct{}
+
+func (wiped) Error() string {
+	return "this device was removed from the account, so all that was on it is destroyed: link it anew, or register"
+}
+
+func (wiped) Is(target error) bool { return target == ErrDeviceRemoved || target == home.ErrGone }

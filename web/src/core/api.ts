@@ -103,10 +103,10 @@ export type Code =
   | "text_empty" | "text_long" | "text_bad" | "not_yours" | "emoji_bad"
   // Linking devices.
   | "link_busy" | "link_code_length" | "link_code_mistyped" | "link_begun" | "link_no_device" | "link_done" | "link_declined" | "link_expired" | "link_contested" | "link_tampered"
-  | "link_overtaken" | "link_refused" | "link_abandoned" | "link_removed"
+  | "link_overtaken" | "link_refused" | "link_abandoned" | "link_removed" | "link_unsettled"
   | "link_server" | "link_old_server" | "link_over" | "link_offline" | "link_stopped" | "link_unsure" | "link_broken"
   // The server.
-  | "offline" | "busy" | "server_key" | "old_copy" | "device_removed" | "protocol" | "retention" | "superseded" | "refused"
+  | "offline" | "busy" | "server_key" | "old_copy" | "device_removed" | "device_wiped" | "protocol" | "retention" | "superseded" | "refused"
   | "forked"
   // This browser.
   | "storage_full" | "storage_failed" | "other_tab"

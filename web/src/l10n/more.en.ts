@@ -88,6 +88,7 @@ export const errors: Record<LinkCode, string> = {
   link_stopped: "It was stopped on the new device. Nothing was changed.",
   link_abandoned: "This browser waits no longer. If the other device lists it all the same, remove it there.",
   link_removed: "This browser was linked and removed again. Make a new code.",
+  link_unsettled: "The server says that it did not let the new device in. Stop the waiting there, and tell whoever runs the server. If it lists the device all the same, you are told here.",
   link_server: "This server is not the one that the code is for. Nothing was changed. Make a new code, on another network if it happens again.",
   link_old_server: "This server is too old to link devices. Ask whoever runs it to update byred.",
   link_offline: "The server does not answer. Try again when it does.",
