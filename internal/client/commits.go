@@ -91,8 +91,8 @@ func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
 	for _, ev := range m.Events(g.talk.ID, tx.personOf(m.By.Account)) {
 		tx.tell(ev)
 	}
-	for _, x := range m.Shown {
-		tx.seeChain(x.Chain)
+	for _, chain := range m.Shown {
+		tx.seeChain(chain)
 	}
 	for _, x := range m.Back {
 		tx.desk.Drop(tx.Tx, g.talk.ID, x)

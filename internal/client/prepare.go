@@ -55,7 +55,7 @@ func (s *session) prepare(ctx context.Context, t *talk) error {
 		// A crash after this commit leaves it pending: reading the log tells
 		// what became of it.
 		if err := s.do(ctx, func(tx *txn) (err error) {
-			g, err = tx.propose(t, g, groups.Change{Add: joiners, Remove: lack.Remove, Renew: lack.Renew})
+			g, err = tx.propose(t, g, groups.Change{Add: joiners, Remove: lack.Remove, Renew: lack.Renew, Grounds: lack.Grounds})
 			return err
 		}); err != nil {
 			return err

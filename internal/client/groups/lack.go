@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -16,8 +17,9 @@ import (
 type Lack struct {
 	// Add are the devices that are listed and no members.
 	Add map[ident.AccountID][]ident.DeviceID
-	// Remove are the leaves that are not listed.
-	Remove []group.LeafIndex
+	// Remove are the leaves that are not listed, and Grounds is why.
+	Remove  []group.LeafIndex
+	Grounds []byte
 	// Renew: this device's keys are old, or it has no token there.
 	Renew bool
 
@@ -38,10 +40,15 @@ func (d Device) Lacks(g *Group, room account.Room, suite ciphersuite.ID, lists L
 	have := []ident.DeviceID{d.Me.Device}
 	if g != nil {
 		l.suite, have = g.Suite(), append(have, g.Others()...)
+		struck := map[ident.AccountID]devchain.View{}
 		l.Remove = g.Unlisted(func(m account.Member) bool {
 			view, _ := lists(m.Account)
+			if !view.Lists(m.Device) {
+				struck[m.Account] = view
+			}
 			return view.Lists(m.Device)
 		})
+		l.Grounds = account.Grounds(maps.Values(struck))
 		l.Renew = g.RenewalDue(now) || g.Mute()
 	}
 	for _, a := range room.Accounts {

@@ -30,12 +30,14 @@ type Change struct {
 	Add    []*group.KeyPackage // checked: account.CheckKeyPackages
 	Remove []group.LeafIndex
 	Renew  bool // this device's keys
+	// Grounds is why it removes, for members who have not seen it: [account.Grounds].
+	Grounds []byte
 }
 
 // Propose makes a commit durable as pending; the group must have none. Then it
 // is to be appended: see [Group.Offer].
 func (g *Group) Propose(tx *home.Tx, own devchain.Chain, c Change, box wire.WelcomeBox, now time.Time) error {
-	o := group.CommitOptions{Add: c.Add, Remove: c.Remove, Update: c.Renew}
+	o := group.CommitOptions{Add: c.Add, Remove: c.Remove, Update: c.Renew, AuthenticatedData: c.Grounds}
 	if c.Renew || len(c.Remove) > 0 { // what has a path renews the leaf
 		o.Leaf = &group.LeafOptions{Extensions: g.me.LeafExtensions(own, account.LeafNumber(g.Number(), now)), Supports: account.Supports()}
 	}
@@ -116,9 +118,12 @@ type Moved struct {
 	// Epoch tells that the group is in another epoch.
 	Epoch bool
 	// Added and Removed are the devices that came and went, Back those that were
-	// brought back by By; Shown are all whose leaves are new.
-	Added, Removed, Back, Shown []account.Member
-	By                          account.Member
+	// brought back by By.
+	Added, Removed, Back []account.Member
+	By                   account.Member
+	// Shown are the chains that came along: of all whose leaves are new, and those
+	// for which leaves were removed.
+	Shown []devchain.Chain
 	// Own is the new leaf of this device, with ErrReplaced.
 	Own group.Member
 	// Lost is why the group is given up, or nil.
@@ -160,9 +165,12 @@ func (m *Moved) tell(st *group.Staged, began bool) {
 		}
 		return at >= 0
 	})
-	m.Shown = read(st.Added())
+	shown := read(st.Added())
 	for _, u := range st.Updated() {
-		m.Shown = append(m.Shown, read([]group.Member{u.After})...)
+		shown = append(shown, read([]group.Member{u.After})...)
+	}
+	for _, x := range shown {
+		m.Shown = append(m.Shown, x.Chain)
 	}
 }
 
@@ -304,8 +312,11 @@ func (g *Group) stage(entry []byte) (*group.Staged, error) {
 // anew.
 func (g *Group) merge(tx *home.Tx, st *group.Staged, now time.Time) (m Moved, err error) {
 	m.tell(st, !g.Rec.Open)
+	if room, err := account.ReadRoom(g.mls.Extensions()); err == nil {
+		m.Shown = append(m.Shown, account.ReadGrounds(st.AuthenticatedData(), room)...)
+	}
 	if st.SelfRemoved() {
-		why, lost := ErrRemoved, Moved{Removed: m.Removed}
+		why, lost := ErrRemoved, Moved{Removed: m.Removed, Shown: m.Shown}
 		for _, l := range st.Added() {
 			if bytes.Equal(l.Identity, g.me.Identity()) {
 				why, lost.Own = ErrReplaced, l
