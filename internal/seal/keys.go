@@ -211,11 +211,10 @@ func Segment(sealed []byte) uint32 {
 func (k *Keys) Oldest() uint32 {
 	k.roots.mu.RLock()
 	defer k.roots.mu.RUnlock()
-	oldest := k.roots.nextID
-	for id := range k.roots.segments {
-		oldest = min(oldest, id)
+	if len(k.roots.segments) == 0 {
+		return k.roots.nextID
 	}
-	return oldest
+	return k.roots.segments[0].id
 }
 
 // find sets rec to a record key that lives, and reports whether it is of version 1.
@@ -231,11 +230,12 @@ func (k *Keys) find(owner Owner, handle Handle, segment uint32, rec *key) (earli
 	}
 	k.roots.mu.RLock()
 	defer k.roots.mu.RUnlock()
-	seg, ok := k.roots.segments[segment]
-	if ok {
-		derive(rec, rec, labelRecord, seg.secret[:])
+	seg := k.roots.segment(segment)
+	if seg == nil {
+		return false, false
 	}
-	return earlier, ok
+	derive(rec, rec, labelRecord, seg.secret[:])
+	return earlier, true
 }
 
 // Forget destroys keys, in memory at once and everywhere else with the next

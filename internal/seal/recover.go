@@ -47,7 +47,7 @@ func Recover(retention time.Duration, state secret.Bytes, now Mark, held iter.Se
 		return nil, fmt.Errorf("retention is %v: choose between %v and %v", retention, MinRetention, MaxRetention)
 	}
 	k := &Keys{retention: retention}
-	k.roots.segments, k.roots.nextID = map[uint32]*segment{}, 1
+	k.roots.nextID = 1
 	for i := range k.shards {
 		k.shards[i].owners = map[Owner][]*chain{}
 	}
@@ -104,8 +104,8 @@ func gather(held iter.Seq2[Held, error]) (kept map[place][]uint16, above uint32,
 // of chains that began after the snapshot; earlier ones, if it was.
 func (k *Keys) keep(kept map[place][]uint16, earlier bool) {
 	newest := uint32(0)
-	for id := range k.roots.segments {
-		newest = max(newest, id)
+	if n := len(k.roots.segments); n > 0 {
+		newest = k.roots.segments[n-1].id
 	}
 	for at, ns := range kept {
 		s := &k.shards[at.owner[0]]
@@ -137,8 +137,8 @@ func (k *Keys) keep(kept map[place][]uint16, earlier bool) {
 
 // begin derives a chain that began after the snapshot was taken, or returns nil.
 func (r *roots) begin(owner Owner, born birth) *chain {
-	s, ok := r.segments[born.segment]
-	if !ok || s.source == nil || born.step < s.step {
+	s := r.segment(born.segment)
+	if s == nil || s.source == nil || born.step < s.step {
 		return nil
 	}
 	c := *s.source
@@ -166,7 +166,9 @@ func (k *Keys) decode(state secret.Bytes) (earlier bool, err error) {
 			s.step, s.source = r.u16(), new(key)
 			r.key(s.source)
 		}
-		k.roots.segments[s.id] = s
+		if r.bad = r.bad || k.roots.segment(s.id) != nil; !r.bad {
+			k.roots.add(s)
+		}
 	}
 	for len(r.b) > 0 && !r.bad {
 		owner, c := r.chain()

@@ -1,6 +1,8 @@
 package seal
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,11 +37,29 @@ func (s *segment) dry() {
 type roots struct {
 	mu       sync.RWMutex
 	mark     Mark
-	segments map[uint32]*segment
+	segments []*segment // by number; looked through every few seconds
 	nextID   uint32
 	current  *segment // in which records are sealed; nil before the first checkpoint
 	pending  *segment // becomes current when the checkpoint that has it is durable
 	closed   bool
+}
+
+// segment is the living segment of a number, or nil.
+func (r *roots) segment(id uint32) *segment {
+	if i, ok := r.place(id); ok {
+		return r.segments[i]
+	}
+	return nil
+}
+
+// add puts in a segment whose number is none of those there are.
+func (r *roots) add(s *segment) {
+	i, _ := r.place(s.id)
+	r.segments = slices.Insert(r.segments, i, s)
+}
+
+func (r *roots) place(id uint32) (int, bool) {
+	return slices.BinarySearchFunc(r.segments, id, func(s *segment, id uint32) int { return cmp.Compare(s.id, id) })
 }
 
 // stepLimit is the step of a source from which a new segment is asked for.
@@ -64,22 +84,21 @@ func (k *Keys) tick(now Mark) int {
 		return 0
 	}
 	r.mark = now
-	gone := 0
-	for id, s := range r.segments {
+	before := len(r.segments)
+	r.segments = slices.DeleteFunc(r.segments, func(s *segment) bool {
 		if now.Elapsed-s.opened < k.retention-Ahead {
-			continue
+			return false
 		}
 		s.wipe()
-		delete(r.segments, id)
-		gone++
 		if s == r.current {
 			r.current = nil
 		}
 		if s == r.pending {
 			r.pending = nil
 		}
-	}
-	return gone
+		return true
+	})
+	return before - len(r.segments)
 }
 
 // turn steps the source, and opens a segment if it is time.
@@ -100,7 +119,7 @@ func (r *roots) turn() error {
 		r.pending = &segment{id: r.nextID, opened: r.mark.Elapsed, source: new(key)}
 		random(&r.pending.secret)
 		random(r.pending.source)
-		r.segments[r.nextID] = r.pending
+		r.add(r.pending)
 		r.nextID++
 	}
 	return nil

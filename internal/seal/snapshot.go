@@ -64,8 +64,8 @@ func (k *Keys) Snapshot(now Mark) (secret.Bytes, error) {
 			at = birth{c.id, c.step}
 		}
 		live := make(map[uint32]bool, len(k.roots.segments))
-		for id := range k.roots.segments {
-			live[id] = true
+		for _, s := range k.roots.segments {
+			live[s.id] = true
 		}
 		k.roots.mu.Unlock()
 		// 2. So every chain of an earlier step stands in the shards by now, or

@@ -125,10 +125,10 @@ func snapshotOf(source, segSecret key) []byte {
 	k.roots.mark = Mark{Elapsed: 2 * time.Hour, Wall: start.Wall}
 	k.roots.nextID = 8
 	b := &buffer{}
-	k.roots.segments = map[uint32]*segment{7: {id: 7, opened: time.Hour, secret: segSecret}}
+	k.roots.segments = []*segment{{id: 7, opened: time.Hour, secret: segSecret}}
 	k.roots.encode(b)
 	binary.BigEndian.PutUint32(b.b[headSize-4:], 2)
-	other := roots{segments: map[uint32]*segment{3: {id: 3, secret: key(run(0xc0, 32)), step: 5, source: &source}}}
+	other := roots{segments: []*segment{{id: 3, secret: key(run(0xc0, 32)), step: 5, source: &source}}}
 	o := &buffer{}
 	other.encode(o)
 	b.b = append(b.b, o.b[headSize:]...)
@@ -161,7 +161,6 @@ func TestASnapshotReadsBack(t *testing.T) {
 			k.Close()
 		}
 		again := &Keys{retention: MaxRetention}
-		again.roots.segments = map[uint32]*segment{}
 		for i := range again.shards {
 			again.shards[i].owners = map[Owner][]*chain{}
 		}
