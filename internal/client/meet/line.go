@@ -54,7 +54,7 @@ func (m *meeting) connected(l *line.Line, leave func(), err error) {
 		return
 	}
 	m.line, m.leave, m.since = l, leave, m.clock.Now()
-	context.AfterFunc(l.Context(), func() {
+	m.unwait = context.AfterFunc(l.Context(), func() {
 		m.in.put(func() {
 			if m.line == l {
 				m.reconnect(l.Err())
@@ -67,6 +67,7 @@ func (m *meeting) connected(l *line.Line, leave func(), err error) {
 // hangUp leaves the line.
 func (m *meeting) hangUp() {
 	if m.line != nil {
+		m.unwait() // or the line, which others use, would keep all this
 		m.line, m.stands, m.early, m.closing = nil, false, nil, false
 		m.leave()
 	}

@@ -109,6 +109,7 @@ type meeting struct {
 
 	line   *line.Line // nil while there is none
 	leave  func()
+	unwait func() bool // for its end
 	pace   line.Pace
 	since  time.Time       // of the line
 	stands bool            // this side stands at its place

@@ -84,3 +84,15 @@ func TestNothingIsSeenBehindTheEnd(t *testing.T) {
 		t.Errorf("it keeps a list of %d steps", r.shown.Len())
 	}
 }
+
+// TestALineThatIsLeftHoldsNothing: others use the device's line for days; it does
+// not wait for its end on behalf of a linking that is over.
+func TestALineThatIsLeftHoldsNothing(t *testing.T) {
+	waits, left := true, false
+	m := &meeting{line: &line.Line{}, leave: func() { left = true }, unwait: func() bool { waits = false; return true }}
+	m.hangUp()
+	m.hangUp()
+	if waits || !left || m.line != nil {
+		t.Errorf("waits %v, left %v", waits, left)
+	}
+}
