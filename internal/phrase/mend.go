@@ -3,7 +3,6 @@ package phrase
 import (
 	"bytes"
 	"crypto/rand"
-	"math/big"
 	"slices"
 
 	"golang.org/x/text/unicode/norm"
@@ -137,11 +136,10 @@ type Check struct {
 func (p Phrase) Check() Check {
 	c := Check{phrase: p}
 	for len(c.At) < asked {
-		n, err := rand.Int(rand.Reader, big.NewInt(Length))
-		if err != nil {
-			continue // never: crypto/rand ends the program instead
-		}
-		if at := int(n.Int64()) + 1; !slices.Contains(c.At, at) {
+		var b [1]byte
+		_, _ = rand.Read(b[:]) // never fails
+		at := int(b[0])%Length + 1
+		if b[0] < 256/Length*Length && !slices.Contains(c.At, at) {
 			c.At = append(c.At, at)
 		}
 	}

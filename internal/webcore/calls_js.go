@@ -44,6 +44,7 @@ type args struct {
 	Emoji      string `json:"emoji"`
 	On         bool   `json:"on"`
 	Note       uint64 `json:"note"`
+	phraseArgs
 }
 
 // Call runs one call of a tab and returns its answer in JSON.
@@ -82,6 +83,10 @@ func (c *Core) call(ctx context.Context, method string, a args) (any, error) {
 		return nil, c.changeKey(ctx, func() error { return c.addKey(ctx, a) })
 	case "removeKey":
 		return nil, c.changeKey(ctx, func() error { return home.RemoveKey(ctx, c.store) })
+	case "recover":
+		return c.recover(ctx, a)
+	case "phraseFault":
+		return fault(a), nil
 	case "join":
 		return nil, c.join(ctx, a)
 	case "link":
@@ -108,6 +113,9 @@ func (c *Core) call(ctx context.Context, method string, a args) (any, error) {
 		return f(ctx, a)
 	}
 	if f, ok := o.waiting(c)[method]; ok {
+		return f(ctx, a)
+	}
+	if f, ok := o.phrases()[method]; ok {
 		return f(ctx, a)
 	}
 	return nil, fmt.Errorf("%w (%s)", errBadCall, method)

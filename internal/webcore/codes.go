@@ -39,6 +39,7 @@ var (
 	errNotAsked  = errors.New("there is nothing to answer any more: see how linking ended")
 	errNoDevice  = errors.New("this device is removed already")
 	errLinkKey   = errors.New("the server is not the one that the code is for: nothing was changed; make a new code, on another network if it happens again")
+	errPhrase    = errors.New("these words are not this account's recovery phrase: compare them with the paper, and check the name")
 	errUnsure    = errors.New("stopped: if the other device had agreed already, it may be linked all the same; see the list of devices")
 )
 
@@ -66,6 +67,13 @@ var codes = []struct {
 	{enroll.ErrSlow, "work_slow"},
 	{enroll.ErrRegistered, "registered"},
 	{enroll.ErrNotRegistered, "not_registered"},
+	{errPhrase, "phrase_wrong"},
+	{account.ErrNoPhrase, "phrase_none"},
+	{account.ErrHasPhrase, "phrase_set"},
+	{enroll.ErrRecovers, "phrase_waits"},
+	{enroll.ErrOvertaken, "phrase_used"},
+	{enroll.ErrNotTaken, "phrase_refused"},
+	{enroll.ErrNameUnknown, "name_unknown"},
 	{enroll.ErrBegun, "link_begun"},
 	{enroll.ErrWaits, "link_busy"},
 	{enroll.ErrNoCode, "link_code_length"},

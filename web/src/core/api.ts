@@ -105,6 +105,8 @@ export type Code =
   | "link_busy" | "link_code_length" | "link_code_mistyped" | "link_begun" | "link_no_device" | "link_done" | "link_declined" | "link_expired" | "link_contested" | "link_tampered"
   | "link_overtaken" | "link_refused" | "link_abandoned" | "link_removed" | "link_unsettled"
   | "link_server" | "link_old_server" | "link_over" | "link_offline" | "link_stopped" | "link_unsure" | "link_broken"
+  // The recovery phrase.
+  | "phrase_wrong" | "phrase_none" | "phrase_set" | "phrase_waits" | "phrase_used" | "phrase_refused"
   // The server.
   | "offline" | "busy" | "server_key" | "old_copy" | "device_removed" | "device_wiped" | "protocol" | "retention" | "superseded" | "refused"
   | "forked"
@@ -277,6 +279,19 @@ export interface Device {
   active: boolean;
 }
 
+/** A recovery phrase that is no account's yet: twelve words, and which of them are asked for, from 1. */
+export interface NewPhrase {
+  words: string[];
+  at: number[];
+}
+
+/** What is wrong with words from a paper: how many there are, which is not of the list (from 1, 0 if all are), and which are like it. */
+export interface PhraseFault {
+  count: number;
+  at: number;
+  near: string[];
+}
+
 /** One kind of thing that the server holds about the account. */
 export interface Held {
   kind: string;
@@ -361,6 +376,14 @@ export interface Core {
   answerLinking(yes: boolean, proof?: Proof): Promise<void>;
   /** S3: ends a linking in all tabs, gives up one that waits, or puts away how it ended. */
   stopLinking(): Promise<void>;
+  /**
+   * S3: makes this browser the only device of an account that has a recovery
+   * phrase, in a home with this passphrase. Returns which word was wrong and is
+   * known all the same, from 1, or 0. Made again after a failure it goes on.
+   */
+  recover(o: { name: string; words: string; passphrase?: string }): Promise<number>;
+  /** S3: why words are no phrase, once {@link Core.recover} has failed with `phrase_wrong`. */
+  phraseFault(words: string): Promise<PhraseFault>;
   /** Whether this browser may have passkeys that can open a home. */
   passkeyPossible(): Promise<boolean>;
   /** Asks the browser to keep what is stored here, and returns its answer. */
@@ -428,6 +451,14 @@ export interface Core {
   devices(): Promise<Device[]>;
   /** S13: ends another device of the account, for good. */
   removeDevice(device: string, proof: Proof): Promise<void>;
+  /** S13: whether the account has a recovery phrase. */
+  hasPhrase(): Promise<boolean>;
+  /** S13: a phrase in a language, to be written down; nothing is kept of it. */
+  newPhrase(language: "ko" | "en"): Promise<NewPhrase>;
+  /** S13: which of the words asked for was typed otherwise, from 1, or 0. */
+  checkPhrase(phrase: NewPhrase, typed: string[]): Promise<number>;
+  /** S13: gives the account a phrase that was typed back. Fails with `phrase_set` where it has one. */
+  setPhrase(phrase: NewPhrase, typed: string[], proof: Proof): Promise<void>;
   /** S15: all that the server holds about the account. Needs the server. */
   held(): Promise<Held[]>;
 }

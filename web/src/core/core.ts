@@ -1,6 +1,6 @@
 // The core as one tab sees it. See api.ts for what it promises.
 
-import { type Code, type Core, CoreError, type CoreEvent, type CoreState, type Identity, type Linking, type Message, type Proof } from "./api";
+import { type Code, type Core, CoreError, type CoreEvent, type CoreState, type Identity, type Linking, type Message, type NewPhrase, type PhraseFault, type Proof } from "./api";
 import * as passkey from "./passkey";
 import { CHANNEL, DIALECT, LEADER, type SharedState, type ToCore, type ToTabs } from "./protocol";
 import { isNewer } from "./update";
@@ -17,7 +17,7 @@ interface Open {
 }
 
 /** Calls that must not be made a second time: nobody knows what the first one did. */
-const once = new Set(["register", "answer", "wipe", "link", "join", "answerLinking", "removeDevice"]);
+const once = new Set(["register", "answer", "wipe", "link", "join", "answerLinking", "removeDevice", "recover", "setPhrase"]);
 
 /** How often a worker may end by itself before the tab gives up, and the pause before the next, in ms. */
 const MAX_DEATHS = 4;
@@ -280,6 +280,16 @@ class Tab implements Core {
 
   async removeDevice(device: string, proof: Proof): Promise<void> {
     await this.#call("removeDevice", { id: device, ...(await proofOf(proof)) });
+  }
+
+  recover = (o: { name: string; words: string; passphrase?: string }) => this.#call<number>("recover", { name: o.name, text: o.words, passphrase: o.passphrase });
+  phraseFault = (words: string) => this.#call<PhraseFault>("phraseFault", { text: words });
+  hasPhrase = () => this.#call<boolean>("hasPhrase");
+  newPhrase = (language: string) => this.#call<NewPhrase>("newPhrase", { language });
+  checkPhrase = (phrase: NewPhrase, typed: string[]) => this.#call<number>("checkPhrase", { ...phrase, typed });
+
+  async setPhrase(phrase: NewPhrase, typed: string[], proof: Proof): Promise<void> {
+    await this.#call("setPhrase", { ...phrase, typed, ...(await proofOf(proof)) });
   }
 
   passkeyPossible(): Promise<boolean> {

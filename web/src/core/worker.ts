@@ -26,7 +26,7 @@ let key: string | undefined;
 let up = false;
 /** What opens or closes the home; all other calls wait for it. */
 let opening: Promise<unknown> = Promise.resolve();
-const opens = new Set(["register", "unlock", "lock", "join"]);
+const opens = new Set(["register", "unlock", "lock", "join", "recover"]);
 
 scope.byreHost = {
   event: (json) => heard(JSON.parse(json) as FromCore),

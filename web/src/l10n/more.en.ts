@@ -67,10 +67,43 @@ export const words = {
   joinStops: "This browser can't look whether it is linked",
   joinClearText: "An account was begun in this browser before. Clear it, and link this browser then.",
   newAccount: "Create a new account instead",
+
+  // S3, without another device.
+  recoverInstead: "All devices are gone: use the recovery phrase",
+  recoverTitle: "Back with the recovery phrase",
+  recoverText: "This browser becomes the account's only device, and all others are removed: do this when they are lost or stolen. What was written before does not come back.",
+  recoverWords: "The twelve words",
+  recoverWordsHelp: "From the paper, in their order, in Korean or English.",
+  recoverCount: (n: number) => (n === 1 ? "That is one word, and a phrase has twelve." : `These are ${n} words, and a phrase has twelve.`),
+  recoverWord: (at: number, near: string) => `Word ${at} is not right${near && `. Is it one of these: ${near}`}? Look at the paper.`,
+  recoverMended: (at: number) => `Word ${at} was not right, and is known all the same. Look at it on the paper.`,
+  recoverDo: "Take the account back",
+  recovering: "Taking the account back…",
+  recoverNot: "Back to the code",
+
+  // S13.
+  phrase: "Recovery phrase",
+  phraseThere: "Your account has one. Who has its twelve words has your account: keep the paper where nobody else looks.",
+  phraseMissing: "Your account has none. If you lose all your devices the account is lost, and if somebody takes one and removes the others, nobody can get it back for you.",
+  phraseMake: "Make a recovery phrase",
+  phraseWrite: "Write these words on paper",
+  phraseWriteText: "With their numbers, while nobody looks. They are shown this once, and no picture of them is safe.",
+  phraseLanguage: "Words in",
+  phraseWritten: "I have written them down",
+  phraseBack: "What does the paper say?",
+  phraseBackText: "Type these words from it.",
+  phraseWord: (at: number) => `Word ${at}`,
+  phraseNotIt: "This is not the word. Look at how it is spelled.",
+  phraseNext: "Continue",
+  phraseAgain: "Show the words again",
+  phraseProve: "It is yours alone",
+  phraseProveText: "From now on these words outrank every device of the account, and can't be exchanged for others.",
+  phraseSet: "Use this phrase",
+  phraseDone: "The account has its recovery phrase.",
 };
 
 export type More = typeof words;
-export type LinkCode = Extract<Code, `link_${string}`>;
+export type LinkCode = Extract<Code, `link_${string}` | `phrase_${string}`>;
 
 export const errors: Record<LinkCode, string> = {
   link_busy: "A linking is going on already. Go on with that one, or stop it first.",
@@ -94,5 +127,11 @@ export const errors: Record<LinkCode, string> = {
   link_offline: "The server does not answer. Try again when it does.",
   link_over: "It has ended meanwhile.",
   link_unsure: "You stopped it after you had agreed. If the other device had agreed too, it may be linked all the same: look at your devices.",
+  phrase_wrong: "These words are not this account's phrase: one is wrong, or stands in another's place. Compare them with the paper, and the name too.",
+  phrase_none: "This account has no recovery phrase. Only one of its devices can let this browser in.",
+  phrase_set: "The account has a recovery phrase already.",
+  phrase_waits: "This browser waits to get another account back. Use that one's name, or clear it first.",
+  phrase_used: "The phrase was used on another device at the same time. Link this browser with that one's code.",
+  phrase_refused: "The server shows the account as it was before. Try again, and tell whoever runs it if that goes on.",
   link_broken: "The tab in which byre ran was closed or reloaded in the middle. Nothing was changed. Make a new code.",
 };
