@@ -54,8 +54,13 @@ type Env struct {
 	// Prompt asks for a secret at the terminal without showing it; nil where
 	// nobody can be asked.
 	Prompt func(question string) ([]byte, error)
+	// Words takes the place of Prompt and the environment for the passphrase of a
+	// file; nil where those are asked.
+	Words func(question string) ([]byte, error)
 	// Ask takes the place of Stdin for [Env.Line]; nil where that is read.
 	Ask func(ctx context.Context, question string) (string, error)
+	// Dir is where relative paths begin; empty: in this process's directory.
+	Dir string
 }
 
 // slow is how long a command may say nothing to a person who waits.
@@ -238,6 +243,26 @@ func help(w io.Writer, cmd *Command, path []string, flags *flag.FlagSet) {
 	if cmd.Example != "" {
 		p("\nexample:\n  %s\n", strings.ReplaceAll(cmd.Example, "\n", "\n  "))
 	}
+}
+
+// Plain makes text safe for a terminal: mallory must not move the cursor, change
+// colours or turn the line around. Line breaks inside a message are indented, so
+// that none can pass for a line of the program's own.
+func Plain(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteString("\n    ")
+		case r == '\t':
+			b.WriteByte(' ')
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == '\u2028', r == '\u2029':
+			fmt.Fprintf(&b, "\\u%04x", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // Sentence returns an error as one line, without the characters that move a

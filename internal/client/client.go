@@ -136,6 +136,9 @@ func (c *Client) Message(ctx context.Context, id ident.MessageID) (told.Message,
 // were read or written here since a time, in the order in which they stand.
 func (c *Client) History(ctx context.Context, to string, since time.Time) ([]told.Message, error) {
 	list, _, err := c.e.page(ctx, to, 0, 0, since)
+	if err == nil {
+		err = c.e.look(ctx, func(tx *txn) error { list, err = tx.archive().Before(to, since, list); return err })
+	}
 	return list, err
 }
 

@@ -35,7 +35,10 @@ func (c *Client) Clear(ctx context.Context, to string) error {
 		if !ok {
 			return fmt.Errorf("%w: %s", why.ErrUnknownRoom, to)
 		}
-		for position := range t.next {
+		for position, err := range tx.archive().Positions(t.Room, t.next) {
+			if err != nil {
+				return err
+			}
 			rec, content, err := tx.storedMessage(t, position)
 			if err != nil {
 				return err
@@ -152,6 +155,9 @@ func (tx *txn) act(t *talk, body wire.ContentBody) error {
 }
 
 func (tx *txn) putMessage(t *talk, at uint64, rec *wire.MessageRecord) {
+	if rec.AsOf != 0 { // of another device: this one knows it better now
+		rec.AsOf = tx.now.UnixMilli()
+	}
 	tx.Put(tx.home.Key(home.Message, t.ID[:]).At(at), rec)
 }
 
@@ -278,7 +284,9 @@ func (tx *txn) erased(t *talk, from account.Member, e *wire.Erase) error {
 
 // erasedUnseen notes that a message is deleted that was not shown here.
 func (tx *txn) erasedUnseen(t *talk, from account.Member, d ident.DeviceID, item wire.Erased) error {
-	if a, ok := tx.accountOf(t, d); !ok || a != from.Account || d == tx.me.Device {
+	if a, ok := tx.accountOf(t, d); !ok {
+		return tx.archive().Bury(t.Room, from, item.Id)
+	} else if a != from.Account || d == tx.me.Device {
 		return nil
 	}
 	left := deeds.Tomb(&wire.MessageRecord{Room: t.ID[:], Account: from.Account[:], Device: d[:]}, item.Id, item.Seq, wire.GoneEverywhere)

@@ -207,6 +207,9 @@ func (e *engine) page(ctx context.Context, to string, from uint64, limit int, si
 			if err != nil {
 				return err
 			}
+			if it.N >= t.next {
+				break // what others handed on: see package past
+			}
 			var rec wire.MessageRecord
 			var c wire.Content
 			if err := errors.Join(rec.Parse(it.Record), c.Parse(rec.Content)); err != nil {

@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 		"clock":    setClock,
 		"await":    await,
 		"absent":   absent,
+		"tear":     tear,
 		"keep":     keep,
 		"capture":  capture,
 	}
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("BYRE_DEV_CLOCK", filepath.Join(dir, "clock"))
 			env.Setenv("BYRE_WEAK_PASSPHRASE", "1")
 			env.Setenv("BYRE_PASSPHRASE", "correct horse")
+			env.Setenv("BYRE_EXPORT_PASSPHRASE", "battery staple")
 			env.Values[stageKey{}] = &stage{processes: map[string]*process{}}
 			return nil
 		},

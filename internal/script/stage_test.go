@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -78,7 +79,7 @@ func (s *stage) start(ts *testscript.TestScript, name string, env []string, args
 // environ is the script's environment as a list.
 func environ(ts *testscript.TestScript, more []string) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "CLOCK", "BYRE_DEV_CLOCK", "BYRE_WEAK_PASSPHRASE", "BYRE_PASSPHRASE"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "CLOCK", "BYRE_DEV_CLOCK", "BYRE_WEAK_PASSPHRASE", "BYRE_PASSPHRASE", "BYRE_EXPORT_PASSPHRASE"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return append(env, more...)
@@ -168,6 +169,8 @@ func actor(who string) func(*testscript.TestScript, bool, []string) {
 			})
 		case len(args) > 0 && (args[0] == "&link" || args[0] == "&join"):
 			s.converse(ts, who, home, args[0][1:], args[1:])
+		case len(args) == 2 && args[0] == "&export": // "alice &kill export" ends it
+			s.start(ts, who+"-export", []string{home}, "byre", "export", args[1])
 		case len(args) == 2 && args[0] == "&says":
 			_, err := fmt.Fprintln(s.conversation(ts, who).stdin, args[1])
 			ts.Check(err)
@@ -273,6 +276,18 @@ func expect(ts *testscript.TestScript, neg bool, who string, err error, args []s
 func setClock(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.Getenv("CLOCK"), []byte(strings.Join(args, " ")+"\n"), 0o600))
 	time.Sleep(100 * time.Millisecond) // running processes read it every 20 ms
+}
+
+// tear cuts a file to so many hundredths of it, as a kill does: "tear FILE 60".
+func tear(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tear FILE HUNDREDTHS")
+	}
+	part, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), info.Size()*part/100))
 }
 
 // await waits until a file matches: "await bob.out 'regexp'".

@@ -6,6 +6,7 @@ import (
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/notes"
+	"github.com/byre-messenger/byre/internal/client/past"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
 )
@@ -97,7 +98,7 @@ type reaction struct {
 
 func messageOf(m told.Message) *message {
 	out := &message{
-		ID: m.ID.String(), Room: roomText(m.Room), Position: int64(m.Position), To: m.To, //nolint:gosec // no room has 2^63
+		ID: m.ID.String(), Room: roomText(m.Room), Position: int64(m.Position), To: m.To, //nolint:gosec // below
 		From: m.From.String(), FromName: m.FromName, Device: m.Device.String(), Own: m.Own,
 		Text: m.Text, Newer: m.Newer, ReplyTo: messageText(m.ReplyTo),
 		SentAt: millis(m.SentAt), ReadAt: m.ReadAt.UnixMilli(), Path: string(m.Path), Waited: m.Waited.Milliseconds(),
@@ -115,8 +116,11 @@ func messageOf(m told.Message) *message {
 	for _, r := range m.Reactions {
 		out.Reactions = append(out.Reactions, reaction{r.Account.String(), r.Emoji})
 	}
-	if out.Room == "" {
+	switch {
+	case out.Room == "":
 		out.Position = -1
+	case m.Position >= past.Floor: // before all that this device received itself
+		out.Position = 0
 	}
 	for _, d := range m.Devices {
 		out.Devices = append(out.Devices, outcome{d.Device.String(), d.Account.String(), string(d.Outcome), d.Delivered})

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 
 	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/cli/carry"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/localsock"
 	"github.com/byre-messenger/byre/internal/secret"
@@ -30,11 +32,12 @@ type (
 	handover struct {
 		Args     []string `json:"args"`
 		Terminal bool     `json:"terminal,omitempty"` // a person looks
+		Dir      string   `json:"dir,omitempty"`      // where relative paths begin
 	}
 	piece struct {
 		Out      string `json:"out,omitempty"`
 		Err      string `json:"err,omitempty"`
-		Ask      string `json:"ask,omitempty"` // askLine or askSecret
+		Ask      string `json:"ask,omitempty"` // what is asked for
 		Question string `json:"question,omitempty"`
 		Exit     *int   `json:"exit,omitempty"`
 	}
@@ -48,6 +51,7 @@ type (
 const (
 	askLine   = "line"
 	askSecret = "passphrase"
+	askFile   = "passphrase of a file"
 )
 
 func agentSocket(home string) string { return filepath.Join(home, "agent.sock") }
@@ -71,7 +75,8 @@ func (e *elsewhereError) run(ctx context.Context, env *cli.Env, args []string) i
 	told := env.Slow("waiting for the byre that listens on this home")
 	defer func() { told() }()
 	enc := json.NewEncoder(conn)
-	if err := enc.Encode(handover{args, env.Terminal}); err != nil {
+	dir, _ := os.Getwd() // without one, relative paths are refused there
+	if err := enc.Encode(handover{args, env.Terminal, dir}); err != nil {
 		return refuse(errEnded)
 	}
 	for in := json.NewDecoder(conn); ; {
@@ -103,8 +108,12 @@ func answer(ctx context.Context, env *cli.Env, p piece) (r reply) {
 	if p.Ask == askLine {
 		r.Text, err = env.Line(ctx, p.Question)
 	} else {
+		from := passphrase
+		if p.Ask == askFile {
+			from = carry.Ask
+		}
 		var s secret.Bytes
-		if s, err = passphrase(env, p.Question); err == nil {
+		if s, err = from(env, p.Question); err == nil {
 			r.Text = string(s.Reveal())
 		}
 		s.Wipe()
@@ -184,14 +193,17 @@ func runHandedOver(ctx context.Context, conn net.Conn, c *client.Client) {
 			return "", ctx.Err()
 		}
 	}
+	secretly := func(what string) func(string) ([]byte, error) {
+		return func(question string) ([]byte, error) {
+			text, err := ask(ctx, piece{Ask: what, Question: question})
+			return []byte(text), err
+		}
+	}
 	env := &cli.Env{
 		Stdout: writer(func(s string) piece { return piece{Out: s} }, out),
 		Stderr: writer(func(s string) piece { return piece{Err: s} }, out),
 		Getenv: func(string) string { return "" }, Terminal: h.Terminal,
-		Prompt: func(question string) ([]byte, error) {
-			text, err := ask(ctx, piece{Ask: askSecret, Question: question})
-			return []byte(text), err
-		},
+		Dir: h.Dir, Prompt: secretly(askSecret), Words: secretly(askFile),
 		Ask: func(ctx context.Context, question string) (string, error) {
 			return ask(ctx, piece{Ask: askLine, Question: question})
 		},

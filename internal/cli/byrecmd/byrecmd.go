@@ -11,13 +11,14 @@ import (
 	"flag"
 
 	"github.com/byre-messenger/byre/internal/cli"
+	"github.com/byre-messenger/byre/internal/cli/carry"
 	"github.com/byre-messenger/byre/internal/cli/look"
 	"github.com/byre-messenger/byre/internal/client"
 	"github.com/byre-messenger/byre/internal/client/why"
 )
 
 // action is a command's work on an open device.
-type action func(ctx context.Context, env *cli.Env, c *client.Client, args []string) error
+type action = func(ctx context.Context, env *cli.Env, c *client.Client, args []string) error
 
 // program makes the commands of one run.
 type program struct {
@@ -51,7 +52,8 @@ func (p *program) root(catch func(error) error) *cli.Command {
 		Sub: []*cli.Command{
 			p.register(), p.send(), p.sync(), p.listen(), p.history(), p.rooms(), p.friends(),
 			p.edit(), p.react(), p.deleting(), p.clearing(), p.read(), p.disappear(), p.locking(), p.wipe(),
-			p.requests(), p.link(), p.join(), p.devices(), p.phrase(), p.recover(), p.retry(), p.held(), p.safety(), look.Doctor(homeFlag, homePath),
+			p.requests(), p.link(), p.join(), p.devices(), p.phrase(), p.recover(), p.retry(), p.held(), p.safety(),
+			carry.Export(p.on, carry.System{Clock: clockOf, Cost: costOf}), carry.Import(p.on), look.Doctor(homeFlag, homePath),
 		},
 	}
 	catching(r, catch)

@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
-	"unicode"
 
+	"github.com/byre-messenger/byre/internal/cli"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -217,22 +216,5 @@ func ownState(m told.Message) string {
 	return outcomeLine(count)
 }
 
-// plain makes text safe for a terminal: mallory must not move the cursor, change
-// colours or turn the line around. Line breaks inside a message are indented, so
-// that none can pass for a line of byre's own.
-func plain(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '\n':
-			b.WriteString("\n    ")
-		case r == '\t':
-			b.WriteByte(' ')
-		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == '\u2028', r == '\u2029':
-			fmt.Fprintf(&b, "\\u%04x", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+// plain makes text safe for a terminal.
+func plain(s string) string { return cli.Plain(s) }

@@ -42,10 +42,13 @@ func Merge(ctx context.Context, tx *home.Tx, h *home.Home, r Room, records []wir
 	return added, nil
 }
 
-// Bury notes that a member asked to delete a message that is not here, so that it
+// Bury notes that a member asked to delete a message that was never here, so that it
 // does not come with the history later.
 func Bury(ctx context.Context, tx *home.Tx, h *home.Home, r Room, by ident.AccountID, d ident.DeviceID, id ident.MessageID, now time.Time) error {
 	m := merging{ctx, tx, h, r}
+	if there, err := tx.Get(ctx, h.Key(home.Index, id[:]), &wire.IndexRecord{}); err != nil || there {
+		return err
+	}
 	left := deeds.Tomb(&wire.MessageRecord{Room: r.ID[:], Account: by[:], Device: d[:]}, id[:], 0, wire.GoneHere)
 	return m.insert(&entry{rec: left, id: id, device: d}, base(now.UnixMilli()))
 }
