@@ -48,6 +48,7 @@ var never = []ban{
 	{"cmd/byred", "internal/client", "byred must not be able to hold device keys"},
 	{"cmd/byred", "mls", "byred gets opaque bytes: it must not be able to parse, let alone decrypt"},
 	{"cmd/byre", "internal/relay", "the client's program holds nothing of the server"},
+	{"internal/webcore", "internal/client/parcel", "a browser has no screen for files of exports: the WASM core is at its size limit"},
 	{"internal/client", "github.com/lxzan/gws", "the client core stands on the Transport port"},
 }
 

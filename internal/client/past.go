@@ -20,12 +20,11 @@ func (c *Client) Past(ctx context.Context, fn func(past.Archive) error) error {
 func (tx *txn) archive() past.Archive {
 	return past.Archive{
 		Ctx: tx.ctx, Tx: tx.Tx, Home: tx.home, Me: tx.me.Account, Now: tx.now, Pin: tx.pinName, Show: tx.messageOf,
-		Known: func(to string) (r account.Room, ok bool) {
-			t, ok := tx.known(to)
-			if ok {
-				r = t.Room
+		Known: func(to string) account.Room {
+			if t, ok := tx.known(to); ok {
+				return t.Room
 			}
-			return r, ok
+			return account.Room{}
 		},
 		Begin: func(r account.Room, disappear uint64) {
 			if tx.talks[r.ID] == nil {

@@ -52,7 +52,7 @@ func (p *program) root(catch func(error) error) *cli.Command {
 		Sub: []*cli.Command{
 			p.register(), p.send(), p.sync(), p.listen(), p.history(), p.rooms(), p.friends(),
 			p.edit(), p.react(), p.deleting(), p.clearing(), p.read(), p.disappear(), p.locking(), p.wipe(),
-			p.requests(), p.link(), p.join(), p.devices(), p.phrase(), p.recover(), p.retry(), p.held(), p.safety(),
+			p.requests(), p.link(), p.join(), p.devices(), p.phrase(), p.recover(), p.retry(), look.Held(p.on), p.safety(),
 			carry.Export(p.on, carry.System{Clock: clockOf, Cost: costOf}), carry.Import(p.on), look.Doctor(homeFlag, homePath),
 		},
 	}

@@ -1,4 +1,5 @@
-// Package look is 'byre doctor'.
+// Package look has the commands that look at what others could: byre doctor, at this
+// machine, and byre held, at the server.
 package look
 
 import (

@@ -27,8 +27,8 @@ type Archive struct {
 	Me   ident.AccountID
 	Now  time.Time
 
-	// Known finds a conversation by a name or an id.
-	Known func(to string) (account.Room, bool)
+	// Known finds a conversation by a name or an id; one without accounts is none.
+	Known func(to string) account.Room
 	// Begin begins a conversation that is not there, in which messages stay for so
 	// many seconds.
 	Begin func(r account.Room, disappear uint64)
@@ -66,8 +66,8 @@ func (a Archive) Person(chain devchain.Chain, name string) error {
 // nothing says that there are no more. All of them stand before what this device
 // received itself, and have the position 0.
 func (a Archive) Older(to string, from uint64, limit int) (list []told.Message, next uint64, err error) {
-	r, ok := a.Known(to)
-	if !ok {
+	r := a.Known(to)
+	if len(r.Accounts) == 0 {
 		return nil, 0, fmt.Errorf("%w: %s", why.ErrUnknownRoom, to)
 	}
 	next = max(from, Floor)

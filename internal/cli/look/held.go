@@ -1,4 +1,4 @@
-package byrecmd
+package look
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"github.com/byre-messenger/byre/internal/ident"
 )
 
+const clockTime = "2006-01-02 15:04"
+
 type heldJSON struct {
 	Kind   string     `json:"kind"`
 	Device string     `json:"device,omitempty"`
@@ -23,14 +25,18 @@ type heldJSON struct {
 	Text   string     `json:"text,omitempty"`
 }
 
-func (p *program) held() *cli.Command {
+// On wraps what needs the open device.
+type On func(*flag.FlagSet, func(context.Context, *cli.Env, *client.Client, []string) error) func(context.Context, *cli.Env, []string) error
+
+// Held asks the server what it holds.
+func Held(on On) *cli.Command {
 	return &cli.Command{
 		Name:    "held",
 		Summary: "Show everything that the server holds about you.",
 		Example: "byre held",
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			asJSON := flags.Bool("json", false, "print one JSON object a line")
-			return p.on(flags, func(ctx context.Context, env *cli.Env, c *client.Client, args []string) error {
+			return on(flags, func(ctx context.Context, env *cli.Env, c *client.Client, args []string) error {
 				if len(args) > 0 {
 					return cli.Usagef("held takes no arguments")
 				}
@@ -61,11 +67,11 @@ func heldObject(i told.HeldItem) heldJSON {
 	if i.Device != (ident.DeviceID{}) {
 		o.Device = i.Device.String()
 	}
-	if !i.Since.IsZero() {
-		o.Since = utc(i.Since)
+	if since := i.Since.UTC(); !since.IsZero() {
+		o.Since = &since
 	}
-	if !i.Until.IsZero() {
-		o.Until = utc(i.Until)
+	if until := i.Until.UTC(); !until.IsZero() {
+		o.Until = &until
 	}
 	return o
 }
@@ -73,7 +79,7 @@ func heldObject(i told.HeldItem) heldJSON {
 func heldLine(i told.HeldItem) string {
 	line := fmt.Sprintf("%-26s", i.Kind)
 	if i.Text != "" {
-		line += " " + plain(i.Text)
+		line += " " + cli.Plain(i.Text)
 	}
 	if i.Count > 0 {
 		line += fmt.Sprintf(" %d", i.Count)
