@@ -29,7 +29,8 @@ var limited = []string{
 // else could make byre hold, do or wait for.
 var unlisted = map[string]string{
 	"internal/client eventsAtOnce":        "how much of its own work goes into one commit",
-	"internal/client maxBatch":            "as above",
+	"internal/client firstKeys":           "how long the device waits before it asks",
+	"internal/client maxDeviceName":       "how long a name the owner may give",
 	"internal/client offerAfter":          "how long the device lets its own receipts gather",
 	"internal/client shelfCheck":          "how often the device looks after its own key packages",
 	"internal/client shredAfter":          "how soon the device's own keys go",

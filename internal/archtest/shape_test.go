@@ -20,7 +20,7 @@ const (
 // oversize lists packages that outgrew the limit and wait to be split, with the
 // lines they may have until then: they may shrink, never grow.
 var oversize = map[string]int{
-	"internal/client": 4_883, // being split: engine and session, names, history, deeds, the own chain's steps
+	"internal/client": 4_865, // being split: engine and session, names, history, deeds, the own chain's steps
 }
 
 // sources are the kinds of files that the limits are for.

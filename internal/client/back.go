@@ -21,7 +21,7 @@ import (
 
 // seeks tells what this device does about a conversation that it can't follow.
 func (tx *txn) seeks(t *talk) rejoin.Next {
-	if g, lost := groups.Lost(t.groups); lost {
+	if g, lost := groups.Lost(t.groups); lost && !t.Home() { // all have the right to begin the home group, and nothing to lose by it
 		return tx.desk.Asked(t.ID).Next(g.Members, len(t.outbox) > 0, tx.now)
 	}
 	return rejoin.Anew // or it can follow
@@ -81,7 +81,7 @@ func (tx *txn) askOf(t *talk) ([]*wire.Send, error) {
 		return nil, err
 	}
 	return rejoin.Seal(box, g.Members, func(m account.Member) bool {
-		return m.Device != tx.me.Device && tx.pins[m.Account].View.Lists(m.Device)
+		return m.Device != tx.me.Device && tx.people.Pins[m.Account].View.Lists(m.Device)
 	})
 }
 
@@ -177,7 +177,7 @@ func (s *session) help(ctx context.Context, x *rejoin.Asker) error {
 // standing is what this device knows of who asks.
 func (tx *txn) standing(g *groupState, x *rejoin.Asker) rejoin.Standing {
 	return rejoin.Standing{
-		Members: g.Members, Suite: g.Suite(), View: tx.pins[x.By.Account].View, Active: groups.Active(g.talk.groups, x.By.Device),
+		Members: g.Members, Suite: g.Suite(), View: tx.people.Pins[x.By.Account].View, Active: groups.Active(g.talk.groups, x.By.Device),
 		Gap: time.UnixMilli(tx.signIn.GapAt), Joined: time.UnixMilli(g.Rec.JoinedAt),
 	}
 }
@@ -193,13 +193,13 @@ func (tx *txn) back(t *talk, made *groups.Group, by shelf.Found, known bool) {
 		made.Left(tx.now)
 	}
 	made.Rec.Through = made.By.Account[:]
-	tx.tell(&wire.DeviceEvent{Room: t.ID[:], Account: tx.me.Account[:], Device: tx.me.Device[:], Through: tx.personOf(made.By.Account)})
+	tx.tell(&wire.DeviceEvent{Room: t.ID[:], Account: tx.me.Account[:], Device: tx.me.Device[:], Through: tx.people.Called(made.By.Account)})
 }
 
 // through is the person who vouches alone for what is said in a conversation.
 func (tx *txn) through(t *talk) string {
 	if g := t.sending(); g != nil && len(g.Rec.Through) > 0 {
-		return tx.personOf(ident.AccountID(g.Rec.Through))
+		return tx.people.Called(ident.AccountID(g.Rec.Through))
 	}
 	return ""
 }
@@ -213,7 +213,7 @@ func (tx *txn) tellLost(g *groupState, m groups.Moved) {
 	switch {
 	case errors.Is(why, rejoin.ErrCopied):
 		tx.tell(&wire.KeyChangedEvent{Account: tx.me.Account[:], Name: tx.device.Name, Text: fmt.Sprintf("%s: %v", tx.nameOf(g.talk), why)})
-	case why != nil && !g.Rec.Replaced:
+	case why != nil && !g.Rec.Replaced && !g.talk.Home():
 		tx.problem(g.talk.ID, ident.MessageID{}, why.Error())
 	}
 }

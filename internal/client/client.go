@@ -13,64 +13,16 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
-	"github.com/byre-messenger/byre/internal/client/line"
-	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/setup"
 	"github.com/byre-messenger/byre/internal/client/told"
-	"github.com/byre-messenger/byre/internal/clock"
 	"github.com/byre-messenger/byre/internal/ident"
-	"github.com/byre-messenger/byre/internal/secret"
-	"github.com/byre-messenger/byre/internal/store"
-	"github.com/byre-messenger/byre/mls/ciphersuite"
 )
 
-// Server is where an account lives.
-type Server struct {
-	// URL is its https address.
-	URL string
-	// CA is the PEM of the authorities it is trusted by; nil means the system's.
-	CA []byte
-}
-
 // Config is what a client stands on.
-type Config struct {
-	// Store holds the home. The client does not close it.
-	Store store.Store
-	// Passphrase is called where the keyring does not open the home, and once
-	// when it is made.
-	Passphrase func() (secret.Bytes, error)
-	// Keyring may be nil.
-	Keyring home.Keyring
-	// Vault may be nil: see [home.Options].
-	Vault home.Vault
-	// Key and Opened: see [home.Options].
-	Key    secret.Bytes
-	Opened func(key secret.Bytes)
-	// Connect returns the transport to a server. It is called once, when the
-	// client opens.
-	Connect func(Server) (line.Transport, error)
-	// Connection, if set, is told by Run: nil when it has connected, else why it
-	// can't or no longer is; Run tries again. It must not block.
-	Connection func(why error)
-	// Clock tells the time; it is shifted to the relay's where they differ.
-	Clock clock.Clock
+type Config = setup.Config
 
-	// Server and Invitation are for Register alone; the home keeps them. Progress
-	// may be nil: see [enroll.Config].
-	Server     Server
-	Invitation string
-	Progress   func(tries, about uint64)
-	// Seen tells that [Client.Seen] says what the owner was shown. Otherwise that is
-	// what an event told, and what a page had.
-	Seen bool
-	// Web marks a device whose code comes from a server at each visit.
-	Web bool
-
-	// Suite of the groups that this device begins and of its key packages.
-	// Zero is the post-quantum default; others are for tests.
-	Suite ciphersuite.ID
-	// Cost of the passphrase of a new home; zero is the default.
-	Cost home.Cost
-}
+// Server is where an account lives.
+type Server = setup.Server
 
 // Client is one device, open. It is safe for concurrent use. Methods that need
 // the server say so; without [Client.Run] they connect by themselves and
@@ -104,34 +56,6 @@ func (c *Client) Run(ctx context.Context) error { return c.e.run(ctx) }
 // disconnects. While Run is connected it waits for the same.
 func (c *Client) Sync(ctx context.Context) error { return c.e.sync(ctx) }
 
-// Send writes a message to a person, by name, or to a room, by id. It is
-// durable in the outbox when Send returns, and goes when the device is
-// connected (Run, Sync). A name that is not known yet is looked up then; if
-// nobody has it the message is dropped with a Problem event, and WaitFor tells.
-func (c *Client) Send(ctx context.Context, to, text string, o outbox.Options) (told.Message, error) {
-	return c.e.send(ctx, to, text, o)
-}
-
-// WaitFor returns the message as it stands once cond holds for it, or ctx's
-// error, or what became of it. It does not connect.
-func (c *Client) WaitFor(ctx context.Context, id ident.MessageID, cond func(told.Message) bool) (told.Message, error) {
-	return c.e.waitFor(ctx, id, cond)
-}
-
-// Events yields what happened, oldest first, each once and never again: an
-// event is recorded as told just before it is yielded, together with at most
-// 15 that follow it. The event at which the caller leaves the loop, and those
-// after it, come again: leaving is how it says that it could not use one. With
-// wait it goes on until ctx ends; without, until there are no more.
-func (c *Client) Events(ctx context.Context, wait bool) func(yield func(told.Event, error) bool) {
-	return c.e.events(ctx, wait)
-}
-
-// Message returns one message.
-func (c *Client) Message(ctx context.Context, id ident.MessageID) (told.Message, error) {
-	return c.e.message(ctx, id)
-}
-
 // History returns the messages with a person (a name) or of a room (an id) that
 // were read or written here since a time, in the order in which they stand.
 func (c *Client) History(ctx context.Context, to string, since time.Time) ([]told.Message, error) {
@@ -142,47 +66,6 @@ func (c *Client) History(ctx context.Context, to string, since time.Time) ([]tol
 	return list, err
 }
 
-// Page returns at most limit messages of a conversation from the one at a
-// position on, and how many it has.
-func (c *Client) Page(ctx context.Context, to string, from uint64, limit int) (list []told.Message, total uint64, err error) {
-	return c.e.page(ctx, to, from, limit, time.Time{})
-}
-
 // Home returns the open home, where user interfaces keep values of their own:
 // see [home.Home.LocalValue].
 func (c *Client) Home() *home.Home { return c.e.home }
-
-// Outbox returns what is not confirmed yet, oldest first.
-func (c *Client) Outbox(ctx context.Context) ([]told.Message, error) { return c.e.outboxMessages(ctx) }
-
-// Retry ends the pauses between tries. It does not connect.
-func (c *Client) Retry(ctx context.Context) error { return c.e.retry(ctx) }
-
-// Friends returns the people this device knows, by name.
-func (c *Client) Friends(ctx context.Context) ([]told.Friend, error) { return c.e.friends(ctx) }
-
-// AddFriend looks a name up at the server and pins what it finds.
-func (c *Client) AddFriend(ctx context.Context, name string) (told.Friend, error) {
-	return c.e.addFriend(ctx, name)
-}
-
-// Rooms returns the conversations of this device.
-func (c *Client) Rooms(ctx context.Context) ([]told.Room, error) { return c.e.roomList(ctx) }
-
-// Devices returns the devices of the owner's account.
-func (c *Client) Devices(ctx context.Context) ([]told.Device, error) { return c.e.deviceList(ctx) }
-
-// Safety returns the safety number with a person this device knows. It takes
-// about a second, on purpose.
-func (c *Client) Safety(ctx context.Context, name string) (told.Safety, error) {
-	return c.e.safety(ctx, name)
-}
-
-// ConfirmSafety records that the owner compared the number: it must be the
-// person's, spaces aside.
-func (c *Client) ConfirmSafety(ctx context.Context, name, number string) error {
-	return c.e.confirmSafety(ctx, name, number)
-}
-
-// Held asks the server for all that it holds about the account.
-func (c *Client) Held(ctx context.Context) ([]told.HeldItem, error) { return c.e.held(ctx) }

@@ -88,7 +88,7 @@ type groupState struct {
 
 // movedOn carries out what follows when a group's log took effect.
 func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
-	for _, ev := range m.Events(g.talk.ID, tx.personOf(m.By.Account)) {
+	for _, ev := range m.Events(g.talk.Room, tx.people.Called(m.By.Account)) {
 		tx.tell(ev)
 	}
 	for _, chain := range m.Shown {
@@ -102,7 +102,9 @@ func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
 	}
 	if m.Lost != nil {
 		g.talk.checked = nil
-		tx.tellLost(g, m)
+		if tx.tellLost(g, m); g.talk.Home() {
+			tx.ours.Suspect(tx.Tx)
+		}
 		tx.wake()
 	}
 	if !m.Epoch && m.Lost == nil {
@@ -118,7 +120,7 @@ func (tx *txn) movedOn(g *groupState, m groups.Moved) error {
 // welcomeBox tells a device that joins what it must know of a conversation.
 func (tx *txn) welcomeBox(t *talk) (w wire.WelcomeBox) {
 	for i, a := range t.Accounts {
-		if name := tx.pinnedName(a); name != "" {
+		if name := tx.people.Name(a); name != "" {
 			w.Names = append(w.Names, wire.Named{Account: t.Accounts[i][:], Name: name})
 		}
 	}
@@ -128,8 +130,8 @@ func (tx *txn) welcomeBox(t *talk) (w wire.WelcomeBox) {
 		}
 	}
 	for _, h := range t.order.Heard(tx.me.Device) {
-		if h.Device == tx.me.Device && len(t.outbox) > 0 {
-			h.UpTo = t.outbox[0].Seq - 1 // what waits will be sent to the new device too
+		if h.Device == tx.me.Device {
+			h.UpTo = t.passed()
 		}
 		w.Sent = append(w.Sent, wire.Received{Device: h.Device[:], UpTo: h.UpTo})
 	}
@@ -200,9 +202,18 @@ func (tx *txn) age(d time.Duration) {
 	}
 }
 
-// adoptGroup makes a group a part of its conversation and writes it.
-func (tx *txn) adoptGroup(t *talk, made *groups.Group) *groupState {
+// adoptGroup makes a group a part of its conversation and writes it. old is the
+// same group as it was before this device came into it again, or nil.
+func (tx *txn) adoptGroup(t *talk, made *groups.Group, old *groupState) *groupState {
 	g := &groupState{Group: made}
+	if made.Rec.Before, made.Rec.Alone = t.passed(), len(t.groups) == 0; old != nil {
+		made.Rec.Before, made.Rec.Alone = old.Rec.Before, old.Rec.Alone
+	}
+	for _, x := range t.groups {
+		if x.Rec.Alone {
+			x.Rec.Alone, tx.moved[x] = false, true
+		}
+	}
 	t.adopt(g)
 	tx.groups[string(g.ID)] = g
 	tx.talked[t] = true
@@ -214,4 +225,4 @@ func (tx *txn) adoptGroup(t *talk, made *groups.Group) *groupState {
 func (e *engine) mls() groups.Device { return groups.Device{Home: e.home, Me: e.me} }
 
 // own is this account's chain.
-func (e *engine) own() *account.Pin { return e.pins[e.me.Account] }
+func (e *engine) own() *account.Pin { return e.people.Pins[e.me.Account] }

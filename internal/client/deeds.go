@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/pages"
 	"github.com/byre-messenger/byre/internal/client/trust"
 	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -56,13 +56,8 @@ func (c *Client) Clear(ctx context.Context, to string) error {
 
 // Edit gives one of the owner's messages another text, here and for everyone.
 func (c *Client) Edit(ctx context.Context, id ident.MessageID, text string) error {
-	switch {
-	case text == "":
-		return why.ErrEmpty
-	case len(text) > maxText:
-		return why.ErrTooLong
-	case !utf8.ValidString(text):
-		return why.ErrNoText
+	if err := checkText(text); err != nil {
+		return err
 	}
 	return c.e.deed(ctx, func(tx *txn) error {
 		t, at, rec, content, err := tx.living(id)
@@ -163,12 +158,11 @@ func (tx *txn) putMessage(t *talk, at uint64, rec *wire.MessageRecord) {
 
 // living finds a message that is there.
 func (tx *txn) living(id ident.MessageID) (*talk, uint64, *wire.MessageRecord, *wire.Content, error) {
-	var at wire.IndexRecord
-	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Index, id[:]), &at)
+	at, err := pages.Find(tx.ctx, tx, tx.home, id[:])
 	if err != nil {
 		return nil, 0, nil, nil, err
 	}
-	if !ok {
+	if at == nil {
 		return nil, 0, nil, nil, why.ErrUnknownMessage
 	}
 	t, ok := tx.talks[ident.RoomID(at.Room)]
@@ -351,7 +345,7 @@ func (tx *txn) done(t *talk, rec *wire.MessageRecord, c *wire.Content) error {
 			tx.putMessage(t, at, old)
 			tx.changed(wire.ChangeReaction, t, target, by, 0)
 		}
-	case *wire.Disappear, *wire.Erase, *wire.ReadMark, *wire.Receipt, *wire.Text, nil:
+	case *wire.Disappear, *wire.Erase, *wire.ReadMark, *wire.Receipt, *wire.Sync, *wire.Text, nil:
 	}
 	return nil
 }
@@ -373,8 +367,8 @@ func (tx *txn) recalled(s *session, t *talk, x *outbox.Entry, rec *wire.MessageR
 	}
 	req := &wire.Withdraw{}
 	for _, item := range e.Items {
-		var at wire.IndexRecord
-		if ok, err := tx.Get(tx.ctx, tx.home.Key(home.Index, item.Id), &at); err != nil || !ok {
+		at, err := pages.Find(tx.ctx, tx, tx.home, item.Id)
+		if err != nil || at == nil {
 			continue
 		}
 		rec, _, err := tx.storedMessage(t, at.Position)

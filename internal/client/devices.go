@@ -62,9 +62,10 @@ func (s stepping) Do(ctx context.Context, fn func(steps.Step) error) error {
 type stepped struct{ *txn }
 
 func (st stepped) Own() *account.Pin  { return st.own() }
-func (st stepped) Put(p *account.Pin) { st.putPin(p) }
+func (st stepped) Put(p *account.Pin) { st.people.Put(st.Tx, p) }
 
 func (st stepped) Took(chain devchain.Chain) {
+	st.siblings(chain.ID(), devchain.See(chain), true)
 	st.seeChain(chain)
 	for _, t := range st.talks {
 		t.checked = nil

@@ -16,12 +16,7 @@ import (
 const eventsAtOnce = 16
 
 // tell queues an event for the owner.
-func (tx *txn) tell(body wire.EventRecordBody) {
-	rec := &wire.EventRecord{At: tx.now.UnixMilli(), Body: body}
-	tx.Put(tx.home.Key(home.Event).At(tx.next.event), rec)
-	tx.notes.Keep(tx.Tx, rec)
-	tx.next.event++
-}
+func (tx *txn) tell(body wire.EventRecordBody) { tx.notes.Tell(tx.Tx, body, tx.now) }
 
 // problem queues a sentence about something that did not work. What is not about
 // a message of the owner's has a rate, since others cause it.
@@ -35,7 +30,13 @@ func (tx *txn) problem(room ident.RoomID, id ident.MessageID, text string) {
 	tx.tell(told.ErrorEvent(room, id, text))
 }
 
-func (e *engine) events(ctx context.Context, wait bool) func(yield func(told.Event, error) bool) {
+// Events yields what happened, oldest first, each once and never again: an
+// event is recorded as told just before it is yielded, together with at most
+// 15 that follow it. The event at which the caller leaves the loop, and those
+// after it, come again: leaving is how it says that it could not use one. With
+// wait it goes on until ctx ends; without, until there are no more.
+func (c *Client) Events(ctx context.Context, wait bool) func(yield func(told.Event, error) bool) {
+	e := c.e
 	return func(yield func(told.Event, error) bool) {
 		for {
 			rung := e.bell.Next()
@@ -107,7 +108,7 @@ func (e *engine) takeEvents(ctx context.Context, patient bool) (out []taken, err
 			if err != nil {
 				return err
 			}
-			if m, ok := ev.(told.MessageRead); ok && patient && tx.pinnedName(m.Message.From) == "" && tx.now.Sub(time.UnixMilli(rec.At)) < nameWait {
+			if m, ok := ev.(told.MessageRead); ok && patient && tx.people.Name(m.Message.From) == "" && tx.now.Sub(time.UnixMilli(rec.At)) < nameWait {
 				e.cfg.Clock.AfterFunc(nameWait, e.bell.Ring)
 				return nil
 			}
@@ -135,7 +136,11 @@ func (tx *txn) toldOf(ev told.Event) error {
 	if !ok || m.Message.Disappears == 0 || tx.cfg.Seen {
 		return nil
 	}
-	_, err := tx.seen(tx.talks[m.Message.Room], m.Message.Position, m.Message.Position+1, false)
+	t := tx.talks[m.Message.Room]
+	rec, content, err := tx.storedMessage(t, m.Message.Position)
+	if err == nil {
+		tx.startFading(t, m.Message.Position, rec, content)
+	}
 	return err
 }
 

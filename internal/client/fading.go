@@ -137,10 +137,14 @@ func (tx *txn) hush() error {
 }
 
 func (tx *txn) seen(t *talk, from, end uint64, tell bool) (begun []told.Message, err error) {
+	upTo := map[string]uint64{}
 	for at := from; at < end; at++ {
 		rec, content, err := tx.storedMessage(t, at)
 		if err != nil {
 			return nil, err
+		}
+		if string(rec.Account) != string(tx.me.Account[:]) {
+			upTo[string(rec.Device)] = max(upTo[string(rec.Device)], content.Seq)
 		}
 		if tell && string(rec.Account) != string(tx.me.Account[:]) {
 			if err := tx.happen(t, order.Look{Device: ident.DeviceID(rec.Device), Seq: content.Seq}, nil); err != nil {
@@ -155,5 +159,5 @@ func (tx *txn) seen(t *talk, from, end uint64, tell bool) (begun []told.Message,
 			begun = append(begun, m)
 		}
 	}
-	return begun, nil
+	return begun, tx.raise(t, upTo)
 }

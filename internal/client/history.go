@@ -12,7 +12,9 @@ import (
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/groups"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/ours"
 	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/pages"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/client/why"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -21,13 +23,10 @@ import (
 
 // record writes a message to the history and returns where it stands.
 func (tx *txn) record(t *talk, rec *wire.MessageRecord, d ident.DeviceID, seq uint64, id ident.MessageID) uint64 {
-	at := &wire.IndexRecord{Room: t.ID[:], Position: t.next}
-	tx.Put(tx.home.Key(home.Message, t.ID[:]).At(t.next), rec)
-	tx.Put(tx.home.Key(home.Index, id[:]), at)
-	tx.Put(tx.home.Key(home.Number, t.ID[:], d[:]).At(seq), at)
+	pages.Write(tx.Tx, tx.home, t.next, rec, d, seq, id)
 	t.next++
 	tx.talked[t] = true
-	return at.Position
+	return t.next - 1
 }
 
 // show writes a message that came to the history and tells the owner, unless
@@ -41,12 +40,11 @@ func (tx *txn) show(t *talk, rec *wire.MessageRecord, d ident.DeviceID, seq uint
 	if err != nil {
 		return err
 	}
-	var at wire.IndexRecord
-	known, err := tx.Get(tx.ctx, tx.home.Key(home.Index, id[:]), &at)
+	at, err := pages.Find(tx.ctx, tx, tx.home, id[:])
 	if err != nil {
 		return err
 	}
-	if known {
+	if at != nil {
 		var old wire.MessageRecord
 		ok, err := tx.Get(tx.ctx, tx.home.Key(home.Message, at.Room).At(at.Position), &old)
 		if err != nil {
@@ -71,24 +69,17 @@ func (tx *txn) show(t *talk, rec *wire.MessageRecord, d ident.DeviceID, seq uint
 	if deeds.Disappears(&content) > 0 {
 		rec.Key = t.next + 1
 	}
-	tx.tell(&wire.MessageEvent{Room: t.ID[:], Position: tx.record(t, rec, d, seq, id)})
+	position := tx.record(t, rec, d, seq, id)
+	if tx.ours.Number(ours.Key(ours.Seen, t.ID[:], d[:])) >= seq { // on another device
+		tx.startFading(t, position, rec, &content)
+	}
+	tx.tell(&wire.MessageEvent{Room: t.ID[:], Position: position})
 	return nil
 }
 
 // storedMessage reads a message as this transaction will leave it.
 func (tx *txn) storedMessage(t *talk, position uint64) (*wire.MessageRecord, *wire.Content, error) {
-	rec, content := &wire.MessageRecord{}, &wire.Content{}
-	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Message, t.ID[:]).At(position), rec)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !ok {
-		return nil, nil, fmt.Errorf("%w: a message is missing", home.ErrDamaged)
-	}
-	if err := content.Parse(rec.Content); err != nil {
-		return nil, nil, errors.Join(home.ErrDamaged, err)
-	}
-	return rec, content, nil
+	return pages.Read(tx.ctx, tx.Tx, tx.home, t.ID, position)
 }
 
 // messageOf turns a record into what callers see. It runs in the loop.
@@ -97,7 +88,8 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (told.Message
 	if err != nil {
 		return m, errors.Join(home.ErrDamaged, err)
 	}
-	m.FromName, m.Own = tx.personOf(m.From), m.Device == tx.me.Device
+	m.FromName, m.Own = tx.people.Called(m.From), m.Device == tx.me.Device
+	m.Seen = m.From != tx.me.Account && tx.ours.Number(ours.Key(ours.Seen, rec.Room, rec.Device)) >= c.Seq
 	t := tx.talks[m.Room]
 	if t != nil {
 		m.To = tx.nameOf(t)
@@ -146,15 +138,14 @@ func (tx *txn) find(id ident.MessageID) (told.Message, error) {
 	if x := outbox.Find(tx.unresolved, id); x != nil {
 		return tx.unresolvedMessage(x)
 	}
-	var at wire.IndexRecord
-	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Index, id[:]), &at)
+	at, err := pages.Find(tx.ctx, tx, tx.home, id[:])
 	if err != nil {
 		return told.Message{}, err
 	}
-	if !ok {
+	if at == nil {
 		return told.Message{}, why.ErrUnknownMessage
 	}
-	return tx.messageFrom(&at)
+	return tx.messageFrom(at)
 }
 
 func (tx *txn) messageFrom(at *wire.IndexRecord) (told.Message, error) {
@@ -171,29 +162,34 @@ func (tx *txn) messageFrom(at *wire.IndexRecord) (told.Message, error) {
 	return m, err
 }
 
-func (e *engine) message(ctx context.Context, id ident.MessageID) (m told.Message, err error) {
-	err = e.look(ctx, func(tx *txn) (err error) {
+// Message returns one message.
+func (c *Client) Message(ctx context.Context, id ident.MessageID) (m told.Message, err error) {
+	err = c.e.look(ctx, func(tx *txn) (err error) {
 		m, err = tx.find(id)
 		return err
 	})
 	return m, err
 }
 
-func (e *engine) waitFor(ctx context.Context, id ident.MessageID, cond func(told.Message) bool) (told.Message, error) {
+// WaitFor returns the message as it stands once cond holds for it, or ctx's
+// error, or what became of it. It does not connect.
+func (c *Client) WaitFor(ctx context.Context, id ident.MessageID, cond func(told.Message) bool) (told.Message, error) {
 	for {
-		rung := e.bell.Next()
-		m, err := e.message(ctx, id)
+		rung := c.e.bell.Next()
+		m, err := c.Message(ctx, id)
 		if err != nil || cond(m) {
 			return m, err
 		}
-		select {
-		case <-rung:
-		case <-ctx.Done():
-			return m, ctx.Err()
-		case <-e.stopped:
-			return m, e.stoppedBy()
+		if err := c.e.until(ctx, rung); err != nil {
+			return m, err
 		}
 	}
+}
+
+// Page returns at most limit messages of a conversation from the one at a
+// position on, and how many it has.
+func (c *Client) Page(ctx context.Context, to string, from uint64, limit int) (list []told.Message, total uint64, err error) {
+	return c.e.page(ctx, to, from, limit, time.Time{})
 }
 
 func (e *engine) page(ctx context.Context, to string, from uint64, limit int, since time.Time) (out []told.Message, total uint64, err error) {
@@ -239,11 +235,11 @@ func (e *engine) page(ctx context.Context, to string, from uint64, limit int, si
 // known finds a conversation without beginning one.
 func (tx *txn) known(to string) (*talk, bool) {
 	if id, err := ident.ParseRoomID(to); err == nil {
-		if t, ok := tx.talks[id]; ok {
+		if t, ok := tx.talks[id]; ok && !t.Home() {
 			return t, true
 		}
 	}
-	a, err := tx.person(to)
+	a, err := tx.people.Find(to)
 	if err != nil {
 		return nil, false
 	}
@@ -251,8 +247,9 @@ func (tx *txn) known(to string) (*talk, bool) {
 	return t, ok
 }
 
-func (e *engine) outboxMessages(ctx context.Context) (out []told.Message, err error) {
-	err = e.look(ctx, func(tx *txn) error {
+// Outbox returns what is not confirmed yet, oldest first.
+func (c *Client) Outbox(ctx context.Context) (out []told.Message, err error) {
+	err = c.e.look(ctx, func(tx *txn) error {
 		for _, x := range tx.unresolved {
 			m, err := tx.unresolvedMessage(x)
 			if err != nil {
@@ -277,9 +274,13 @@ func (e *engine) outboxMessages(ctx context.Context) (out []told.Message, err er
 	return out, err
 }
 
-func (e *engine) roomList(ctx context.Context) (out []told.Room, err error) {
-	err = e.look(ctx, func(tx *txn) error {
+// Rooms returns the conversations of this device.
+func (c *Client) Rooms(ctx context.Context) (out []told.Room, err error) {
+	err = c.e.look(ctx, func(tx *txn) error {
 		for _, t := range tx.talks {
+			if t.Home() {
+				continue
+			}
 			out = append(out, told.Room{ID: t.ID, Name: tx.nameOf(t), Accounts: slices.Clone(t.Accounts), Messages: t.next, Through: tx.through(t)})
 		}
 		return nil
@@ -288,10 +289,11 @@ func (e *engine) roomList(ctx context.Context) (out []told.Room, err error) {
 	return out, err
 }
 
-func (e *engine) deviceList(ctx context.Context) (out []told.Device, err error) {
-	err = e.look(ctx, func(tx *txn) error {
+// Devices returns the devices of the owner's account.
+func (c *Client) Devices(ctx context.Context) (out []told.Device, err error) {
+	err = c.e.look(ctx, func(tx *txn) error {
 		for _, d := range tx.own().View.Listed() {
-			out = append(out, told.Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true, By: d.By})
+			out = append(out, told.Device{ID: d.ID, This: d.ID == tx.me.Device, Web: d.Keys.Web, Active: true, By: d.By, Name: string(tx.ours.Get(ours.Key(ours.Name, d.ID[:])))})
 		}
 		return nil
 	})

@@ -78,15 +78,23 @@ func (tx *txn) content(g *groupState, from account.Member, plain []byte, in inbo
 		return nil //nolint:nilerr // garbage of a member
 	}
 	t := g.talk
-	if p, ok := tx.pins[from.Account]; ok && !p.View.Lists(from.Device) {
+	if p, ok := tx.people.Pins[from.Account]; ok && !p.View.Lists(from.Device) {
 		// It was removed, and shows a chain of before; what it said in time was
 		// read before the chain was.
-		tx.problem(t.ID, ident.MessageID{}, fmt.Sprintf("a device that no longer speaks for %s wrote: that is not shown", tx.personOf(from.Account)))
+		tx.problem(t.ID, ident.MessageID{}, fmt.Sprintf("a device that no longer speaks for %s wrote: that is not shown", tx.people.Called(from.Account)))
 		return nil
+	}
+	if t.Home() {
+		return tx.hears(g, from, c.Body)
 	}
 	for _, r := range c.Received {
 		if err := tx.confirm(t, from.Device, r, true); err != nil {
 			return err
+		}
+		if g.Rec.Alone && string(r.Device) == string(from.Device[:]) { // else it may hide what was lost in another one
+			if err := tx.happen(t, order.Meet{Device: from.Device, UpTo: r.UpTo}, nil); err != nil {
+				return err
+			}
 		}
 	}
 	if _, err := ident.MessageIDFrom(c.Id); err != nil || c.Seq == 0 {
@@ -214,11 +222,13 @@ func (tx *txn) join(made *groups.Group, r account.Room, by shelf.Found, w *wire.
 	t.checked = nil
 	tx.leaveDeaf(t)
 	tx.back(t, made, by, known)
-	tx.adoptGroup(t, made)
+	if tx.adoptGroup(t, made, old); t.Home() {
+		tx.ours.Suspect(tx.Tx)
+	}
 	for _, m := range made.Members {
 		tx.seeChain(m.Chain)
 	}
-	tx.claims(w.Names)
+	tx.people.Claim(tx.Tx, w.Names)
 	tx.replace(t, w.Replaces)
 	for _, s := range w.Sent {
 		d, err := ident.DeviceIDFrom(s.Device)

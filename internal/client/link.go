@@ -135,12 +135,8 @@ func (s *session) settle(ctx context.Context) error {
 		}); err != nil || settled {
 			return err
 		}
-		select {
-		case <-rung:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.stopped:
-			return s.stoppedBy()
+		if err := s.until(ctx, rung); err != nil {
+			return err
 		}
 	}
 }

@@ -27,7 +27,7 @@ import (
 // error Join may be called again.
 func Join(ctx context.Context, cfg Config, code linking.Code, key []byte, who meet.Person) (*Client, error) {
 	connect := func(url string, ca []byte) (line.Transport, error) { return cfg.Connect(Server{URL: url, CA: ca}) }
-	h, dev, err := enroll.Link(ctx, cfg.enroll(nil), connect, cfg.Clock, enroll.Code{Code: code, ServerKey: key}, who)
+	h, dev, err := enroll.Link(ctx, cfg.Enroll(nil), connect, cfg.Clock, enroll.Code{Code: code, ServerKey: key}, who)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func Join(ctx context.Context, cfg Config, code linking.Code, key []byte, who me
 
 // GiveUp ends the waiting of a device that has agreed to be linked and is not: its
 // home is empty then. The other device may list it all the same.
-func GiveUp(ctx context.Context, cfg Config) error { return enroll.GiveUp(ctx, cfg.enroll(nil)) }
+func GiveUp(ctx context.Context, cfg Config) error { return enroll.GiveUp(ctx, cfg.Enroll(nil)) }
 
 // Link lets another device into the account: shows is told the code once it
 // serves. It returns nil when the device is linked, a [meet.EndedError] when it
@@ -100,7 +100,7 @@ func (e *engine) places(ctx context.Context, pushed func(wire.PushBody)) (*line.
 func (tx *txn) called(name string) {
 	p := *tx.own()
 	if alarm := p.Called(tx.device.Name, name); alarm != nil {
-		tx.putPin(&p)
+		tx.people.Put(tx.Tx, &p)
 		tx.tell(alarm)
 	}
 }

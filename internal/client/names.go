@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/byre-messenger/byre/internal/client/account"
-	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
+	"github.com/byre-messenger/byre/internal/client/ours"
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/client/why"
@@ -19,20 +18,13 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// putPin writes a pin.
-func (tx *txn) putPin(p *account.Pin) {
-	id := p.ID()
-	tx.pins[id] = p
-	tx.Put(tx.home.Key(home.Pin, id[:]), &p.Record)
-}
-
 // seeChain holds a chain against what is pinned, and alarms where they
 // contradict each other.
 func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
-	old, ok := tx.pins[chain.ID()]
+	old, ok := tx.people.Pins[chain.ID()]
 	if !ok {
 		p := account.NewPin(chain)
-		tx.putPin(&p)
+		tx.people.Put(tx.Tx, &p)
 		return &p
 	}
 	next, seen := old.See(chain)
@@ -40,9 +32,10 @@ func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
 		tx.tell(alarm)
 	}
 	if seen.Changed {
-		tx.putPin(&next)
+		tx.people.Put(tx.Tx, &next)
 	}
 	if seen.Listed {
+		tx.siblings(chain.ID(), next.View, false)
 		// Nothing more is sent before the groups are held against the list.
 		for _, t := range tx.talks {
 			if t.Has(chain.ID()) {
@@ -51,7 +44,7 @@ func (tx *txn) seeChain(chain devchain.Chain) *account.Pin {
 		}
 		tx.wake()
 	}
-	return tx.pins[chain.ID()]
+	return tx.people.Pins[chain.ID()]
 }
 
 // readChain asks the directory for an account's chain.
@@ -122,34 +115,14 @@ func (s *session) lookUp(ctx context.Context, name ident.Name) (ident.AccountID,
 
 func (tx *txn) pinName(name ident.Name, chain devchain.Chain) error {
 	id := chain.ID()
-	if pinned, ok := tx.names[string(name.Key())]; ok && pinned != id {
-		tx.tell(&wire.KeyChangedEvent{Account: pinned[:], Name: name.String(), Text: fmt.Sprintf("%s: %v", name, why.ErrMoved)})
-		return nil // the caller sees whom the name is pinned to
+	if !tx.people.Moved(name, id) { // else the caller sees whom it is pinned to
+		tx.seeChain(chain)
 	}
-	p := *tx.seeChain(chain)
-	if known, err := ident.ParseName(p.Record.Name); err == nil && !bytes.Equal(known.Key(), name.Key()) {
-		// An account has one name for good: else the server could show somebody
-		// under another's name, and give the pinned name away.
-		tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: known.String(), Text: fmt.Sprintf("%s: %v", name, why.ErrTwoNames)})
+	if alarm := tx.people.Call(tx.Tx, id, name); alarm != nil {
+		tx.tell(alarm)
 		return nil
 	}
-	if p.Record.Name != name.String() || p.Record.Claimed != "" {
-		p.Record.Name, p.Record.Claimed = name.String(), ""
-		tx.putPin(&p)
-	}
-	tx.names[string(name.Key())] = id
 	return tx.resolveAll(name, id)
-}
-
-// leads returns why a name that the server led to an account does not mean it.
-func (tx *txn) leads(name ident.Name, id ident.AccountID) error {
-	switch pinned, ok := tx.names[string(name.Key())]; {
-	case !ok:
-		return why.ErrTwoNames
-	case pinned != id:
-		return why.ErrMoved
-	}
-	return nil
 }
 
 // resolveAll places the messages that wait for a name, in their order and
@@ -185,7 +158,7 @@ func (s *session) resolveJob(x *outbox.Entry) *job {
 				return err
 			}
 			return s.look(ctx, func(tx *txn) error {
-				return tx.leads(name, id) // it was placed when the name was pinned
+				return tx.people.Leads(name, id) // it was placed when the name was pinned
 			})
 		},
 		failed: func(tx *txn, err error) {
@@ -202,11 +175,6 @@ func (s *session) resolveJob(x *outbox.Entry) *job {
 
 // verifyJob asks the directory whether an account has the name it claims.
 func (s *session) verifyJob(id ident.AccountID, claimed string) *job {
-	settle := func(tx *txn) {
-		p := *tx.pins[id]
-		p.Record.Claimed = ""
-		tx.putPin(&p)
-	}
 	return &job{
 		run: func(ctx context.Context) error {
 			name, err := ident.ParseName(claimed)
@@ -218,7 +186,7 @@ func (s *session) verifyJob(id ident.AccountID, claimed string) *job {
 				return err
 			}
 			return s.do(ctx, func(tx *txn) error {
-				settle(tx)
+				tx.people.Unclaim(tx.Tx, id)
 				if got != id {
 					tx.tell(&wire.KeyChangedEvent{Account: id[:], Name: claimed, Text: fmt.Sprintf("somebody you talk to is said to be %s and is not", claimed)})
 				}
@@ -227,125 +195,66 @@ func (s *session) verifyJob(id ident.AccountID, claimed string) *job {
 		},
 		failed: func(tx *txn, err error) {
 			if errors.Is(err, why.ErrNameUnknown) {
-				settle(tx) // it stays without a name
+				tx.people.Unclaim(tx.Tx, id) // it stays without a name
 			} // else the next session asks again
 		},
 	}
 }
 
-// claims notes the names that accounts are said to have, for those that have
-// none here yet.
-func (tx *txn) claims(names []wire.Named) {
-	for _, n := range names {
-		id, err := ident.AccountIDFrom(n.Account)
-		if err != nil {
-			continue
-		}
-		if p, ok := tx.pins[id]; ok && id != tx.me.Account && p.Record.Name == "" {
-			next := *p
-			next.Record.Claimed = n.Name
-			tx.putPin(&next)
-		}
-	}
-}
-
-// pinnedName is an account's name, or empty.
-func (e *engine) pinnedName(a ident.AccountID) string {
-	if a == e.me.Account {
-		return e.device.Name
-	}
-	if p, ok := e.pins[a]; ok {
-		return p.Record.Name
-	}
-	return ""
-}
-
 // nameOf is what a conversation is called.
-func (e *engine) nameOf(t *talk) string { return e.personOf(t.Other(e.me.Account)) }
+func (e *engine) nameOf(t *talk) string { return e.people.Called(t.Other(e.me.Account)) }
 
-// personOf is what an account is called: its name if it is pinned, or the start
-// of its id.
-func (e *engine) personOf(a ident.AccountID) string {
-	if name := e.pinnedName(a); name != "" {
-		return name
-	}
-	return "?" + a.String()[:8]
-}
-
-func (e *engine) friends(ctx context.Context) ([]told.Friend, error) {
-	var out []told.Friend
-	err := e.do(ctx, func(tx *txn) error {
-		for _, p := range tx.pins {
-			if p.ID() != tx.me.Account {
-				out = append(out, tx.friend(p))
-			}
-		}
-		return nil
-	})
-	slices.SortFunc(out, func(a, b told.Friend) int { return strings.Compare(a.Name, b.Name) })
+// Friends returns the people this device knows, by name.
+func (c *Client) Friends(ctx context.Context) (out []told.Friend, err error) {
+	err = c.e.do(ctx, func(tx *txn) error { out = tx.people.Friends(tx.compared); return nil })
 	return out, err
 }
 
-func (e *engine) friend(p *account.Pin) told.Friend {
-	return told.Friend{
-		Name: e.personOf(p.ID()), Account: p.ID(), Room: account.Direct(p.ID(), e.me.Account).ID,
-		Confirmed: p.Record.ConfirmedAt != 0, Alarmed: p.Record.Forked, Devices: len(p.View.Listed()),
-	}
-}
-
-func (e *engine) addFriend(ctx context.Context, text string) (f told.Friend, err error) {
+// AddFriend looks a name up at the server and pins what it finds.
+func (c *Client) AddFriend(ctx context.Context, text string) (f told.Friend, err error) {
 	name, err := ident.ParseName(text)
 	if err != nil {
 		return f, err
 	}
-	err = e.with(ctx, func(s *session) error {
+	err = c.e.with(ctx, func(s *session) error {
 		id, err := s.lookUp(ctx, name)
 		if err != nil {
 			return err
 		}
-		return e.do(ctx, func(tx *txn) error {
+		return s.do(ctx, func(tx *txn) error {
 			if id == tx.me.Account {
 				return why.ErrSelf
 			}
-			if err := tx.leads(name, id); err != nil {
+			if err := tx.people.Leads(name, id); err != nil {
 				return err
 			}
-			f = tx.friend(tx.pins[id])
+			f = tx.people.Friend(id, tx.compared)
 			return nil
 		})
 	})
 	return f, err
 }
 
-// person finds the account of a name that this device knows.
-func (e *engine) person(text string) (ident.AccountID, error) {
-	name, err := ident.ParseName(text)
-	if err != nil {
-		return ident.AccountID{}, err
-	}
-	id, ok := e.names[string(name.Key())]
-	if !ok {
-		return id, fmt.Errorf("%w: %s", why.ErrUnknownRoom, name)
-	}
-	return id, nil
-}
-
-func (e *engine) safety(ctx context.Context, text string) (out told.Safety, err error) {
+// Safety returns the safety number with a person this device knows. It takes
+// about a second, on purpose.
+func (c *Client) Safety(ctx context.Context, text string) (out told.Safety, err error) {
 	var id ident.AccountID
-	if err := e.do(ctx, func(tx *txn) (err error) {
-		if id, err = tx.person(text); err == nil {
-			out = told.Safety{Name: tx.personOf(id), Confirmed: tx.pins[id].Record.ConfirmedAt != 0}
+	if err := c.e.do(ctx, func(tx *txn) (err error) {
+		if id, err = tx.people.Find(text); err == nil {
+			out = told.Safety{Name: tx.people.Called(id), Confirmed: tx.people.Friend(id, tx.compared).Confirmed}
 		}
 		return err
 	}); err != nil {
 		return out, err
 	}
-	out.Number = account.SafetyNumber(e.me.Account, id) // slow: outside of the loop
+	out.Number = account.SafetyNumber(c.e.me.Account, id) // slow: outside of the loop
 	return out, nil
 }
 
-func (e *engine) confirmSafety(ctx context.Context, text, number string) error {
-	s, err := e.safety(ctx, text)
+// ConfirmSafety records that the owner compared the number: it must be the
+// person's, spaces aside.
+func (c *Client) ConfirmSafety(ctx context.Context, text, number string) error {
+	s, err := c.Safety(ctx, text)
 	if err != nil {
 		return err
 	}
@@ -354,14 +263,14 @@ func (e *engine) confirmSafety(ctx context.Context, text, number string) error {
 	}
 	// N4: the number was compared. A crash before this commit leaves it to be
 	// compared again.
-	return e.do(ctx, func(tx *txn) error {
-		id, err := tx.person(text)
+	return c.e.do(ctx, func(tx *txn) error {
+		id, err := tx.people.Find(text)
 		if err != nil {
 			return err
 		}
-		p := *tx.pins[id]
+		p := *tx.people.Pins[id]
 		p.Record.ConfirmedAt = tx.now.UnixMilli()
-		tx.putPin(&p)
-		return nil
+		tx.people.Put(tx.Tx, &p)
+		return tx.keeps(ours.Key(ours.Safety, id[:]), ours.Flag(true))
 	})
 }

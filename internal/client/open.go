@@ -9,8 +9,12 @@ import (
 	"github.com/byre-messenger/byre/internal/client/enroll"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/inbox"
+	"github.com/byre-messenger/byre/internal/client/loop"
 	"github.com/byre-messenger/byre/internal/client/notes"
+	"github.com/byre-messenger/byre/internal/client/ours"
 	"github.com/byre-messenger/byre/internal/client/outbox"
+	"github.com/byre-messenger/byre/internal/client/pages"
+	"github.com/byre-messenger/byre/internal/client/people"
 	"github.com/byre-messenger/byre/internal/client/rejoin"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/client/shelf"
@@ -21,7 +25,7 @@ import (
 
 // Open opens the device in the store. It needs no server.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
-	h, err := home.Open(ctx, cfg.Store, cfg.homeOptions())
+	h, err := home.Open(ctx, cfg.Store, cfg.HomeOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -40,21 +44,15 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	return &Client{e}, nil
 }
 
-func (cfg Config) homeOptions() home.Options {
-	return home.Options{Passphrase: cfg.Passphrase, Keyring: cfg.Keyring, Vault: cfg.Vault, Key: cfg.Key, Opened: cfg.Opened, Cost: cfg.Cost}
-}
-
 func startEngine(ctx context.Context, cfg Config, h *home.Home, dev *wire.DeviceRecord) (*engine, error) {
 	e := &engine{
 		cfg: cfg, clock: cfg.Clock, home: h,
-		steps: make(chan step, maxBatch), quit: make(chan struct{}), stopped: make(chan struct{}),
-		pins:    map[ident.AccountID]*account.Pin{},
-		names:   map[string]ident.AccountID{},
+		loop:    loop.New[*txn](),
 		talks:   map[ident.RoomID]*talk{},
 		groups:  map[string]*groupState{},
 		dropped: map[ident.MessageID]error{},
 	}
-	e.link = newLink(e)
+	e.link, e.stopped = newLink(e), e.loop.Stopped()
 	var err error
 	if e.me, err = account.FromRecord(dev); err != nil {
 		return nil, err
@@ -70,7 +68,7 @@ func startEngine(ctx context.Context, cfg Config, h *home.Home, dev *wire.Device
 			return nil, fmt.Errorf("open the home: %w", err)
 		}
 	}
-	go e.loop() //nolint:gosec,contextcheck // it outlives the call that opens it
+	go e.loop.Run(e.apply, e.bell.Ring, func() error { return e.home.Shred(context.Background()) }) //nolint:contextcheck // it outlives the call that opens it
 	return e, nil
 }
 
@@ -85,24 +83,9 @@ func (e *engine) loadPins(ctx context.Context) error {
 	if _, err := e.home.Get(ctx, e.home.Key(home.SignIn), &e.signIn); err != nil {
 		return err
 	}
-	for it, err := range e.home.All(ctx, home.Pin) {
-		if err != nil {
-			return err
-		}
-		var rec wire.PinRecord
-		if err := rec.Parse(it.Record); err != nil {
-			return errors.Join(home.ErrDamaged, err)
-		}
-		pin, err := account.PinFrom(rec)
-		if err != nil {
-			return err
-		}
-		e.pins[pin.ID()] = &pin
-		if name, err := ident.ParseName(rec.Name); err == nil {
-			e.names[string(name.Key())] = pin.ID()
-		}
-	}
-	return nil
+	var err error
+	e.people, err = people.Load(ctx, e.home, e.me.Account, e.device.Name)
+	return err
 }
 
 func (e *engine) loadTalks(ctx context.Context) error {
@@ -155,7 +138,7 @@ func (e *engine) loadOutbox(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(home.ErrDamaged, err)
 		}
-		e.next.outbox = it.N + 1
+		e.nextOut = it.N + 1
 		if len(x.Rec.Room) == 0 {
 			e.unresolved = append(e.unresolved, x)
 			continue
@@ -164,7 +147,7 @@ func (e *engine) loadOutbox(ctx context.Context) error {
 		if !ok {
 			return fmt.Errorf("%w: a message waits for a room that is not here", home.ErrDamaged)
 		}
-		rec, content, err := e.messageAt(ctx, t.ID, x.Rec.Position)
+		rec, content, err := pages.Read(ctx, e.home, e.home, t.ID, x.Rec.Position)
 		if err != nil {
 			return err
 		}
@@ -179,12 +162,6 @@ func (e *engine) loadOutbox(ctx context.Context) error {
 }
 
 func (e *engine) loadQueues(ctx context.Context) error {
-	for it, err := range e.home.From(ctx, e.home.Key(home.Event), 0, 0) {
-		if err != nil {
-			return err
-		}
-		e.next.event = it.N + 1
-	}
 	var err error
 	if e.inbox, err = inbox.Load(ctx, e.home); err != nil {
 		return err
@@ -195,25 +172,12 @@ func (e *engine) loadQueues(ctx context.Context) error {
 	if e.notes, err = notes.Load(ctx, e.home); err != nil {
 		return err
 	}
+	if e.ours, err = ours.Load(ctx, e.home, e.me.Device); err != nil {
+		return err
+	}
 	if e.desk, err = rejoin.Load(ctx, e.home, e.me.Device); err != nil {
 		return err
 	}
 	e.shelf, err = shelf.Load(ctx, e.home)
 	return err
-}
-
-// messageAt reads one message of the history.
-func (e *engine) messageAt(ctx context.Context, room ident.RoomID, position uint64) (*wire.MessageRecord, *wire.Content, error) {
-	rec, content := &wire.MessageRecord{}, &wire.Content{}
-	ok, err := e.home.Get(ctx, e.home.Key(home.Message, room[:]).At(position), rec)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !ok {
-		return nil, nil, fmt.Errorf("%w: a message is missing", home.ErrDamaged)
-	}
-	if err := content.Parse(rec.Content); err != nil {
-		return nil, nil, errors.Join(home.ErrDamaged, err)
-	}
-	return rec, content, nil
 }

@@ -33,15 +33,13 @@ const (
 	checkedFor = time.Hour
 )
 
-// send puts a message into the outbox.
-func (e *engine) send(ctx context.Context, to, text string, o outbox.Options) (m told.Message, err error) {
-	switch {
-	case text == "":
-		return m, why.ErrEmpty
-	case len(text) > maxText:
-		return m, why.ErrTooLong
-	case !utf8.ValidString(text):
-		return m, why.ErrNoText
+// Send writes a message to a person, by name, or to a room, by id. It is
+// durable in the outbox when Send returns, and goes when the device is
+// connected (Run, Sync). A name that is not known yet is looked up then; if
+// nobody has it the message is dropped with a Problem event, and WaitFor tells.
+func (c *Client) Send(ctx context.Context, to, text string, o outbox.Options) (m told.Message, err error) {
+	if err := checkText(text); err != nil {
+		return m, err
 	}
 	body := &wire.Text{Text: text}
 	if o.ReplyTo != (ident.MessageID{}) {
@@ -55,7 +53,7 @@ func (e *engine) send(ctx context.Context, to, text string, o outbox.Options) (m
 	// known, and in the history. A crash before this commit leaves nothing, one
 	// after it a message that goes at the next connection. It is read in the same
 	// step: who is told of a failure behind the commit would write it again.
-	err = e.do(ctx, func(tx *txn) error {
+	err = c.e.do(ctx, func(tx *txn) error {
 		if tx.signIn.OldCopy {
 			return why.ErrOldCopy
 		}
@@ -79,7 +77,7 @@ func (e *engine) send(ctx context.Context, to, text string, o outbox.Options) (m
 		if err != nil {
 			return err
 		}
-		if own, err := ident.ParseName(e.device.Name); err == nil && bytes.Equal(own.Key(), name.Key()) {
+		if own, err := ident.ParseName(tx.device.Name); err == nil && bytes.Equal(own.Key(), name.Key()) {
 			return why.ErrSelf
 		}
 		x := tx.queue(id)
@@ -93,19 +91,31 @@ func (e *engine) send(ctx context.Context, to, text string, o outbox.Options) (m
 	return m, err
 }
 
+func checkText(text string) error {
+	switch {
+	case text == "":
+		return why.ErrEmpty
+	case len(text) > maxText:
+		return why.ErrTooLong
+	case !utf8.ValidString(text):
+		return why.ErrNoText
+	}
+	return nil
+}
+
 // talkTo finds the conversation that a name or the id of a room means.
 func (tx *txn) talkTo(to string) (*talk, bool) {
 	if id, err := ident.ParseRoomID(to); err == nil {
-		if t, ok := tx.talks[id]; ok {
+		if t, ok := tx.talks[id]; ok && !t.Home() {
 			return t, true
 		}
-		for a := range tx.pins { // a friend to whom nothing was said yet
+		for a := range tx.people.Pins { // a friend to whom nothing was said yet
 			if r := account.Direct(a, tx.me.Account); r.ID == id && a != tx.me.Account {
 				return tx.talkOf(r), true
 			}
 		}
 	}
-	if a, err := tx.person(to); err == nil && a != tx.me.Account {
+	if a, err := tx.people.Find(to); err == nil && a != tx.me.Account {
 		return tx.talkOf(account.Direct(a, tx.me.Account)), true
 	}
 	return nil, false
@@ -114,8 +124,8 @@ func (tx *txn) talkTo(to string) (*talk, bool) {
 // queue gives a message its place in the outbox.
 func (tx *txn) queue(id ident.MessageID) *outbox.Entry {
 	x := outbox.New(id)
-	x.At = tx.next.outbox
-	tx.next.outbox++
+	x.At = tx.nextOut
+	tx.nextOut++
 	return x
 }
 
@@ -202,13 +212,17 @@ func (tx *txn) pump(t *talk) {
 		return
 	}
 	recheck := func() { t.checked = nil; tx.wake() }
-	if tx.now.Sub(t.since) > checkedFor && len(t.outbox) > 0 {
+	if tx.now.Sub(t.since) > checkedFor && tx.owes(t) {
 		recheck()
 		return
 	}
-	if g.RenewalDue(tx.now) && g.pause.Over(tx.now) && len(t.outbox) > 0 {
+	if g.RenewalDue(tx.now) && g.pause.Over(tx.now) && tx.owes(t) {
 		g.pause = g.pause.Longer(tx.now, 0)
 		recheck()
+		return
+	}
+	if t.Home() {
+		tx.share(s, t, g)
 		return
 	}
 	round := outbox.NewRound(tx.me.Device, tx.now)
@@ -266,6 +280,9 @@ func (tx *txn) launch(s *session, t *talk, g *groupState, x *outbox.Entry, to []
 // gives the key up is written in this transaction.
 func (tx *txn) encrypt(g *groupState, content *wire.Content) ([]byte, error) {
 	tx.moved[g] = true
+	if r := g.Before(g.talk.order.ReadBy); r.UpTo > 0 {
+		content.Received = append(content.Received, r)
+	}
 	return g.Seal(content)
 }
 
@@ -317,7 +334,7 @@ func (tx *txn) landed(t *talk, x *outbox.Entry, to []account.Member, owed []orde
 // pumpAll sends what any conversation may send now.
 func (tx *txn) pumpAll() {
 	for _, t := range tx.talks {
-		if len(t.outbox) > 0 {
+		if tx.owes(t) {
 			tx.pump(t)
 		}
 	}
@@ -360,9 +377,10 @@ func (tx *txn) complete(t *talk, x *outbox.Entry) {
 	}
 }
 
-// retry ends all pauses.
-func (e *engine) retry(ctx context.Context) error {
-	return e.do(ctx, func(tx *txn) error {
+// Retry ends the pauses between tries. It does not connect.
+func (c *Client) Retry(ctx context.Context) error {
+	return c.e.do(ctx, func(tx *txn) error {
+		tx.ours.Retry()
 		for _, x := range tx.unresolved {
 			x.Pause = again.Pause{}
 		}

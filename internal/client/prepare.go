@@ -100,7 +100,10 @@ func (tx *txn) propose(t *talk, g *groupState, c groups.Change) (*groupState, er
 	if err := made.Propose(tx.Tx, own, c, box, tx.now); err != nil {
 		return nil, err
 	}
-	return tx.adoptGroup(t, made), nil
+	if t.Home() {
+		tx.ours.Anew(tx.Tx)
+	}
+	return tx.adoptGroup(t, made, nil), nil
 }
 
 // lacks holds a conversation's group against the chains.
@@ -111,7 +114,7 @@ func (tx *txn) lacks(t *talk) (*groupState, groups.Lack) {
 		made = g.Group
 	}
 	return g, tx.mls().Lacks(made, t.Room, tx.suite(), func(a ident.AccountID) (devchain.View, *wire.Target) {
-		return tx.pins[a].View, tx.tokenOf(a)
+		return tx.people.Pins[a].View, tx.tokenOf(a)
 	}, tx.now)
 }
 
@@ -129,7 +132,7 @@ func (s *session) claim(ctx context.Context, lack groups.Lack) (joiners []*group
 			return nil, line.ErrAnswer
 		}
 		if err := s.do(ctx, func(tx *txn) error {
-			got, err := lack.Take(a, answer.Packages, tx.pins[a].View, tx.now)
+			got, err := lack.Take(a, answer.Packages, tx.people.Pins[a].View, tx.now)
 			joiners = append(joiners, got...)
 			return err
 		}); err != nil {

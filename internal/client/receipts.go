@@ -6,6 +6,7 @@ import (
 
 	"github.com/byre-messenger/byre/internal/client/deeds"
 	"github.com/byre-messenger/byre/internal/client/home"
+	"github.com/byre-messenger/byre/internal/client/pages"
 	"github.com/byre-messenger/byre/internal/ident"
 	order "github.com/byre-messenger/byre/internal/room"
 	"github.com/byre-messenger/byre/internal/wire"
@@ -120,7 +121,7 @@ func (tx *txn) shown(t *talk, d ident.DeviceID, span order.Span) error {
 		return nil
 	}
 	for seq := span.To; seq >= span.From && span.To-seq < lookBehind; seq-- {
-		at, rec, content, err := tx.numbered(t, seq)
+		at, rec, content, err := tx.numbered(t, tx.me.Device, seq)
 		if err != nil {
 			return err
 		}
@@ -132,11 +133,9 @@ func (tx *txn) shown(t *talk, d ident.DeviceID, span order.Span) error {
 	return nil
 }
 
-// numbered finds the own message of a number; at is nil if there is none.
-func (tx *txn) numbered(t *talk, seq uint64) (at *wire.IndexRecord, rec *wire.MessageRecord, c *wire.Content, err error) {
-	at = &wire.IndexRecord{}
-	ok, err := tx.Get(tx.ctx, tx.home.Key(home.Number, t.ID[:], tx.me.Device[:]).At(seq), at)
-	if err != nil || !ok {
+// numbered finds the message of a device and number; at is nil if there is none.
+func (tx *txn) numbered(t *talk, d ident.DeviceID, seq uint64) (at *wire.IndexRecord, rec *wire.MessageRecord, c *wire.Content, err error) {
+	if at, err = pages.Numbered(tx.ctx, tx, tx.home, t.ID, d, seq); err != nil || at == nil {
 		return nil, nil, nil, err
 	}
 	rec, c, err = tx.storedMessage(t, at.Position)
@@ -147,7 +146,7 @@ func (tx *txn) numbered(t *talk, seq uint64) (at *wire.IndexRecord, rec *wire.Me
 func (tx *txn) delivered(t *talk, d ident.DeviceID, span order.Span) error {
 	a, known := tx.accountOf(t, d)
 	for seq := span.From; seq <= span.To; seq++ {
-		at, rec, content, err := tx.numbered(t, seq)
+		at, rec, content, err := tx.numbered(t, tx.me.Device, seq)
 		if err != nil {
 			return err
 		}

@@ -11,14 +11,6 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// enroll is what a home and its account are made with.
-func (cfg Config) enroll(t line.Transport) enroll.Config {
-	return enroll.Config{
-		Store: cfg.Store, Home: cfg.homeOptions(), Transport: t, Web: cfg.Web,
-		Server: cfg.Server.URL, CA: cfg.Server.CA, Invitation: cfg.Invitation, Progress: cfg.Progress,
-	}
-}
-
 // Register makes an account with its first device: the home, then the name at
 // the server. If the server refuses, the home stays without an account and
 // Register may be called again, under another name too. Errors are sentences
@@ -42,7 +34,7 @@ func enter(ctx context.Context, cfg Config, by func(enroll.Config) (*home.Home, 
 	if err != nil {
 		return nil, err
 	}
-	h, dev, err := by(cfg.enroll(transport))
+	h, dev, err := by(cfg.Enroll(transport))
 	if err != nil {
 		return nil, err
 	}
@@ -70,5 +62,5 @@ func (e *engine) tellAgain(ctx context.Context) bool {
 	if e.look(ctx, func(tx *txn) error { chain = tx.own().Chain.Wire(); return nil }) != nil {
 		return false
 	}
-	return enroll.Again(ctx, e.cfg.enroll(e.transport), &e.device, chain) == nil
+	return enroll.Again(ctx, e.cfg.Enroll(e.transport), &e.device, chain) == nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/byre-messenger/byre/internal/client/account"
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/line"
 	"github.com/byre-messenger/byre/internal/client/told"
@@ -59,6 +60,9 @@ func (tx *txn) noteGap(g *wire.Gap) {
 	}
 	tx.signIn.Gap, tx.signIn.GapAt = g.Generation, tx.now.UnixMilli()
 	tx.putSignIn()
+	if t, ok := tx.talks[account.Home(tx.me.Account).ID]; ok && len(t.groups) > 0 {
+		tx.ours.Suspect(tx.Tx)
+	}
 	tx.tell(&wire.ExpiredEvent{Count: g.Count, From: 1000 * g.From, To: 1000 * g.To})
 	for _, group := range tx.groups {
 		if !group.Rec.Over {
@@ -73,9 +77,9 @@ func (tx *txn) noteGap(g *wire.Gap) {
 	}
 }
 
-// held asks the server for all that it holds about the account.
-func (e *engine) held(ctx context.Context) (out []told.HeldItem, err error) {
-	err = e.with(ctx, func(s *session) error {
+// Held asks the server for all that it holds about the account.
+func (c *Client) Held(ctx context.Context) (out []told.HeldItem, err error) {
+	err = c.e.with(ctx, func(s *session) error {
 		body, err := s.ask(ctx, &wire.ReadHeld{})
 		if err != nil {
 			return err

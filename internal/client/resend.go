@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/drawn"
-	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/outbox"
 	"github.com/byre-messenger/byre/internal/client/told"
 	"github.com/byre-messenger/byre/internal/ident"
@@ -22,15 +21,11 @@ func (tx *txn) resend(t *talk, d ident.DeviceID, upTo uint64) error {
 		first = max(first, last-most+1)
 	}
 	for seq := first; seq <= last; seq++ {
-		var at wire.IndexRecord
-		if ok, err := tx.Get(tx.ctx, tx.home.Key(home.Number, t.ID[:], tx.me.Device[:]).At(seq), &at); err != nil {
-			return err
-		} else if !ok {
-			continue
-		}
-		rec, content, err := tx.storedMessage(t, at.Position)
+		at, rec, content, err := tx.numbered(t, tx.me.Device, seq)
 		if err != nil {
 			return err
+		} else if at == nil {
+			continue
 		}
 		id, err := ident.MessageIDFrom(content.Id)
 		if err != nil || !told.Vain(rec, d) || tx.now.Sub(time.UnixMilli(content.SentAt)) > drawn.For {

@@ -23,6 +23,7 @@ type session struct {
 	work  chan struct{}   // wakes the worker
 
 	// Owned by the engine's loop.
+	sharing bool   // what the home group is told is open
 	lastN   uint64 // of the last Deliver
 	open    int    // requests whose answer was not handled
 	gone    bool
@@ -111,6 +112,8 @@ func (e *engine) begin(ctx context.Context, l *line.Line, in *wire.SignedIn) (*s
 	// log before it sends, before the relay may forget the gap.
 	err := e.do(ctx, func(tx *txn) error {
 		tx.session, s.unsure = s, tx.own().Record.Offered
+		tx.siblings(tx.me.Account, tx.own().View, false)
+		tx.ours.Retry()
 		if err := tx.lapse(); err != nil {
 			return err
 		}

@@ -5,27 +5,33 @@ import (
 	"time"
 
 	"github.com/byre-messenger/byre/internal/client/account"
+	"github.com/byre-messenger/byre/internal/client/ours"
 	"github.com/byre-messenger/byre/internal/client/requests"
 	"github.com/byre-messenger/byre/internal/ident"
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// AskFirst sets whether strangers ask before they may talk to this device: their
+// AskFirst sets whether strangers ask before they may talk to the account: their
 // messages are not shown, and they learn nothing, until the owner accepts. It
 // takes its effect at the server with the next connection.
 func (c *Client) AskFirst(ctx context.Context, ask bool) error {
 	return c.e.do(ctx, func(tx *txn) error {
-		if tx.requests.Ask == ask {
-			return nil
-		}
-		tx.requests.Set(tx.Tx, ask)
-		tx.shelf.Renew(tx.Tx, tx.now) // what strangers are given from now on
-		if s := tx.session; s != nil {
-			s.shelved = time.Time{}
-		}
-		tx.wake()
-		return nil
+		tx.ask(ask)
+		return tx.keeps(ours.Key(ours.Ask), ours.Flag(ask))
 	})
+}
+
+// ask is AskFirst on this device.
+func (tx *txn) ask(ask bool) {
+	if tx.requests.Ask == ask {
+		return
+	}
+	tx.requests.Set(tx.Tx, ask)
+	tx.shelf.Renew(tx.Tx, tx.now) // what strangers are given from now on
+	if s := tx.session; s != nil {
+		s.shelved = time.Time{}
+	}
+	tx.wake()
 }
 
 // Requests returns the strangers who ask to talk, oldest first, and whether they
@@ -60,7 +66,7 @@ func (c *Client) Answer(ctx context.Context, who string, accept bool) error {
 // asked keeps a stranger's Welcome for the owner, where that is wanted.
 func (tx *txn) asked(r account.Room, w *wire.WelcomeBox) bool {
 	by := r.Other(tx.me.Account)
-	if _, known := tx.pins[by]; known || !tx.requests.Ask {
+	if _, known := tx.people.Pins[by]; known || !tx.requests.Ask {
 		return false
 	}
 	if tx.requests.Put(tx.Tx, by, w, tx.now) {
@@ -72,7 +78,7 @@ func (tx *txn) asked(r account.Room, w *wire.WelcomeBox) bool {
 // listed judges who made a Welcome, by all that was seen of the account's chains
 // and what the Welcome itself shows.
 func (tx *txn) listed(m account.Member) error {
-	if p, ok := tx.pins[m.Account]; ok {
+	if p, ok := tx.people.Pins[m.Account]; ok {
 		return p.Admits(m)
 	}
 	return nil
@@ -83,7 +89,7 @@ func (tx *txn) listed(m account.Member) error {
 func (tx *txn) tokenOf(a ident.AccountID) *wire.Target {
 	for _, g := range tx.groups {
 		for _, m := range g.Members {
-			if m.Account == a && len(m.Token) > 0 && tx.pins[a].View.Lists(m.Device) {
+			if m.Account == a && len(m.Token) > 0 && tx.people.Pins[a].View.Lists(m.Device) {
 				return &wire.Target{Device: m.Device[:], Token: m.Token}
 			}
 		}

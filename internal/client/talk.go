@@ -68,6 +68,15 @@ func (t *talk) adopt(g *groupState) {
 // sending returns the group to send in, nil if there is none.
 func (t *talk) sending() *groupState { return groups.Sending(t.groups) }
 
+// passed is the last number of this device's messages that whoever comes now is
+// not sent: what waits goes to new devices too.
+func (t *talk) passed() uint64 {
+	if len(t.outbox) > 0 {
+		return t.outbox[0].Seq - 1
+	}
+	return t.order.Sent()
+}
+
 // broken reports whether this device lost its last group by being away: it asks
 // to be brought back, or begins another one, so that what others say reaches it.
 func (t *talk) broken() bool { _, lost := groups.Lost(t.groups); return lost }

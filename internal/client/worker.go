@@ -117,7 +117,7 @@ func (tx *txn) job(s *session) *job {
 	if tx.now.Sub(s.shelved) > shelfCheck {
 		return s.replenishJob()
 	}
-	for _, p := range tx.pins {
+	for _, p := range tx.people.Pins {
 		if p.Record.Claimed != "" && !s.named[p.ID()] {
 			s.named[p.ID()] = true
 			return s.verifyJob(p.ID(), p.Record.Claimed)
@@ -129,7 +129,7 @@ func (tx *txn) job(s *session) *job {
 		}
 	}
 	for _, t := range tx.talks {
-		if (len(t.outbox) > 0 || t.broken() || t.mute()) && t.checked != s && t.pause.Over(tx.now) && !t.stuck() && !tx.waits(t) {
+		if (tx.owes(t) || t.broken() || t.mute()) && t.checked != s && t.pause.Over(tx.now) && !t.stuck() && !tx.waits(t) {
 			return s.prepareJob(t)
 		}
 	}

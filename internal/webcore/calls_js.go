@@ -338,7 +338,7 @@ func (o *opened) talking(c *Core) calls {
 			return nil, err
 		},
 		"draft": func(ctx context.Context, a args) (any, error) {
-			b, err := cl.Home().LocalValue(ctx, "draft "+a.Room)
+			b, err := cl.Shared(ctx, "draft "+a.Room)
 			return string(b), err
 		},
 		"setDraft": func(ctx context.Context, a args) (any, error) {
@@ -346,7 +346,7 @@ func (o *opened) talking(c *Core) calls {
 				defer c.tell(event{"type": "conversations"})
 				defer o.list.forget(id)
 			}
-			return nil, cl.Home().SetLocalValue(ctx, "draft "+a.Room, []byte(strings.ToValidUTF8(a.Text, "")))
+			return nil, cl.Share(ctx, "draft "+a.Room, []byte(strings.ToValidUTF8(a.Text, "")))
 		},
 		"pin": func(ctx context.Context, a args) (any, error) {
 			defer c.tell(event{"type": "conversations"})

@@ -163,6 +163,12 @@ func (c *Core) config(key *secret.Bytes) client.Config {
 		Store: c.store, Clock: c.clock, Web: true, Seen: true, Server: client.Server{URL: c.origin},
 		Opened:     func(k secret.Bytes) { *key = k },
 		Connection: c.connected,
+		Shared: func(values []string, read []ident.RoomID) {
+			if o, err := c.now(); err == nil {
+				o.shared(values, read)
+				c.tell(event{"type": "conversations"})
+			}
+		},
 		Connect: func(s client.Server) (line.Transport, error) {
 			// The page's server, also where the home remembers an older address
 			// of it: the key is pinned.
@@ -241,7 +247,7 @@ func (c *Core) events(ctx context.Context, o *opened) error {
 		}
 		switch ev := ev.(type) {
 		case told.MessageRead:
-			o.list.took(ev.Message, ev.Message.From != o.client.Me().Account)
+			o.list.took(ev.Message, ev.Message.From != o.client.Me().Account && !ev.Message.Seen)
 			o.fades.watch(ev.Message)
 			c.tell(event{"type": "conversations"})
 		case told.Delivered:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/byre-messenger/byre/internal/client/told"
@@ -144,7 +145,7 @@ func (o *opened) conversation(ctx context.Context, r told.Room) (conversation, e
 			if m.Deleted {
 				continue
 			}
-			if m.Position >= read && m.From != me {
+			if m.Position >= read && m.From != me && !m.Seen {
 				row.Unread++
 			}
 			row.Last = messageOf(m)
@@ -159,15 +160,15 @@ func (o *opened) conversation(ctx context.Context, r told.Room) (conversation, e
 	return row, nil
 }
 
-// local fills in what this browser keeps of a conversation.
+// local fills in what the account's devices keep of a conversation.
 func (o *opened) local(ctx context.Context, row *conversation) error {
-	draft, err := o.client.Home().LocalValue(ctx, "draft "+row.Room)
+	draft, err := o.client.Shared(ctx, "draft "+row.Room)
 	if err != nil {
 		return err
 	}
 	row.Draft = string(draft)
 	for mark, set := range map[string]*bool{"pinned": &row.Pinned, "muted": &row.Muted} {
-		b, err := o.client.Home().LocalValue(ctx, mark+" "+row.Room)
+		b, err := o.client.Shared(ctx, mark+" "+row.Room)
 		if err != nil {
 			return err
 		}
@@ -187,7 +188,20 @@ func (o *opened) mark(ctx context.Context, room, mark string, on bool) error {
 		b = []byte{1}
 	}
 	defer o.list.forget(id)
-	return o.client.Home().SetLocalValue(ctx, mark+" "+room, b)
+	return o.client.Share(ctx, mark+" "+room, b)
+}
+
+// shared is told what another device changed of a conversation.
+func (o *opened) shared(values []string, read []ident.RoomID) {
+	for _, name := range values {
+		_, room, _ := strings.Cut(name, " ")
+		if id, err := ident.ParseRoomID(room); err == nil {
+			read = append(read, id)
+		}
+	}
+	for _, id := range read {
+		o.list.forget(id)
+	}
 }
 
 // read is the position up to which a conversation was read here.

@@ -20,9 +20,9 @@ import (
 func (p *program) devices() *cli.Command {
 	return &cli.Command{
 		Name:    "devices",
-		Summary: "Show the devices of your account, or remove one.",
+		Summary: "Show the devices of your account, name one, or remove it.",
 		Example: "byre devices\nbyre devices remove rplz",
-		Sub:     []*cli.Command{p.removing()},
+		Sub:     []*cli.Command{p.removing(), p.naming()},
 		New: func(flags *flag.FlagSet) func(context.Context, *cli.Env, []string) error {
 			asJSON := flags.Bool("json", false, "print one JSON object a line")
 			return p.on(flags, func(ctx context.Context, env *cli.Env, c *client.Client, _ []string) error {
@@ -37,10 +37,11 @@ func (p *program) devices() *cli.Command {
 							This   bool   `json:"this"`
 							Web    bool   `json:"web"`
 							Active bool   `json:"active"`
+							Name   string `json:"name,omitempty"`
 							By     string `json:"let_in_by,omitempty"`
-						}{d.ID.String(), d.This, d.Web, d.Active, letInBy(d)})
+						}{d.ID.String(), d.This, d.Web, d.Active, d.Name, letInBy(d)})
 					} else {
-						_, err = fmt.Fprintf(env.Stdout, "%s  %s\n", d.ID, deviceState(d))
+						_, err = fmt.Fprintf(env.Stdout, "%s  %s\n", d.ID, strings.TrimLeft(plain(d.Name)+"  "+deviceState(d), " "))
 					}
 					if err != nil {
 						return err

@@ -23,6 +23,7 @@ type messageJSON struct {
 	ReplyTo    string       `json:"reply_to,omitempty"`
 	NeedsNewer bool         `json:"needs_newer,omitempty"`
 	Own        bool         `json:"own"`
+	Read       bool         `json:"read,omitempty"`
 	SentAt     time.Time    `json:"sent_at"`
 	Path       string       `json:"path,omitempty"`
 	Devices    []deviceJSON `json:"devices,omitempty"`
@@ -42,6 +43,7 @@ func messageObject(c *client.Client, m told.Message) messageJSON {
 	if m.Own { // it did not come here on any path; devices say how it went
 		o.From, o.Path = c.Me().Name, ""
 	}
+	o.Read = m.Seen
 	o.Deleted, o.Edited, o.Disappears = m.Everywhere, m.Edited, int64(m.Disappears/time.Second)
 	for _, r := range m.Reactions {
 		o.Reactions = append(o.Reactions, r.Emoji)

@@ -251,15 +251,27 @@ func Direct(a, b ident.AccountID) Room {
 	return Room{ident.RoomID(h.Sum(nil)[:ident.RoomSize]), wire.RoomDirect, []ident.AccountID{a, b}}
 }
 
+// Home is the room of an account's own devices (docs/spec/home-group.md).
+func Home(a ident.AccountID) Room {
+	h := sha256.New()
+	h.Write([]byte("byre/1 home\x00"))
+	h.Write(a[:])
+	return Room{ident.RoomID(h.Sum(nil)[:ident.RoomSize]), wire.RoomHome, []ident.AccountID{a}}
+}
+
+// Home reports whether the room is that of an account's own devices.
+func (r Room) Home() bool { return r.Kind == wire.RoomHome }
+
 // Has reports whether an account belongs to the room.
 func (r Room) Has(a ident.AccountID) bool {
 	return slices.Contains(r.Accounts, a)
 }
 
-// Other returns the account of a direct room that is not a.
+// Other returns the account of a direct room that is not a; of a home group, its
+// own.
 func (r Room) Other(a ident.AccountID) ident.AccountID {
 	if r.Accounts[0] == a {
-		return r.Accounts[1]
+		return r.Accounts[len(r.Accounts)-1]
 	}
 	return r.Accounts[0]
 }
@@ -303,6 +315,10 @@ func ReadRoom(exts group.Extensions) (Room, error) {
 	var c wire.RoomContext
 	if err := parseExtension(exts, extRoomContext, &c); err != nil {
 		return Room{}, err
+	}
+	if c.Kind == wire.RoomHome && len(c.Accounts) == 1 {
+		a, err := ident.AccountIDFrom(c.Accounts[0])
+		return Home(a), err
 	}
 	if c.Kind != wire.RoomDirect || len(c.Accounts) != 2 {
 		return Room{}, fmt.Errorf("%w: the room is of a kind that this byre does not know", ErrLeaf)

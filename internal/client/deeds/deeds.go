@@ -31,7 +31,7 @@ var (
 // became of that.
 func Hidden(c *wire.Content) bool {
 	switch c.Body.(type) {
-	case *wire.Edit, *wire.Erase, *wire.React, *wire.ReadMark, *wire.Disappear:
+	case *wire.Edit, *wire.Erase, *wire.React, *wire.ReadMark, *wire.Disappear, *wire.Sync:
 		return true
 	case *wire.Text, *wire.Receipt, nil:
 	}
@@ -115,7 +115,7 @@ func About(c *wire.Content, target []byte) (wire.ContentBody, bool) {
 		return &wire.Edit{Target: body.Target}, bytes.Equal(body.Target, target) && body.Text != ""
 	case *wire.React:
 		return &wire.React{Target: body.Target}, bytes.Equal(body.Target, target) && body.Emoji != ""
-	case *wire.Disappear, *wire.Erase, *wire.ReadMark, *wire.Receipt, *wire.Text, nil:
+	case *wire.Disappear, *wire.Erase, *wire.ReadMark, *wire.Receipt, *wire.Sync, *wire.Text, nil:
 	}
 	return nil, false
 }

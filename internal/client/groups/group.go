@@ -197,6 +197,16 @@ func (g *Group) begins(by ident.DeviceID, at time.Time) {
 	g.Rec.Follows = trust.Members(g.Rec.Follows).Begins(by, at, g.Others())
 }
 
+// Before tells the members where the numbers of this device stood when it came
+// into the group, as long as one of them has confirmed nothing behind that: one
+// that never heard this device before would count what was not for it as missing.
+func (g *Group) Before(readBy func(ident.DeviceID) uint64) (r wire.Received) {
+	if slices.ContainsFunc(g.Others(), func(d ident.DeviceID) bool { return readBy(d) <= g.Rec.Before }) {
+		r = wire.Received{Device: g.me.Device[:], UpTo: g.Rec.Before}
+	}
+	return r
+}
+
 // Others are the devices of the members but this one.
 func (g *Group) Others() (out []ident.DeviceID) {
 	for _, m := range g.Members {
@@ -222,9 +232,13 @@ func (g *Group) Has(d ident.DeviceID) bool {
 	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Device == d })
 }
 
-// HasOther reports whether somebody else's device is a member.
+// HasOther reports whether somebody is a member to whom something can be said:
+// somebody else's device, or in the home group another one of the own account.
 func (g *Group) HasOther() bool {
-	return slices.ContainsFunc(g.Members, func(m account.Member) bool { return m.Account != g.me.Account })
+	home := ident.RoomID(g.Rec.Room) == account.Home(g.me.Account).ID
+	return slices.ContainsFunc(g.Members, func(m account.Member) bool {
+		return m.Account != g.me.Account || home && m.Device != g.me.Device
+	})
 }
 
 // Begin writes a new group to the home.

@@ -26,6 +26,7 @@ type Lack struct {
 	known map[ident.AccountID]*wire.Target
 	me    ident.AccountID
 	fresh bool // there is no group yet
+	home  bool
 	suite ciphersuite.ID
 }
 
@@ -36,7 +37,7 @@ type Lists func(ident.AccountID) (devchain.View, *wire.Target)
 // Lacks returns what a group lacks; g is nil where a room has none yet, which
 // would be of the suite.
 func (d Device) Lacks(g *Group, room account.Room, suite ciphersuite.ID, lists Lists, now time.Time) Lack {
-	l := Lack{Add: map[ident.AccountID][]ident.DeviceID{}, known: map[ident.AccountID]*wire.Target{}, me: d.Me.Account, fresh: g == nil, suite: suite}
+	l := Lack{Add: map[ident.AccountID][]ident.DeviceID{}, known: map[ident.AccountID]*wire.Target{}, me: d.Me.Account, fresh: g == nil, home: room.Home(), suite: suite}
 	have := []ident.DeviceID{d.Me.Device}
 	if g != nil {
 		l.suite, have = g.Suite(), append(have, g.Others()...)
@@ -73,10 +74,11 @@ func (l Lack) Claim(a ident.AccountID) *wire.ClaimKeyPackages {
 }
 
 // Take checks what the directory gave out for an account. A new group needs a key
-// package of another account at least; devices without any are added later.
+// package of another account at least, a home group of another device; devices
+// without any are added later.
 func (l Lack) Take(a ident.AccountID, claimed []wire.ClaimedKeyPackage, view devchain.View, now time.Time) ([]*group.KeyPackage, error) {
 	got, missing, err := account.CheckKeyPackages(claimed, view, l.Add[a], l.suite, now)
-	if err == nil && l.fresh && a != l.me && len(missing) == len(l.Add[a]) {
+	if err == nil && l.fresh && (l.home || a != l.me) && len(missing) == len(l.Add[a]) {
 		err = account.ErrMissing
 	}
 	return got, err

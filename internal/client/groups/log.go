@@ -130,12 +130,16 @@ type Moved struct {
 	Lost error
 }
 
-// Events are what the owner is told of it; by is who made the commit.
-func (m *Moved) Events(room ident.RoomID, by string) (out []*wire.DeviceEvent) {
+// Events are what the owner is told of it, which in the home group is nothing; by
+// is who made the commit.
+func (m *Moved) Events(room account.Room, by string) (out []*wire.DeviceEvent) {
+	if room.Home() {
+		return nil
+	}
 	tell := func(list []account.Member, ev wire.DeviceEvent) {
 		for i := range list {
 			one := ev
-			one.Room, one.Account, one.Device = room[:], list[i].Account[:], list[i].Device[:]
+			one.Room, one.Account, one.Device = room.ID[:], list[i].Account[:], list[i].Device[:]
 			out = append(out, &one)
 		}
 	}

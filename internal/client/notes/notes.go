@@ -7,6 +7,7 @@ package notes
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/byre-messenger/byre/internal/client/home"
 	"github.com/byre-messenger/byre/internal/client/told"
@@ -20,10 +21,12 @@ const (
 	slab = 250
 )
 
-// Book writes the notes of a device. It has one owner.
+// Book is what the owner of a device is to be told, and the notes of it. It has
+// one owner.
 type Book struct {
-	home *home.Home
-	next uint64
+	home  *home.Home
+	next  uint64
+	event uint64
 }
 
 // Note is one that is kept: an event that is none of a message's.
@@ -42,7 +45,21 @@ func Load(ctx context.Context, h *home.Home) (*Book, error) {
 		}
 		b.next = it.N + 1
 	}
+	for it, err := range h.From(ctx, h.Key(home.Event), 0, 0) {
+		if err != nil {
+			return nil, err
+		}
+		b.event = it.N + 1
+	}
 	return b, nil
+}
+
+// Tell has the owner told of something, and keeps what must be found again.
+func (b *Book) Tell(tx *home.Tx, body wire.EventRecordBody, now time.Time) {
+	rec := &wire.EventRecord{At: now.UnixMilli(), Body: body}
+	tx.Put(b.home.Key(home.Event).At(b.event), rec)
+	b.event++
+	b.Keep(tx, rec)
 }
 
 // Keep writes an event down in the transaction that records it, unless it

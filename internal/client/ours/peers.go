@@ -60,6 +60,15 @@ func (b *Book) Suspect(tx *home.Tx) {
 	}
 }
 
+// Anew has every device told again of all that this one hands on: who did not
+// follow the group may have missed what was sent in it.
+func (b *Book) Anew(tx *home.Tx) {
+	for _, p := range b.peers {
+		p.Sent = 0
+		b.save(tx, p)
+	}
+}
+
 // Owes reports whether some device is to be told of something.
 func (b *Book) Owes() bool {
 	for _, p := range b.peers {

@@ -27,6 +27,7 @@ type Room struct {
 // Device is one device of the owner's account.
 type Device struct {
 	ID     ident.DeviceID
+	Name   string // what the owner calls it, or empty
 	This   bool
 	Web    bool
 	Active bool

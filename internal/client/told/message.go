@@ -90,6 +90,9 @@ type Message struct {
 	// Unseen are the accounts of the conversation whose owners have not said that
 	// they were shown it, of a message that this device wrote.
 	Unseen []ident.AccountID
+	// Seen tells of what somebody else wrote that the owner was shown it, here or on
+	// another device.
+	Seen bool
 	// Own tells that this device wrote it.
 	Own  bool
 	Text string
