@@ -1,7 +1,7 @@
 // The times of docs/bench.md, "The browser". Run by web/tests/bench.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { loadavg, tmpdir } from "node:os";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -118,14 +118,43 @@ await alice.run(`document.querySelector("li button.row")?.click(); while (!docum
 const log = alice.page.locator("[role=log]");
 const box = await log.boundingBox();
 await alice.page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+/** The tasks of the page's own thread while fn runs, in ms of the processor: what they waited for it is not theirs. */
+async function worked(fn) {
+  const events = [];
+  const take = ({ value }) => events.push(...value);
+  alice.cdp.on("Tracing.dataCollected", take);
+  await alice.cdp.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { recordMode: "recordAsMuchAsPossible", includedCategories: ["toplevel"] } });
+  await fn();
+  const complete = new Promise((r) => alice.cdp.once("Tracing.tracingComplete", r));
+  await alice.cdp.send("Tracing.end");
+  await complete;
+  alice.cdp.off("Tracing.dataCollected", take);
+  const pages = events.filter((e) => e.name === "thread_name" && e.args.name === "CrRendererMain").map(({ pid, tid }) =>
+    events.filter((e) => e.pid === pid && e.tid === tid && e.tdur !== undefined).map((e) => e.tdur / 1000));
+  const most = pages.toSorted((a, b) => b.length - a.length)[0] ?? [];
+  assert.ok(most.length > 0, "the trace has no task of a page");
+  return most;
+}
+/** How much of the processors was used, by whomever, since it was asked last: 0 to 1. */
+let spent = { idle: 0, all: 0 };
+function busy() {
+  const times = cpus().map((c) => c.times);
+  const now = { idle: times.reduce((n, t) => n + t.idle, 0), all: times.reduce((n, t) => n + t.user + t.nice + t.sys + t.irq + t.idle, 0) };
+  const share = 1 - (now.idle - spent.idle) / (now.all - spent.all);
+  spent = now;
+  return share;
+}
 /** Scrolls and returns what the frames were. */
 async function scrolled(what, fn) {
   await alice.run(record);
-  await fn();
+  busy();
+  const tasks = await worked(fn);
+  const used = busy();
   const { frames, slow } = await alice.run("recording = false; await new Promise((r) => setTimeout(r, 100)); observer.disconnect(); return { frames, slow }");
   const sorted = frames.toSorted((a, b) => a - b);
   const at = (p) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))].toFixed(1);
   console.log(`${what}: ${frames.length} frames in ${Math.round(frames.reduce((a, b) => a + b, 0) / 1000)} s, p50 ${at(0.5)}, p99 ${at(0.99)}, longest ${at(1)} ms, ${frames.filter((f) => f > 50).length} over 50 ms, ${slow.length} long, load ${loadavg()[0].toFixed(1)}`);
+  console.log(`  ${tasks.length} tasks worked for ${tasks.reduce((a, b) => Math.max(a, b), 0).toFixed(1)} ms at most, ${tasks.filter((ms) => ms > 50).length} for over 50 ms; all programs used ${Math.round(used * 100)} in 100 of the processors`);
   for (const s of slow.toSorted((a, b) => b.ms - a.ms).slice(0, 5)) console.log(`  ${s.kind} ${s.ms} ms ${s.by}`);
 }
 /** A wheel that is turned without a rest, 60 times a second at most, until an expression with the list `e` holds. */
