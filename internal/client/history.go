@@ -70,7 +70,7 @@ func (tx *txn) show(t *talk, rec *wire.MessageRecord, d ident.DeviceID, seq uint
 		rec.Key = t.next + 1
 	}
 	position := tx.record(t, rec, d, seq, id)
-	if tx.ours.Number(ours.Key(ours.Seen, t.ID[:], d[:])) >= seq { // on another device
+	if tx.ours.SeenUpTo(t.ID, d, t.order.UpTo(d)) >= seq { // on another device
 		tx.startFading(t, position, rec, &content)
 	}
 	tx.tell(&wire.MessageEvent{Room: t.ID[:], Position: position})
@@ -89,9 +89,9 @@ func (tx *txn) messageOf(rec *wire.MessageRecord, c *wire.Content) (told.Message
 		return m, errors.Join(home.ErrDamaged, err)
 	}
 	m.FromName, m.Own = tx.people.Called(m.From), m.Device == tx.me.Device
-	m.Seen = m.From != tx.me.Account && tx.ours.Number(ours.Key(ours.Seen, rec.Room, rec.Device)) >= c.Seq
 	t := tx.talks[m.Room]
 	if t != nil {
+		m.Seen = m.From != tx.me.Account && tx.ours.SeenUpTo(t.ID, m.Device, t.order.UpTo(m.Device)) >= c.Seq
 		m.To = tx.nameOf(t)
 		if m.Own {
 			m.Unseen = groups.Missing(t.groups, t.Accounts, tx.me.Account, func(d ident.DeviceID) bool { return t.order.SeenBy(d) >= c.Seq })

@@ -68,8 +68,9 @@ func (tx *txn) keeps(key string, value []byte) error {
 
 // raise keeps how far the messages of devices were read in a conversation.
 func (tx *txn) raise(t *talk, upTo map[string]uint64) error {
-	for d, seq := range upTo {
-		if _, err := tx.ours.Raise(tx.Tx, ours.Key(ours.Seen, t.ID[:], []byte(d)), seq, tx.now); err != nil {
+	for name, seq := range upTo {
+		d := ident.DeviceID([]byte(name))
+		if err := tx.ours.Saw(tx.Tx, t.ID, d, seq, t.order.UpTo(d), tx.now); err != nil {
 			return err
 		}
 	}
@@ -191,16 +192,13 @@ func (tx *txn) hears(g *groupState, from account.Member, body wire.ContentBody) 
 	}
 	var values []string
 	var read []ident.RoomID
-	for _, c := range tx.ours.Take(tx.Tx, from.Device, sync) {
+	for _, c := range tx.ours.Take(tx.Tx, from.Device, sync, tx.now) {
 		switch name := c.Key[1:]; ours.Kind(c.Key[0]) {
 		case ours.Ask:
 			tx.ask(len(tx.ours.Get(c.Key)) > 0)
 		case ours.Value:
 			values = append(values, name)
 		case ours.Seen:
-			if len(name) != ident.RoomSize+ident.DeviceSize {
-				continue
-			}
 			room, d := ident.RoomID([]byte(name)), ident.DeviceID([]byte(name[ident.RoomSize:]))
 			if err := tx.readElsewhere(room, d, c.Was, tx.ours.Number(c.Key)); err != nil {
 				return err
@@ -233,7 +231,9 @@ func (tx *txn) readElsewhere(room ident.RoomID, d ident.DeviceID, was, upTo uint
 	if !ok {
 		return nil
 	}
-	for seq := max(was+1, upTo-min(upTo, order.MaxEarly)); seq <= upTo; seq++ {
+	upTo = min(upTo, t.order.UpTo(d)) // what is not here yet begins when it comes
+	for i := range min(upTo-min(was, upTo), order.MaxEarly) {
+		seq := upTo - i
 		at, rec, content, err := tx.numbered(t, d, seq)
 		if err != nil {
 			return err

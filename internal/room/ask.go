@@ -55,6 +55,14 @@ func (r Room) Heard(self ident.DeviceID) []Receipt {
 	return out
 }
 
+// UpTo is up to which number all messages of another device are shown or lost here.
+func (r Room) UpTo(d ident.DeviceID) uint64 {
+	if i, ok := r.sender(d); ok {
+		return r.senders[i].upTo
+	}
+	return 0
+}
+
 // Due returns when the oldest hole is to be given up; ok is false if there is
 // none.
 func (r Room) Due() (at time.Time, ok bool) {

@@ -7,9 +7,14 @@ import (
 	"github.com/byre-messenger/byre/internal/wire"
 )
 
-// maxGrounds is how many bytes of chains a commit carries: an envelope must hold
-// it. Members read at the directory what did not fit.
-const maxGrounds = 96 << 10
+const (
+	// maxGrounds is how many bytes of chains a commit carries: an envelope must
+	// hold it. Members read at the directory what did not fit.
+	maxGrounds = 96 << 10
+	// maxForks is how many forks of an account are read from a commit: each costs
+	// the verification of a chain.
+	maxForks = 8
+)
 
 // Grounds is why a commit takes leaves out: what was seen of their accounts, the
 // forks too, so that members who have not seen it judge alike and bring nobody
@@ -33,11 +38,11 @@ func Grounds(views iter.Seq[devchain.View]) []byte {
 // room's rules, whatever it says of its grounds.
 func ReadGrounds(b []byte, room Room) (out []devchain.Chain) {
 	var g wire.Grounds
-	if g.Parse(b) != nil {
+	if len(b) > 2*maxGrounds || g.Parse(b) != nil {
 		return nil
 	}
 	for _, seen := range g.Seen {
-		if seen.Chain == nil {
+		if seen.Chain == nil || len(seen.Forks) > maxForks { // each fork costs a chain to verify
 			continue
 		}
 		view, err := devchain.ReadView(seen.Chain, seen.Forks)

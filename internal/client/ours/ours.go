@@ -27,9 +27,12 @@ const (
 	// maxNotes is how many notes are kept; who has more of them is told nothing
 	// new under other keys.
 	maxNotes = 100_000
-	// maxClock bounds what a note may say of its time, so that one more is
-	// always possible.
-	maxClock = 1 << 62
+	// maxBytes is how many bytes of notes are kept in all.
+	maxBytes = 32 << 20
+	// ahead is how far the clock of another device's note may be before this
+	// device's: two clocks may be two days off, either way (docs/spec/relay.md),
+	// and one that was spoilt must not win for ever.
+	ahead = 5 * 24 * time.Hour
 	// enough is how many bytes of notes go into one message; with one more note
 	// of the largest size it fits into the largest envelope.
 	enough = 16_000
@@ -68,6 +71,7 @@ type Book struct {
 	peers map[ident.DeviceID]*peer
 	self  wire.SiblingRecord
 	clock uint64 // the highest that a note has
+	bytes int    // of all notes
 }
 
 // Load reads the book of the device me.
@@ -82,7 +86,7 @@ func Load(ctx context.Context, h *home.Home, me ident.DeviceID) (*Book, error) {
 			if err := rec.Parse(it.Record); err != nil || rec.Note == nil {
 				return nil, errors.Join(home.ErrDamaged, err)
 			}
-			b.notes[string(rec.Note.Key)] = rec
+			b.keep(rec)
 			b.clock = max(b.clock, rec.Note.Clock)
 		}
 	}
@@ -126,7 +130,7 @@ func (b *Book) Number(key string) uint64 {
 // Set keeps a value under a key, and reports whether it is another one than
 // before. No value takes away what was there.
 func (b *Book) Set(tx *home.Tx, key string, value []byte, now time.Time) (bool, error) {
-	if len(key) > maxKey || len(value) > MaxValue || len(b.notes) >= maxNotes && b.notes[key] == nil {
+	if len(key) > maxKey || len(value) > MaxValue || b.full(key, value) {
 		return false, ErrTooLong
 	}
 	if bytes.Equal(b.Get(key), value) {
@@ -160,8 +164,26 @@ func (b *Book) carry(tx *home.Tx, n *wire.Note) {
 	b.put(tx, &wire.NoteRecord{Note: n, Carrier: b.me[:], Number: b.self.Sent})
 }
 
+// full reports whether there is no room for a value.
+func (b *Book) full(key string, value []byte) bool {
+	old, known := b.notes[key]
+	if known {
+		return len(value) > len(old.Note.Value) && b.bytes >= maxBytes
+	}
+	return len(b.notes) >= maxNotes || b.bytes >= maxBytes
+}
+
+func (b *Book) keep(rec *wire.NoteRecord) {
+	key := string(rec.Note.Key)
+	if old, known := b.notes[key]; known {
+		b.bytes -= sizeOf(old)
+	}
+	b.bytes += sizeOf(rec)
+	b.notes[key] = rec
+}
+
 func (b *Book) put(tx *home.Tx, rec *wire.NoteRecord) {
-	b.notes[string(rec.Note.Key)] = rec
+	b.keep(rec)
 	kind := home.Shared
 	if Kind(rec.Note.Key[0]) == Seen {
 		kind = home.Mark
@@ -171,17 +193,36 @@ func (b *Book) put(tx *home.Tx, rec *wire.NoteRecord) {
 
 // merge takes a note that came from a device, and reports whether it changed
 // what stands here.
-func (b *Book) merge(tx *home.Tx, from ident.DeviceID, n *wire.Note) bool {
-	if _, err := ident.DeviceIDFrom(n.Device); err != nil || len(n.Key) == 0 || len(n.Key) > maxKey || len(n.Value) > MaxValue || n.Clock > maxClock {
+func (b *Book) merge(tx *home.Tx, from ident.DeviceID, n *wire.Note, now time.Time) bool {
+	if _, err := ident.DeviceIDFrom(n.Device); err != nil || !sound(n) || n.Clock > uint64(max(now.Add(ahead).UnixMilli(), 0)) {
 		return false // of a newer byre, or garbage
 	}
 	old, known := b.notes[string(n.Key)]
-	if !known && len(b.notes) >= maxNotes || known && order(n, old.Note) <= 0 {
+	if b.full(string(n.Key), n.Value) || known && order(n, old.Note) <= 0 {
 		return false
 	}
 	b.clock = max(b.clock, n.Clock)
 	b.put(tx, &wire.NoteRecord{Note: n, Carrier: from[:]})
 	return !known || !bytes.Equal(old.Note.Value, n.Value)
+}
+
+// sound reports whether a note has the sizes of its kind.
+func sound(n *wire.Note) bool {
+	if len(n.Key) == 0 || len(n.Key) > maxKey || len(n.Value) > MaxValue {
+		return false
+	}
+	switch Kind(n.Key[0]) {
+	case Seen:
+		return len(n.Key) == 1+ident.RoomSize+ident.DeviceSize && len(n.Value) == 8
+	case Name:
+		return len(n.Key) == 1+ident.DeviceSize
+	case Safety:
+		return len(n.Key) == 1+len(ident.AccountID{})
+	case Ask:
+		return len(n.Key) == 1
+	case Value:
+	}
+	return true
 }
 
 // order compares two notes of one key: the higher one stays. What only grows is

@@ -1,6 +1,7 @@
 package ours
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,12 @@ import (
 )
 
 var noon = time.UnixMilli(1_800_000_000_000)
+
+// seenKey is that of what was read of a device in a room.
+func seenKey(n int) string {
+	room, d := ident.RoomID{byte(n)}, ident.DeviceID{byte(n >> 8)}
+	return Key(Seen, room[:], d[:])
+}
 
 // device is one of alice's.
 type device struct {
@@ -157,7 +164,7 @@ func (v *village) comes(i int) {
 		v.f.Fatal(err)
 	}
 	sync, _ := c.Body.(*wire.Sync)
-	l.to.does(v.t, v.f, func(tx *home.Tx) { l.to.Take(tx, l.from.id, sync) })
+	l.to.does(v.t, v.f, func(tx *home.Tx) { l.to.Take(tx, l.from.id, sync, v.now) })
 }
 
 func never() bool { return false }
@@ -200,7 +207,7 @@ func TestTwoChangeTheSameOffline(t *testing.T) {
 	v := newVillage(t, t)
 	phone := v.all[0]
 	pc := v.adds(phone)
-	draft, read := Key(Value, []byte("draft bob")), Key(Seen, []byte("room"), []byte("bob's phone"))
+	draft, read := Key(Value, []byte("draft bob")), seenKey(0)
 	phone.sets(t, t, draft, "see you", noon)
 	pc.sets(t, t, draft, "see you at nine", noon.Add(time.Minute))
 	phone.raises(t, t, read, 9, noon)
@@ -227,9 +234,9 @@ func TestANewDeviceIsToldOfEverything(t *testing.T) {
 	phone := v.all[0]
 	old, off := v.adds(phone), v.adds(phone)
 	for i := range 3000 {
-		off.raises(t, t, Key(Seen, fmt.Appendf(nil, "room %d", i)), uint64(i+1), noon)
+		off.raises(t, t, seenKey(i), uint64(i+1), noon)
 	}
-	old.sets(t, t, Key(Name, []byte("phone")), "my phone", noon)
+	old.sets(t, t, Key(Name, old.id[:]), "my phone", noon)
 	v.settles()
 	v.all = slices.DeleteFunc(v.all, func(d *device) bool { return d == old })
 	v.lists(nil)
@@ -238,7 +245,7 @@ func TestANewDeviceIsToldOfEverything(t *testing.T) {
 	phone.does(t, t, func(tx *home.Tx) { phone.Lists(tx, append(v.listed(), off.id), true) })
 	v.settles()
 	v.agree()
-	if got := string(pc.Get(Key(Name, []byte("phone")))); got != "my phone" || len(pc.notes) != 3001 {
+	if got := string(pc.Get(Key(Name, old.id[:]))); got != "my phone" || len(pc.notes) != 3001 {
 		t.Errorf("the new device has %d notes, and the name %q", len(pc.notes), got)
 	}
 }
@@ -270,8 +277,8 @@ func TestWhoIsNoDeviceIsNotHeard(t *testing.T) {
 	v.all = v.all[:1]
 	v.lists(nil)
 	phone.does(t, t, func(tx *home.Tx) {
-		n := wire.Note{Key: []byte("vx"), Value: []byte("mine"), Clock: 1 << 50, Device: pc.id[:]}
-		if got := phone.Take(tx, pc.id, &wire.Sync{UpTo: 1, Notes: []wire.Note{n}}); len(got) > 0 || len(phone.notes) > 0 {
+		n := wire.Note{Key: []byte("vx"), Value: []byte("mine"), Clock: 8, Device: pc.id[:]}
+		if got := phone.Take(tx, pc.id, &wire.Sync{UpTo: 1, Notes: []wire.Note{n}}, noon); len(got) > 0 || len(phone.notes) > 0 {
 			t.Errorf("what a removed device says changed %+v", got)
 		}
 	})
@@ -289,11 +296,13 @@ func TestGarbageOfADevice(t *testing.T) {
 	bad := []wire.Note{
 		{},
 		{Key: []byte("v"), Clock: 8},
-		{Key: []byte("v"), Clock: maxClock + 1, Device: pc.id[:]},
+		{Key: []byte("v"), Clock: uint64(noon.Add(ahead).UnixMilli()) + 1, Device: pc.id[:]},
+		{Key: append([]byte("r"), make([]byte, 32)...), Value: bytes.Repeat([]byte{0xff}, 9), Clock: 8, Device: pc.id[:]},
+		{Key: []byte("a!"), Clock: 8, Device: pc.id[:]},
 		{Key: make([]byte, maxKey+1), Clock: 8, Device: pc.id[:]},
 		{Key: []byte("v"), Value: make([]byte, MaxValue+1), Clock: 8, Device: pc.id[:]},
 	}
-	phone.does(t, t, func(tx *home.Tx) { phone.Take(tx, pc.id, &wire.Sync{Notes: append(bad, good)}) })
+	phone.does(t, t, func(tx *home.Tx) { phone.Take(tx, pc.id, &wire.Sync{Notes: append(bad, good)}, noon) })
 	if got := phone.says(); got != `"v"="good" ` {
 		t.Errorf("the phone has %s", got)
 	}
@@ -334,7 +343,7 @@ func TestAnyDevicesAgree(t *testing.T) {
 			case 2, 3:
 				some().sets(t, f, Key(Value, []byte{byte(rapid.IntRange(0, 3).Draw(f, "key"))}), rapid.StringN(0, 8, -1).Draw(f, "value"), at)
 			case 4:
-				some().raises(t, f, Key(Seen, []byte{byte(rapid.IntRange(0, 3).Draw(f, "key"))}), rapid.Uint64Range(0, 99).Draw(f, "up to"), at)
+				some().raises(t, f, seenKey(rapid.IntRange(0, 3).Draw(f, "key")), rapid.Uint64Range(0, 99).Draw(f, "up to"), at)
 			case 5, 6:
 				v.sends(some(), func() bool { return rapid.IntRange(0, 4).Draw(f, "lost") == 0 })
 			case 7, 8:
@@ -355,4 +364,44 @@ func TestAnyDevicesAgree(t *testing.T) {
 		v.settles()
 		v.agree()
 	})
+}
+
+// TestAMarkThatLeapt: neither a sender whose number leaps nor a device of the
+// account that says it read what nobody wrote has later messages count as read.
+func TestAMarkThatLeapt(t *testing.T) {
+	v := newVillage(t, t)
+	phone := v.all[0]
+	pc := v.adds(phone)
+	r, bob := ident.RoomID{1}, ident.DeviceID{2}
+	key := Key(Seen, r[:], bob[:])
+	phone.does(t, t, func(tx *home.Tx) {
+		if err := phone.Saw(tx, r, bob, 1<<63, 7, noon); err != nil || phone.SeenUpTo(r, bob, 7) != 7 {
+			t.Errorf("7 came, and %d were seen, %v", phone.SeenUpTo(r, bob, 7), err)
+		}
+		n := wire.Note{Key: []byte(key), Value: bytes.Repeat([]byte{0xff}, 8), Clock: 9, Device: pc.id[:]}
+		phone.Take(tx, pc.id, &wire.Sync{UpTo: 1, Notes: []wire.Note{n}}, noon)
+	})
+	if got := phone.SeenUpTo(r, bob, 8); got != 0 {
+		t.Errorf("what nobody wrote was seen up to %d", got)
+	}
+}
+
+// TestASpoiltClockPasses: a device whose clock is far ahead, by chance or to have
+// its word stand for ever, is not believed, and whoever sets the same later is.
+func TestASpoiltClockPasses(t *testing.T) {
+	v := newVillage(t, t)
+	phone := v.all[0]
+	pc := v.adds(phone)
+	for _, clock := range []uint64{1 << 62, 1<<64 - 1, uint64(noon.Add(ahead).UnixMilli())} {
+		phone.does(t, t, func(tx *home.Tx) {
+			n := wire.Note{Key: []byte("v"), Value: []byte("for ever"), Clock: clock, Device: pc.id[:]}
+			phone.Take(tx, pc.id, &wire.Sync{UpTo: 1, Notes: []wire.Note{n}}, noon)
+		})
+	}
+	phone.sets(t, t, "v", "mine", noon.Add(time.Second))
+	v.now = noon.Add(time.Second)
+	v.settles()
+	if v.agree(); string(pc.Get("v")) != "mine" {
+		t.Errorf("the PC has %s", pc.says())
+	}
 }

@@ -19,6 +19,7 @@ type peer struct {
 
 	pause again.Pause // after it could not be reached
 	whole string      // the last key that it was told of, while it is told of everything
+	turns int         // how often it was to be told again: what was under way before that does not count
 }
 
 func (b *Book) save(tx *home.Tx, p *peer) {
@@ -65,6 +66,7 @@ func (b *Book) Suspect(tx *home.Tx) {
 func (b *Book) Anew(tx *home.Tx) {
 	for _, p := range b.peers {
 		p.Sent = 0
+		p.turns++
 		b.save(tx, p)
 	}
 }
@@ -86,6 +88,7 @@ type Parcel struct {
 	Sync *wire.Sync
 	To   []ident.DeviceID
 
+	turns []int  // of each
 	last  string // the last key of one that is told of everything
 	whole bool   // nothing follows
 }
@@ -113,7 +116,7 @@ func (b *Book) Next(reach []ident.DeviceID, now time.Time) *Parcel {
 	}
 	out := &Parcel{Sync: b.handsOn(after)}
 	for _, p := range owed {
-		out.To = append(out.To, ident.DeviceID(p.Device))
+		out.To, out.turns = append(out.To, ident.DeviceID(p.Device)), append(out.turns, p.turns)
 		if p.Asks {
 			out.Sync.Lacks = append(out.Sync.Lacks, wire.Received{Device: p.Device, UpTo: p.Have})
 		}
@@ -148,7 +151,7 @@ func (b *Book) handsOn(after uint64) *wire.Sync {
 
 // everything is what a new device is told of beside what this one hands on.
 func (b *Book) everything(p *peer) *Parcel {
-	out := &Parcel{Sync: &wire.Sync{}, To: []ident.DeviceID{ident.DeviceID(p.Device)}, last: p.whole, whole: true}
+	out := &Parcel{Sync: &wire.Sync{}, To: []ident.DeviceID{ident.DeviceID(p.Device)}, turns: []int{p.turns}, last: p.whole, whole: true}
 	size := 0
 	for _, k := range slices.Sorted(maps.Keys(b.notes)) {
 		n := b.notes[k]
@@ -174,7 +177,7 @@ const slowly = 10 * time.Second
 // Told notes what became of a parcel at its devices, by the relay's outcomes. It
 // returns the longest pause that one of them is given.
 func (b *Book) Told(tx *home.Tx, parcel *Parcel, said []wire.DeviceOutcome, now time.Time) (pause again.Pause) {
-	for _, d := range parcel.To {
+	for at, d := range parcel.To {
 		p, ok := b.peers[d]
 		if !ok {
 			continue
@@ -188,7 +191,7 @@ func (b *Book) Told(tx *home.Tx, parcel *Parcel, said []wire.DeviceOutcome, now 
 		p.pause = again.Pause{}
 		if p.Whole {
 			p.Whole, p.whole = !parcel.whole, parcel.last
-		} else if p.Sent >= parcel.Sync.After { // else it has asked for more meanwhile
+		} else if p.turns == parcel.turns[at] { // else it is to be told more meanwhile
 			p.Sent = max(p.Sent, parcel.Sync.UpTo)
 		}
 		for _, l := range parcel.Sync.Lacks {
@@ -224,7 +227,7 @@ type Change struct {
 }
 
 // Take takes what a device of the account says, and returns what changed by it.
-func (b *Book) Take(tx *home.Tx, from ident.DeviceID, s *wire.Sync) (changed []Change) {
+func (b *Book) Take(tx *home.Tx, from ident.DeviceID, s *wire.Sync, now time.Time) (changed []Change) {
 	p, ok := b.peers[from]
 	if !ok {
 		return nil // it is no device of the account
@@ -232,7 +235,7 @@ func (b *Book) Take(tx *home.Tx, from ident.DeviceID, s *wire.Sync) (changed []C
 	was := p.SiblingRecord
 	for i := range s.Notes {
 		n := &s.Notes[i]
-		if was := b.Number(string(n.Key)); b.merge(tx, from, n) {
+		if was := b.Number(string(n.Key)); b.merge(tx, from, n, now) {
 			changed = append(changed, Change{string(n.Key), was})
 		}
 	}
@@ -244,6 +247,7 @@ func (b *Book) Take(tx *home.Tx, from ident.DeviceID, s *wire.Sync) (changed []C
 	for _, l := range s.Lacks {
 		if string(l.Device) == string(b.me[:]) {
 			p.Sent = min(p.Sent, l.UpTo)
+			p.turns++
 		}
 	}
 	if p.Sent != was.Sent || p.Have != was.Have || p.Asks != was.Asks {
