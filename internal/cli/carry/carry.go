@@ -25,6 +25,10 @@ import (
 // the home's, which may not outlive the device.
 const Variable = "BYRE_EXPORT_PASSPHRASE"
 
+// headless is below the size in bytes of any export with a part: what was typed for
+// a smaller one may be forgotten again.
+const headless = 256
+
 // On wraps what needs the open device.
 type On func(*flag.FlagSet, func(context.Context, *cli.Env, *client.Client, []string) error) func(context.Context, *cli.Env, []string) error
 
@@ -38,6 +42,7 @@ var (
 	errFull    = errors.New("there is no room on the disk: make some, and run the same again; it goes on where it stood")
 	errFresh   = errors.New("the two passphrases differ; run the command again")
 	errNoWords = errors.New("the file's passphrase is needed: set " + Variable + ", or run byre on a terminal")
+	errKind    = errors.New("this is no plain file; name another one")
 	errTwice   = errors.New("another byre writes this file; wait until it ends")
 )
 
@@ -72,7 +77,10 @@ func Export(on On, sys System) *cli.Command {
 // write exports to a file, which is made if it is missing.
 func write(ctx context.Context, env *cli.Env, file string, src parcel.Source) (sum parcel.Summary, err error) {
 	info, err := os.Stat(file)
-	word, err2 := passphrase(env, err != nil || info.Size() == 0)
+	if err == nil && !info.Mode().IsRegular() {
+		return sum, errKind
+	}
+	word, err2 := passphrase(env, err != nil || info.Size() < headless)
 	if err2 != nil {
 		return sum, err2
 	}
@@ -84,6 +92,9 @@ func write(ctx context.Context, env *cli.Env, file string, src parcel.Source) (s
 		return sum, fmt.Errorf("this file can't be written; name another one: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := f.Chmod(0o600); err != nil {
+		return sum, fmt.Errorf("this file can't be kept to its owner; name another one: %w", err)
+	}
 	defer env.Slow("writing the export")()
 	sum, err = parcel.Export(ctx, f, word, src)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {

@@ -23,6 +23,7 @@ const partSize = 56 << 10
 var (
 	ErrOther  = errors.New("this file is the export of another account: name another one")
 	ErrBehind = errors.New("this export is whole, and something was written or deleted since: name another file")
+	ErrLacks  = errors.New("this unfinished export holds messages that this device does not have, and going on with it would cut them off: import it first with --partial, or name another file")
 )
 
 // Source is the home that is exported. It may be in use.
@@ -40,7 +41,8 @@ type Source struct {
 // export of the same account: that is gone on with behind what is whole of it, as far
 // as the home still has it as it is there. Of an export that is whole and up to date
 // it changes nothing; of one that is behind, nothing either, and the error is
-// [ErrBehind]. After any other error the file is to be exported to once more, or
+// [ErrBehind]. Of one that holds what the home never had nothing is cut off either:
+// [ErrLacks]. After any other error the file is to be exported to once more, or
 // thrown away.
 func Export(ctx context.Context, f File, passphrase secret.Bytes, src Source) (Summary, error) {
 	e := &export{ctx: ctx, src: src, rooms: map[string]*wire.ExportRoom{}, sum: newSummary()}
@@ -48,8 +50,8 @@ func Export(ctx context.Context, f File, passphrase secret.Bytes, src Source) (S
 	if err == nil {
 		err = e.write(whole)
 	}
-	if err == nil && !whole {
-		err = f.Sync()
+	if err == nil {
+		err = f.Sync() // also of one that is whole: who wrote it may have been killed before this
 	}
 	return e.sum, err
 }
@@ -78,7 +80,7 @@ func (e *export) start(f File, passphrase secret.Bytes) (whole bool, err error) 
 		return false, err
 	}
 	defer r.key.Wipe()
-	good, stale := mark{}, false
+	good, stale, lacks := mark{}, false, false
 	for {
 		if !stale {
 			if good, err = r.mark(); err != nil {
@@ -91,7 +93,12 @@ func (e *export) start(f File, passphrase secret.Bytes) (whole bool, err error) 
 			return false, ErrBehind
 		case errors.Is(err, io.EOF):
 			return true, nil
+		case errors.Is(err, ErrCutShort) && lacks:
+			return false, ErrLacks
 		case errors.Is(err, ErrCutShort):
+			if err := oneTorn(f, r.at); err != nil {
+				return false, err
+			}
 			r.at, r.sum = good.at, good.sum // behind it, it is written anew
 			e.w, err = r.resume(f)
 			return false, err
@@ -101,20 +108,28 @@ func (e *export) start(f File, passphrase secret.Bytes) (whole bool, err error) 
 		if b := part.Begin; b != nil && !bytes.Equal(b.Account, e.src.Account[:]) {
 			return false, ErrOther
 		}
-		if !stale {
-			ok, err := e.stands(part)
-			if err != nil {
-				return false, err
-			}
-			if stale = !ok; ok {
-				e.has(part)
-			}
+		ok, known, err := e.stands(part)
+		if err != nil {
+			return false, err
+		}
+		lacks = lacks || !known
+		if stale = stale || !ok; !stale {
+			e.has(part)
 		}
 	}
 }
 
-// blank reports whether a file holds nothing of an export, not even its head, and
-// empties it.
+// oneTorn returns an error if more stands behind a place than one block that was cut.
+func oneTorn(f File, at int64) error {
+	end, err := f.Seek(0, io.SeekEnd)
+	if err == nil && end-at > headSize+maxBlock {
+		err = ErrDamaged
+	}
+	return err
+}
+
+// blank reports whether a file holds nothing of an export, or the beginning of its
+// head and nothing else, and empties it.
 func blank(f File, err error) (bool, error) {
 	if !errors.Is(err, ErrNoExport) && !errors.Is(err, ErrCutShort) {
 		return false, nil
@@ -122,9 +137,12 @@ func blank(f File, err error) (bool, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return false, err
 	}
-	head := make([]byte, len(magic))
-	n, _ := io.ReadFull(f, head)
-	if !bytes.HasPrefix([]byte(magic), head[:n]) {
+	first := fmt.Sprintf("%s%d\n", magic, Format)
+	head, err := io.ReadAll(io.LimitReader(f, int64(len(first)+2+maxHeader+checkSize)))
+	if err != nil {
+		return false, err
+	}
+	if n := min(len(head), len(first)); string(head[:n]) != first[:n] || len(head) == len(first)+2+maxHeader+checkSize {
 		return false, ErrNoExport
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -134,21 +152,24 @@ func blank(f File, err error) (bool, error) {
 }
 
 // stands reports whether the home has all that a part holds, and as it is there: what
-// was deleted or edited meanwhile must not stay in the file.
-func (e *export) stands(part *wire.ExportPart) (bool, error) {
+// was deleted or edited meanwhile must not stay in the file. It is known if the home
+// has or had all of it.
+func (e *export) stands(part *wire.ExportPart) (ok, known bool, err error) {
+	ok, known = true, true
 	for i := range part.Chunks {
 		room, err := ident.RoomIDFrom(part.Chunks[i].Room)
 		if err != nil {
-			return false, nil //nolint:nilerr // written anew
+			return false, known, nil //nolint:nilerr // written anew
 		}
 		for j := range part.Chunks[i].Records {
-			ok, err := past.Has(e.ctx, e.src.Home, room, &part.Chunks[i].Records[j])
-			if err != nil || !ok {
-				return false, err
+			has, had, err := past.Has(e.ctx, e.src.Home, room, &part.Chunks[i].Records[j])
+			if err != nil {
+				return false, false, err
 			}
+			ok, known = ok && has, known && had
 		}
 	}
-	return true, nil
+	return ok, known, nil
 }
 
 // has takes note of a part that stands in the file.

@@ -50,9 +50,8 @@ func (f *memFile) Write(p []byte) (n int, err error) {
 }
 
 func (f *memFile) Seek(offset int64, whence int) (int64, error) {
-	f.at = offset // all is from the start
-	if whence != io.SeekStart {
-		return 0, errors.New("not from the start")
+	if f.at = offset; whence == io.SeekEnd {
+		f.at += int64(len(f.b))
 	}
 	return f.at, nil
 }
@@ -451,5 +450,42 @@ func TestAFullDisk(t *testing.T) {
 	mustBe(t, "import", err, nil)
 	if !slices.Equal(alice.shows(bob), want) {
 		t.Error("what came back is another")
+	}
+}
+
+// TestAnotherDeviceCutsNothingOff: a new device of alice's has nothing of what stands
+// in her unfinished export, which may be the only copy: it does not go on with it
+// before that was brought in. Nor does any device with a file whose damage looks
+// like an end.
+func TestAnotherDeviceCutsNothingOff(t *testing.T) {
+	alice, bob, _ := scene(t)
+	whole := &memFile{}
+	mustBe(t, "export", alice.exports(whole), nil)
+	fresh := newPerson(t, "alice")
+	fresh.id, fresh.chain = alice.id, alice.chain
+	for what, b := range map[string][]byte{
+		"cut":                   whole.b[:len(whole.b)*2/3],
+		"its last block spoilt": append(bytes.Clone(whole.b[:len(whole.b)-1]), whole.b[len(whole.b)-1]^1),
+	} {
+		f := &memFile{b: bytes.Clone(b)}
+		mustBe(t, what, fresh.exports(f), ErrLacks)
+		if !bytes.Equal(f.b, b) {
+			t.Errorf("%s: the file was changed", what)
+		}
+	}
+	for what, at := range map[string]int{"its name": 2, "its format": len(magic), "the end of its line": len(magic) + 1, "its header's size": len(magic) + 2} {
+		f := &memFile{b: bytes.Clone(whole.b)}
+		f.b[at] ^= 0x52
+		keep := bytes.Clone(f.b)
+		if err := alice.exports(f); err == nil || !bytes.Equal(f.b, keep) {
+			t.Errorf("%s is spoilt: %v, and the file was changed: %v", what, err, !bytes.Equal(f.b, keep))
+		}
+	}
+	f := &memFile{b: bytes.Clone(whole.b[:len(whole.b)*2/3])}
+	_, _, err := Import(t.Context(), f.rewound(), pass("file"), fresh.id, true, fresh)
+	mustBe(t, "bring in what is good", err, ErrCutShort)
+	mustBe(t, "go on", fresh.exports(f), nil)
+	if len(fresh.shows(bob)) == 0 {
+		t.Error("nothing came")
 	}
 }

@@ -110,19 +110,20 @@ func Walk(ctx context.Context, h *home.Home, r Room, at *wire.ExportRoom, most i
 }
 
 // Has reports whether a home has a message of a conversation with the text that a
-// record has: not if it was deleted or edited since the record was taken.
-func Has(ctx context.Context, h *home.Home, room ident.RoomID, rec *wire.PastMessage) (bool, error) {
+// record has: not if it was deleted or edited since the record was taken. It is
+// known if the home has, or had, a message of that id at all.
+func Has(ctx context.Context, h *home.Home, room ident.RoomID, rec *wire.PastMessage) (has, known bool, err error) {
 	var c wire.Content
 	var at wire.IndexRecord
 	if err := c.Parse(rec.Content); err != nil {
-		return false, nil //nolint:nilerr // it was never in a home
+		return false, true, nil //nolint:nilerr // it was never in a home
 	}
 	if ok, err := h.Get(ctx, h.Key(home.Index, c.Id), &at); err != nil || !ok || !bytes.Equal(at.Room, room[:]) {
-		return false, err
+		return false, ok, err
 	}
 	var m wire.MessageRecord
 	if ok, err := h.Get(ctx, h.Key(home.Message, room[:]).At(at.Position), &m); err != nil || !ok {
-		return false, err
+		return false, true, err
 	}
-	return m.Gone == wire.GoneNot && bytes.Equal(m.Content, rec.Content), nil
+	return m.Gone == wire.GoneNot && bytes.Equal(m.Content, rec.Content), true, nil
 }
