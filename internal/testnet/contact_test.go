@@ -62,6 +62,9 @@ func TestWhatAContactHolds(t *testing.T) {
 		pc.Says(bob, "said-canary-z")
 		turns(pc, bob)
 		time.Sleep(time.Minute)
+		for _, p := range []*testnet.Person{phone, pc, bob} {
+			must(t, p.Close()) // nobody writes while it is read
+		}
 
 		holds, own := stolen(t, his.all, bob), stolen(t, hers.all, phone, pc)
 		for _, text := range []string{"said-canary-b", "said-canary-d", "said-canary-z"} {
