@@ -245,8 +245,8 @@ func (b *Book) Take(tx *home.Tx, from ident.DeviceID, s *wire.Sync, now time.Tim
 		p.Have = max(p.Have, s.UpTo)
 	}
 	for _, l := range s.Lacks {
-		if string(l.Device) == string(b.me[:]) {
-			p.Sent = min(p.Sent, l.UpTo)
+		if string(l.Device) == string(b.me[:]) && l.UpTo < p.Sent {
+			p.Sent = l.UpTo
 			p.turns++
 		}
 	}
